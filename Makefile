@@ -1,0 +1,59 @@
+# make repro   install, bring sample and weights, run the pipeline, show the figures
+# make test    install and run the tests
+# make ui      open MLflow on the runs
+# make lint    style and types
+# make lock    pin everything that requirements.txt needs
+# make bench   time evaluation and training input
+
+PYTHON ?= python3
+BIN := $(CURDIR)/.venv/bin
+
+export PATH := $(BIN):$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.PHONY: repro test ui lint lock bench
+
+repro: .venv/run pull
+	dvc repro
+	@python -m reid report
+
+# What is in place stays as it is: it may be a data set of your own.
+.PHONY: pull
+pull: .venv/run
+	@[ -e data ] || dvc pull data.dvc
+	@[ -e pretrained ] || dvc pull pretrained.dvc
+
+test: .venv/dev
+	python -m pytest
+
+lint: .venv/dev
+	ruff format --check .
+	ruff check .
+	mypy
+
+ui: .venv/run
+	@case "$$MLFLOW_TRACKING_URI" in \
+	  http*) echo "The runs are on a server: open $$MLFLOW_TRACKING_URI" ;; \
+	  *) mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
+	esac
+
+bench: .venv/dev
+	python -m benchmarks.evaluation
+	python -m benchmarks.input
+
+lock: .venv/dev
+	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+	  --no-emit-index-url requirements.txt -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+	  --no-emit-index-url -c requirements.lock requirements-dev.txt -o requirements-dev.lock
+
+.venv/run: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	  "error: Python 3.11 or newer is needed; name one with make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+.venv/dev: requirements-dev.lock .venv/run
+	python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	@touch $@

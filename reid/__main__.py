@@ -1,0 +1,156 @@
+"""The command line: ``python -m reid``."""
+
+import json
+import logging
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from reid.dataset import read_source, read_subset
+from reid.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+DATASET, FEATURES, METRICS = Path("build/dataset"), Path("build/features"), Path("metrics")
+
+app = typer.Typer(
+    help="Person re-identification: score features, search with a photo, show results.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def score(
+    file: Annotated[Path, typer.Argument(help="An .npz file with qf, gf, q_pids, ...")],
+) -> None:
+    """Score any model's features by the single-query protocol; print JSON.
+
+    The file holds qf (queries, d), gf (gallery, d), q_pids, g_pids, q_camids, g_camids.
+    """
+    from reid.evaluation import rank_queries, summarise  # noqa: PLC0415
+    from reid.feature_file import read_feature_file  # noqa: PLC0415
+
+    query, gallery = read_feature_file(file)
+    print(json.dumps(asdict(summarise(rank_queries(query, gallery), gallery.pids)), indent=2))  # noqa: T201
+
+
+@app.command()
+def search(
+    photo: Annotated[Path, typer.Argument(help="A photo of one person, cut out.")],
+    top: Annotated[int, typer.Option(min=1, help="How many people to show.")] = 10,
+    model: Annotated[str, typer.Option(help="baseline or triplet.")] = "triplet",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False,
+    picture: Annotated[Path | None, typer.Option(help="Write the answers as a picture.")] = None,
+) -> None:
+    """Find the people of the gallery who look most like a photo of your own."""
+    from reid.search import (  # noqa: PLC0415
+        nearest_people,
+        picture_of_search,
+        read_gallery_features,
+        read_photo,
+        who,
+    )
+
+    content = read_photo(photo)
+    features, made_by = read_gallery_features(FEATURES / model, DATASET)
+    from reid.features import embed  # noqa: PLC0415
+    from reid.images import decode_all  # noqa: PLC0415
+    from reid.network import embedder, load_network  # noqa: PLC0415
+
+    network = embedder(load_network(made_by))
+    _, height, width, _ = network.input_shape
+    embedding = embed(network, [decode_all([content], height, width)], 1)[0]
+    answers = nearest_people(embedding, features, read_subset(DATASET, "gallery"), top)
+    if picture:
+        _save_picture(picture_of_search(photo.name, content, DATASET, answers), picture)
+    if as_json:
+        shown = [{k: v for k, v in asdict(answer).items() if k != "row"} for answer in answers]
+        print(json.dumps(shown, indent=2))  # noqa: T201
+    elif not picture:
+        table = Table("rank", "person", "camera", "file", "similarity", title=f"Most like {photo}")
+        for rank, answer in enumerate(answers, 1):
+            table.add_row(
+                str(rank),
+                who(answer.person),
+                str(answer.camera),
+                answer.file,
+                f"{answer.similarity:.3f}",
+            )
+        Console().print(table)
+
+
+def _save_picture(image: "Image.Image", path: Path) -> None:
+    from PIL import Image  # noqa: PLC0415
+
+    from reid.files import replacing_file  # noqa: PLC0415
+
+    image_format = Image.registered_extensions().get(path.suffix.lower())
+    if image_format not in Image.SAVE:
+        raise UserError(f"{path}: no picture format has this name. Use .png or .jpg.")
+    with replacing_file(path) as part:
+        image.save(part, format=image_format)
+    typer.echo(f"wrote {path}", err=True)
+
+
+@app.command()
+def draw(
+    destination: Annotated[Path, typer.Argument(help="The .zip file to write.")],
+    names: Annotated[
+        Path | None,
+        typer.Option(help="Draw the names of this text file, a folder/name.jpg a line."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another one draws other people.")] = 1501,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that draw.")] = 2,
+) -> None:
+    """Draw the sample data set: synthetic pedestrians, no real person among them."""
+    from reid.synthetic.dataset import write_dataset, write_sample  # noqa: PLC0415
+
+    if names is None:
+        write_sample(destination, seed, workers=workers)
+        return
+    try:
+        paths = names.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError) as e:
+        raise UserError(f"{names} can't be read as a list of names: {e}") from e
+    write_dataset(paths, destination, seed, destination.stem, workers)
+
+
+@app.command()
+def report() -> None:
+    """Show the figures of both models and where to look next."""
+    from reid.report import metrics_table, read_metrics  # noqa: PLC0415
+
+    console = Console()
+    console.print(metrics_table(read_source(DATASET)["name"], read_metrics(METRICS)))
+    console.print(
+        "Look next at\n"
+        "  plots/triplet/answers.png        queries and their first ten answers\n"
+        "  build/data_docs/index.html       what the validation found in the data\n"
+        "  make ui                          runs, parameters and loss curves in MLflow\n"
+        "  dvc exp run -S lr=0.02           a second result; dvc exp show compares\n"
+        "  python -m reid search PHOTO      a photo of your own against the gallery",
+        highlight=False,
+    )
+
+
+def main() -> None:
+    """Run the command line; what a user can mend ends with one message and exit status 1."""
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    try:
+        app()
+    except UserError as e:
+        sys.exit(f"error: {e}")
+    except OSError as e:
+        sys.exit(f"error: {e.filename or 'a file'} can't be used: {e.strerror}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Backbones by name. A backbone is one file here with a ``build`` like MobileNetV2's."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from reid.backend import keras
+from reid.errors import UserError, first_line
+
+NORM_MOMENTUM = 0.9
+"""Of the moving mean and variance of batch normalisation."""
+
+
+def names() -> list[str]:
+    """The names that ``build`` takes: the files of this package."""
+    return sorted(module.name for module in iter_modules(__path__))
+
+
+def build(name: str, height: int, width: int, alpha: float, weights: str) -> keras.Model:
+    """Build a backbone by name, from images in [-1, 1] to a feature map.
+
+    Args:
+        name: one of ``names()``.
+        height: of the input, pixels.
+        width: of the input, pixels.
+        alpha: width multiplier of the channels.
+        weights: ``imagenet`` for Keras's download, ``none``, or a ``.weights.h5`` file.
+
+    Returns:
+        A model from (n, height, width, 3) to (n, rows, columns, channels).
+
+    Raises:
+        UserError: no such backbone, or weights that can't be had or don't fit.
+    """
+    if name not in names():
+        raise UserError(
+            f"model.backbone: no backbone {name!r}. Choose one of {', '.join(names())}."
+        )
+    module = import_module(f"{__name__}.{name}")
+    try:
+        model = module.build(height, width, alpha, "imagenet" if weights == "imagenet" else None)
+    except ValueError as e:
+        raise UserError(f"model: {name} can't be built with these settings: {e}") from e
+    except Exception as e:
+        if weights != "imagenet":
+            raise
+        # Keras wraps every kind of network failure in a bare Exception.
+        raise UserError(
+            f"model.weights: imagenet: the download of {name}'s weights failed ({e}). "
+            "Check the network, or give a .weights.h5 file (`dvc pull pretrained.dvc` brings one)."
+        ) from e
+    if weights not in ("imagenet", "none"):
+        load_weights(model, weights)
+    _follow_short_trainings(model)
+    return model
+
+
+def _follow_short_trainings(model: keras.Model) -> None:
+    # Keras's applications average batch statistics over the last thousand steps and more, which is
+    # all of a short training: its validation would see the statistics of ImageNet.
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = NORM_MOMENTUM
+
+
+def load_weights(model: keras.Model, path: str) -> None:
+    """Load a ``.weights.h5`` file into a model. Raises UserError if it is absent or doesn't fit."""
+    try:
+        model.load_weights(path)
+    except FileNotFoundError as e:
+        raise UserError(
+            f"model.weights: {path} is not there. `dvc pull pretrained.dvc` brings the tracked "
+            "weights; `imagenet` downloads Keras's, `none` starts from random ones."
+        ) from e
+    except (ValueError, OSError, KeyError) as e:
+        raise UserError(
+            f"model.weights: {path} doesn't fit {model.name} ({first_line(e)}). "
+            "Weights belong to one backbone and one alpha."
+        ) from e

@@ -1,0 +1,119 @@
+"""A file of query and gallery features that any model may have made, to be scored.
+
+A NumPy ``.npz`` with ``qf`` (q, d) and ``gf`` (n, d), floating point, and ``q_pids``,
+``q_camids`` (q,), ``g_pids``, ``g_camids`` (n,), integers; in the gallery pid -1 is junk and 0 a
+distractor. Files that hold Python objects are refused: reading them could run code.
+"""
+
+import logging
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.npyio import NpzFile
+from numpy.typing import NDArray
+
+from reid.errors import UserError
+from reid.feature_set import (
+    FeatureSet,
+    FloatArray,
+    as_feature_matrix,
+    check_comparable,
+    has_unit_length,
+)
+
+QUERY_KEYS = ("qf", "q_pids", "q_camids")
+GALLERY_KEYS = ("gf", "g_pids", "g_camids")
+
+# Rows that are normalised together: their squares take twice the room of their features.
+ROWS_AT_ONCE = 1024
+
+logger = logging.getLogger(__name__)
+
+
+def read_feature_file(path: Path) -> tuple[FeatureSet, FeatureSet]:
+    """Read the query set and the gallery of a features file.
+
+    Rows that are not of length 1 are L2-normalised, as the protocol asks, with a warning in the
+    log. Raises `UserError` naming the file and the key that can't be used.
+    """
+    try:
+        archive = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: name a features file (.npz)") from None
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} can't be read as an .npz file: {error}") from None
+    if not isinstance(archive, NpzFile):
+        raise UserError(f"{path} is a single array: save the arrays together with numpy.savez")
+    with archive:
+        _require_keys(archive, path)
+        query = _read_set(archive, QUERY_KEYS, path)
+        gallery = _read_set(archive, GALLERY_KEYS, path)
+    try:
+        check_comparable(query, gallery)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return query, gallery
+
+
+def _require_keys(archive: NpzFile, path: Path) -> None:
+    missing = [key for key in (*QUERY_KEYS, *GALLERY_KEYS) if key not in archive.files]
+    if missing:
+        found = ", ".join(archive.files) or "nothing"
+        raise UserError(
+            f"{path} has no {', '.join(missing)}: it holds {found}. "
+            f"Save {', '.join((*QUERY_KEYS, *GALLERY_KEYS))}"
+        )
+
+
+def _read_set(archive: NpzFile, keys: tuple[str, str, str], path: Path) -> FeatureSet:
+    features_name, pids_name, camids_name = (f"{path}: {key}" for key in keys)
+    features_key, pids_key, camids_key = keys
+    features = as_feature_matrix(_read_array(archive, features_key, path), features_name)
+    return FeatureSet(
+        _with_unit_length(features, features_name),
+        _read_array(archive, pids_key, path),
+        _read_array(archive, camids_key, path),
+        names=(features_name, pids_name, camids_name),
+    )
+
+
+def _read_array(archive: NpzFile, key: str, path: Path) -> np.ndarray:
+    try:
+        array = archive[key]
+    except (OSError, EOFError, ValueError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{path}: {key} can't be read: {error}") from None
+    if not isinstance(array, np.ndarray):
+        raise UserError(f"{path}: {key} is not a NumPy array: save the file with numpy.savez")
+    return array
+
+
+def _with_unit_length(features: FloatArray, name: str) -> FloatArray:
+    """L2-normalise the rows in place where one is not of length 1 already."""
+    if has_unit_length(features).all():
+        return features
+    lengths = _row_lengths(features)
+    if not lengths.all():
+        raise UserError(
+            f"{name}: row {int(lengths.argmin())} is all zeros and has no direction to compare"
+        )
+    logger.warning(
+        "%s: rows have lengths from %.4g to %.4g; L2-normalised before scoring",
+        name,
+        lengths.min(),
+        lengths.max(),
+    )
+    for start in range(0, len(features), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        features[rows] = features[rows] / lengths[rows, None]
+    return features
+
+
+def _row_lengths(features: FloatArray) -> NDArray[np.float64]:
+    """Measure the rows of (n, d) in double precision, which no float32 overflows: (n,)."""
+    lengths = np.empty(len(features))
+    for start in range(0, len(features), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        lengths[rows] = np.sqrt(np.square(features[rows], dtype=np.float64).sum(axis=1))
+    return lengths

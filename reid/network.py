@@ -1,0 +1,110 @@
+"""The network of both models: images in; feature, embedding and class probabilities out."""
+
+import json
+import re
+import zipfile
+from pathlib import Path
+
+from reid import backbones
+from reid.backend import keras
+from reid.errors import UserError, first_line
+from reid.files import replacing_file
+
+FEATURE, EMBEDDING, SOFTMAX = "feature", "embedding", "softmax"
+
+# The first date that a zip archive can hold.
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def build_network(
+    backbone: str, height: int, width: int, alpha: float, weights: str, classes: int
+) -> keras.Model:
+    """Backbone, average pooling, batch-norm neck and softmax head.
+
+    The neck is that of Luo et al., "Bag of Tricks and a Strong Baseline for Deep Person
+    Re-Identification", 2019: the triplet loss works on what enters it, the softmax and the
+    retrieval on what leaves it.
+
+    Args:
+        backbone: name of a file in ``reid/backbones``.
+        height: of the input, pixels.
+        width: of the input, pixels.
+        alpha: width multiplier of the backbone.
+        weights: ``imagenet``, ``none`` or a file, as ``reid.backbones.build`` takes it.
+        classes: people to train on.
+
+    Returns:
+        A model from images (n, height, width, 3) in 0..255 to a dict: ``feature`` (n, d) as the
+        pooling gives it, ``embedding`` (n, d) after the neck with length 1, ``softmax``
+        (n, classes). d is 1,280 for MobileNetV2.
+    """
+    image = keras.Input((height, width, 3), name="image")
+    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1, name="to_plus_minus_one")(image)
+    feature_map = backbones.build(backbone, height, width, alpha, weights)(scaled)
+    feature = keras.layers.GlobalAveragePooling2D(name=FEATURE)(feature_map)
+    normalise = keras.layers.BatchNormalization(
+        center=False, momentum=backbones.NORM_MOMENTUM, name="neck"
+    )
+    neck = normalise(feature)
+    embedding = keras.layers.UnitNormalization(name=EMBEDDING)(neck)
+    softmax = keras.layers.Dense(
+        classes,
+        activation="softmax",
+        use_bias=False,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
+        name=SOFTMAX,
+    )(neck)
+    return keras.Model(
+        image, {FEATURE: feature, EMBEDDING: embedding, SOFTMAX: softmax}, name="reid"
+    )
+
+
+def embedder(network: keras.Model) -> keras.Model:
+    """The part of a network that retrieval needs: images to embeddings (n, d) of length 1."""
+    return keras.Model(network.input, network.output[EMBEDDING], name=EMBEDDING)
+
+
+def save_network(network: keras.Model, path: Path) -> None:
+    """Save as ``.keras`` without optimizer, with the same bytes for the same weights."""
+    # A model made anew has no optimizer to save along.
+    bare = keras.Model(network.input, network.output, name=network.name)
+    with replacing_file(path) as part:
+        saved = part.with_suffix(".keras")
+        try:
+            bare.save(saved)
+            _settle(saved, part)
+        finally:
+            saved.unlink(missing_ok=True)
+
+
+def _settle(source: Path, target: Path) -> None:
+    """Copy a ``.keras`` archive without what differs at every save: dates and memory addresses."""
+    with zipfile.ZipFile(source) as saved, zipfile.ZipFile(target, "w") as settled:
+        for name in sorted(saved.namelist()):
+            content = saved.read(name)
+            if name == "metadata.json":
+                metadata = {k: v for k, v in json.loads(content).items() if k != "date_saved"}
+                content = json.dumps(metadata).encode()
+            elif name == "config.json":
+                content = _numbered_objects(content.decode()).encode()
+            settled.writestr(zipfile.ZipInfo(name, ZIP_EPOCH), content)
+
+
+def _numbered_objects(config: str) -> str:
+    """Number shared objects in the order in which they appear; Keras names them by address."""
+    numbers: dict[str, int] = {}
+    return re.sub(
+        r'(?<="shared_object_id": )\d+',
+        lambda found: str(numbers.setdefault(found[0], len(numbers))),
+        config,
+    )
+
+
+def load_network(path: Path) -> keras.Model:
+    """Load what ``save_network`` wrote. Raises UserError where the file is absent or damaged."""
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (ValueError, OSError, zipfile.BadZipFile, KeyError) as e:
+        raise UserError(
+            f"{path} is no model that can be loaded ({first_line(e)}). `dvc repro` makes it."
+        ) from e

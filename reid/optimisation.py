@@ -1,0 +1,34 @@
+"""The learning rate of every epoch, and how steps are taken."""
+
+import math
+from typing import Literal
+
+from pydantic import Field
+
+from reid.settings import Settings
+
+
+class Optimisation(Settings):
+    """How the weights are moved; the learning rate itself is the top-level ``lr``."""
+
+    momentum: float = Field(ge=0, lt=1)
+    """Of stochastic gradient descent (Nesterov's)."""
+    weight_decay: float = Field(ge=0)
+    """Decoupled, on kernels only: times the learning rate, it is taken off at each step."""
+    warmup_epochs: int = Field(ge=0)
+    """Epochs over which the learning rate rises linearly to ``lr``."""
+    decay: Literal["cosine", "step", "none"]
+    """``cosine`` falls to 0 over the epochs; ``step`` is a tenth after two thirds of them, and a
+    hundredth after five sixths; ``none`` stays."""
+
+
+def learning_rate(lr: float, how: Optimisation, epochs: int, epoch: int) -> float:
+    """The learning rate of ``epoch`` (from 0) of ``epochs``."""
+    if epoch < how.warmup_epochs:
+        return lr * (epoch + 1) / (how.warmup_epochs + 1)
+    done = (epoch - how.warmup_epochs) / max(1, epochs - how.warmup_epochs)
+    if how.decay == "cosine":
+        return lr * (1 + math.cos(math.pi * done)) / 2
+    if how.decay == "step":
+        return lr * (1.0 if done < 2 / 3 else 0.1 if done < 5 / 6 else 0.01)
+    return lr

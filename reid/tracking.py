@@ -1,0 +1,207 @@
+"""MLflow runs made from the pipeline's files: one for each fingerprint, whole, never two."""
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import time
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock
+
+# Read when MLflow is imported. A server that is down must not hold up a training for minutes.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+
+from mlflow import MlflowClient
+from mlflow.data.pandas_dataset import from_pandas
+from mlflow.entities import DatasetInput, InputTag, Metric, Param, Run
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from reid.run_identity import RunIdentity
+
+logger = logging.getLogger(__name__)
+for talkative in ("mlflow", "alembic"):
+    logging.getLogger(talkative).setLevel(logging.WARNING)
+
+EXPERIMENT = "reid"
+FINGERPRINT, RESULT = "fingerprint", "result"
+SQLITE = "sqlite:///"
+BATCH = 1000
+"""Metrics that MLflow takes in one request."""
+
+UNREACHABLE = (MlflowException, SQLAlchemyError, ImportError, OSError)
+"""What a store raises that is down, damaged, full, or lacks its driver."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished pipeline's files, read."""
+
+    digest: str
+    """Of the metrics and histories: two results with one digest are the same."""
+    params: Mapping[str, Any]
+    """Nested as in ``params.yaml``."""
+    metrics: Mapping[str, Mapping[str, float]]
+    """Of each model."""
+    histories: Mapping[str, pd.DataFrame]
+    """Of each model, a row an epoch, with the column ``epoch``."""
+    data: pd.DataFrame
+    """The index of the training subset."""
+    data_name: str
+    data_md5: str
+    artifacts: Mapping[str, Path] = field(default_factory=dict)
+    """Files and folders by the place that they take in the run."""
+
+
+def tracking_uri(root: Path) -> str:
+    """``MLFLOW_TRACKING_URI``, or the project's own sqlite file.
+
+    A relative sqlite path counts from the project's folder, also in a temporary experiment.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
+    if uri.startswith(SQLITE):
+        return f"{SQLITE}{root.resolve() / uri.removeprefix(SQLITE)}"
+    return uri
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """One process at a time: two that create the tables, or one run, at once would both fail."""
+    lock = root / ".dvc" / "tmp" / "mlflow.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        yield
+
+
+class Tracker:
+    """The run of one fingerprint in the tracking store."""
+
+    def __init__(self, identity: RunIdentity) -> None:
+        """Find the run, or create it. Raises ``UNREACHABLE`` where the store can't be used."""
+        root = identity.root.resolve()
+        uri = tracking_uri(root)
+        with _alone(root):
+            self.client = MlflowClient(uri)
+            experiment = self.client.get_experiment_by_name(EXPERIMENT)
+            if experiment is None:
+                # Without a server, artifacts would otherwise land below the working folder.
+                has_server = uri.startswith(("http://", "https://"))
+                place = None if has_server else (root / "mlartifacts").as_uri()
+                experiment_id = self.client.create_experiment(EXPERIMENT, artifact_location=place)
+            else:
+                experiment_id = experiment.experiment_id
+            tags = {**identity.tags, FINGERPRINT: identity.fingerprint}
+            self.run = self._find(experiment_id, identity.fingerprint) or self.client.create_run(
+                experiment_id, run_name=identity.name, tags=tags
+            )
+        self.id = self.run.info.run_id
+
+    def _find(self, experiment_id: str, fingerprint: str) -> Run | None:
+        found = self.client.search_runs(
+            [experiment_id],
+            f"tags.{FINGERPRINT} = '{fingerprint}'",
+            order_by=["attributes.start_time ASC"],
+            max_results=1,
+        )
+        return found[0] if found else None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run held a whole result when it was found."""
+        return RESULT in self.run.data.tags
+
+    def log_epoch(self, model: str, row: Mapping[str, float]) -> None:
+        """Report one epoch of a training that goes on."""
+        self.client.log_batch(self.id, metrics=_epoch_metrics(model, row))
+
+    def mark(self, status: str) -> None:
+        """Set the run's status: ``RUNNING``, ``FAILED`` or ``FINISHED``."""
+        if status == "RUNNING":
+            self.client.update_run(self.id, status=status)
+        else:
+            self.client.set_terminated(self.id, status)
+
+    def bring_up_to_date(self, result: Result) -> None:
+        """Log what the run lacks of a result; a run that holds it already is left as it is."""
+        if self.is_finished:
+            if self.run.data.tags[RESULT] != result.digest:
+                logger.warning(
+                    "MLflow run %s of the same inputs has other metrics: it stays as it is. "
+                    "Another kind of processor, or a library that was changed, may be why.",
+                    self.id,
+                )
+            return
+        self._log_params(result.params)
+        self._log_metrics(result)
+        self._log_data(result)
+        for place, path in result.artifacts.items():
+            if path.is_dir():
+                self.client.log_artifacts(self.id, str(path), place)
+            elif path.exists():
+                self.client.log_artifact(self.id, str(path), place)
+        self.client.set_tag(self.id, RESULT, result.digest)
+        self.mark("FINISHED")
+
+    def _log_params(self, params: Mapping[str, Any]) -> None:
+        flat = [Param(key, str(value)) for key, value in flatten(params).items()]
+        self.client.log_batch(self.id, params=flat)
+
+    def _log_metrics(self, result: Result) -> None:
+        wanted = [
+            metric
+            for model, history in result.histories.items()
+            for _, row in history.iterrows()
+            for metric in _epoch_metrics(model, row.to_dict())
+        ] + [
+            Metric(f"{model}/{key}", float(value), _now(), 0)
+            for model, metrics in result.metrics.items()
+            for key, value in metrics.items()
+        ]
+        there = {
+            (metric.key, metric.step)
+            for key in {metric.key for metric in wanted}
+            for metric in self.client.get_metric_history(self.id, key)
+        }
+        missing = [metric for metric in wanted if (metric.key, metric.step) not in there]
+        for start in range(0, len(missing), BATCH):
+            self.client.log_batch(self.id, metrics=missing[start : start + BATCH])
+
+    def _log_data(self, result: Result) -> None:
+        context = InputTag("mlflow.data.context", "training")
+        with warnings.catch_warnings():
+            # About integer columns of a model's input, which this table is not.
+            warnings.simplefilter("ignore", UserWarning)
+            dataset = from_pandas(
+                result.data, source="data.dvc", name=result.data_name, digest=result.data_md5
+            )
+            logged = DatasetInput(dataset._to_mlflow_entity(), tags=[context])
+        self.client.log_inputs(self.id, [logged])
+
+
+def _now() -> int:
+    return int(1000 * time())
+
+
+def _epoch_metrics(model: str, row: Mapping[Any, float]) -> list[Metric]:
+    step = int(row["epoch"])
+    return [
+        Metric(f"{model}/{key}", float(value), _now(), step)
+        for key, value in row.items()
+        if key != "epoch"
+    ]
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values under dotted names: ``{"a": {"b": 1}}`` to ``{"a.b": 1}``."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        nested = isinstance(value, Mapping)
+        flat |= flatten(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
+    return flat

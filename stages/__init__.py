@@ -1,0 +1,1 @@
+"""One file a DVC stage: declared parameters and files in, the library, files out."""

@@ -1,0 +1,58 @@
+"""Stage, one for each model: embeddings of query and gallery."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from reid.files import replacing_folder, sha256, write_json
+from reid.settings import Settings
+from stages.shell import declared, run
+
+logger = logging.getLogger(__name__)
+
+
+class Extract(Settings):
+    """Which epoch's weights to use, and how many images at once."""
+
+    checkpoint: Literal["best", "last"]
+    batch_size: int = Field(ge=1)
+
+
+class Params(Settings):
+    """Declared in ``dvc.yaml``."""
+
+    seed: int = Field(ge=0)
+    threads: int = Field(ge=1)
+    extract: Extract
+
+
+def main() -> None:
+    """Write ``build/features/<model>``, the model named on the command line."""
+    name = sys.argv[1]
+    params = declared(f"extract@{name}", Params)
+    from reid.backend import make_deterministic  # noqa: PLC0415
+
+    make_deterministic(params.seed, params.threads)
+    from reid.features import decoded_batches, embed  # noqa: PLC0415
+    from reid.network import embedder, load_network  # noqa: PLC0415
+
+    weights = Path("models") / name / f"{params.extract.checkpoint}.keras"
+    model = embedder(load_network(weights))
+    _, height, width, _ = model.input_shape
+    size = params.extract.batch_size
+    with replacing_folder(Path("build/features") / name) as part:
+        for subset in ("query", "gallery"):
+            parquet = Path("build/dataset") / f"{subset}.parquet"
+            embeddings = embed(model, decoded_batches(parquet, size, height, width), size)
+            np.save(part / f"{subset}.npy", embeddings)
+            logger.info("%s %s: %d embeddings of %d numbers", name, subset, *embeddings.shape)
+        gallery = sha256(Path("build/dataset/gallery.parquet"))
+        write_json(part / "source.json", {"model": weights.as_posix(), "gallery": gallery})
+
+
+if __name__ == "__main__":
+    run(main)

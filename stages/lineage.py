@@ -1,0 +1,124 @@
+"""What a result comes from: hashes over everything that ``dvc.yaml`` declares."""
+
+import hashlib
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dvc.dependency import ParamsDependency
+from dvc.repo import Repo
+from dvc.scm import SCMError
+
+from reid.errors import UserError
+from reid.run_identity import RunIdentity
+
+if TYPE_CHECKING:
+    from dvc.stage import Stage
+
+    from reid.checkpoint import Checkpoint
+
+
+def project_root() -> Path:
+    """The project's folder; in a temporary or queued experiment, the one it was started from."""
+    return Path(os.environ.get("DVC_ROOT") or Repo.find_root())
+
+
+@cache
+def _stages() -> "list[Stage]":
+    with Repo() as repo:
+        return list(repo.index.stages)
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _content(stage: "Stage", only_leaves: bool) -> dict[str, Any]:
+    """Values of the parameters and hashes of the files that a stage declares."""
+    # What a stage with a command makes is determined by that stage's own leaves; what `dvc add`
+    # tracks has its hash in its .dvc file, whether or not the files are here.
+    outputs = {str(out): (s.is_data_source, out) for s in _stages() for out in s.outs}
+    content: dict[str, Any] = {}
+    for dep in stage.deps:
+        if isinstance(dep, ParamsDependency):
+            content |= {f"params.yaml:{k}": v for k, v in dep.read_params().items()}
+            continue
+        made = [
+            (tracked, out)
+            for path, (tracked, out) in outputs.items()
+            if str(dep) == path or str(dep).startswith(path + os.sep)
+        ]
+        if made and made[0][0]:
+            content[str(dep)] = made[0][1].hash_info.value
+        elif not made or not only_leaves:
+            content[str(dep)] = dep.get_hash().value
+    return content
+
+
+def fingerprint() -> str:
+    """Hash of everything that determines the pipeline's result, known before it runs.
+
+    The parameters' values, and the content of each declared file that no stage makes: the
+    photos, the pretrained weights, the code. Stages that run every time, such as ``track``,
+    determine nothing.
+    """
+    return _digest(
+        {
+            stage.addressing: [stage.cmd, _content(stage, only_leaves=True)]
+            for stage in _stages()
+            if stage.cmd and not stage.always_changed
+        }
+    )
+
+
+def run_identity() -> RunIdentity:
+    """The MLflow run of the pipeline as it is declared now."""
+    experiment = os.environ.get("DVC_EXP_NAME", "")
+    commit = os.environ.get("DVC_EXP_BASELINE_REV") or _commit()
+    key = fingerprint()
+    tags = {
+        "git_commit": commit,
+        "dvc_exp": experiment,
+        "data_md5": tracked_md5("data"),
+        # The names that MLflow's pages know.
+        "mlflow.source.git.commit": commit,
+        "mlflow.source.name": "dvc exp run" if experiment else "dvc repro",
+    }
+    return RunIdentity(
+        project_root(),
+        key,
+        experiment or f"repro-{key[:7]}",
+        {name: value for name, value in tags.items() if value},
+    )
+
+
+def _commit() -> str:
+    """The checked out commit; empty where nothing was committed yet."""
+    with Repo() as repo:
+        try:
+            return repo.scm.get_rev()
+        except SCMError:
+            return ""
+
+
+def tracked_md5(path: str) -> str:
+    """The md5 that a ``.dvc`` file records for what it tracks."""
+    tracked = {str(out): out for stage in _stages() if stage.is_data_source for out in stage.outs}
+    if path not in tracked:
+        raise UserError(f"{path} is not tracked. Run `dvc add {path}`.")
+    return tracked[path].hash_info.value
+
+
+def checkpoint(stage_name: str) -> "Checkpoint":
+    """Where a training stage keeps its state: a folder for these parameters and inputs alone.
+
+    It lies in the project's own folder in temporary and queued experiments too, so a training
+    that was killed there goes on in the next one.
+    """
+    from reid.checkpoint import Checkpoint  # noqa: PLC0415
+
+    stage = next(stage for stage in _stages() if stage.addressing == stage_name)
+    key = _digest([stage_name, _content(stage, only_leaves=False)])[:16]
+    return Checkpoint(project_root() / ".dvc" / "tmp" / "checkpoints" / key)

@@ -1,0 +1,63 @@
+"""Epochs reported to MLflow while a training goes on, without ever holding it up."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from reid.errors import first_line
+from stages.lineage import run_identity
+
+if TYPE_CHECKING:
+    from reid.tracking import Tracker
+
+logger = logging.getLogger(__name__)
+
+
+class _LiveRun:
+    """The run of a training that goes on; after a failure to reach it, nothing more is tried."""
+
+    def __init__(self) -> None:
+        self.tracker: Tracker | None = None
+        self.given_up = False
+
+    def tell(self, action: "Callable[[Tracker], None]") -> None:
+        if self.given_up:
+            return
+        try:
+            if self.tracker is None:
+                from reid.tracking import Tracker  # noqa: PLC0415
+
+                self.tracker = Tracker(run_identity())
+            if not self.tracker.is_finished:
+                action(self.tracker)
+        # Whatever goes wrong in there, the training is worth more than its live picture.
+        except Exception as e:
+            self.given_up = True
+            logger.warning(
+                "MLflow can't be reached (%s); the training goes on, and the run is brought up "
+                "to date at the end.",
+                first_line(e),
+            )
+
+
+@contextmanager
+def live_report(model: str) -> Iterator[Callable[[Mapping[str, float]], None]]:
+    """Give a function that reports an epoch of ``model`` to the pipeline's MLflow run.
+
+    It works in a thread of its own, and a store that can't be reached costs the training
+    nothing. A training that fails marks the run as failed.
+    """
+    live = _LiveRun()
+    with ThreadPoolExecutor(1, "mlflow") as worker:
+
+        def report(row: Mapping[str, float]) -> None:
+            worker.submit(live.tell, lambda tracker: tracker.log_epoch(model, row))
+
+        worker.submit(live.tell, lambda tracker: tracker.mark("RUNNING"))
+        try:
+            yield report
+        except BaseException:
+            worker.submit(live.tell, lambda tracker: tracker.mark("FAILED"))
+            raise

@@ -1,0 +1,56 @@
+"""Stage: labels for the softmax, and what is held out for validation."""
+
+import logging
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from reid.dataset import read_subset
+from reid.files import replacing_file, write_json
+from reid.settings import Settings
+from reid.split import label_names, require_batches, split
+from stages.batches import BaselineBatches, TripletBatches
+from stages.shell import declared, run
+
+logger = logging.getLogger(__name__)
+
+
+class Split(Settings):
+    """What to hold out, and how much of it."""
+
+    holdout: Literal["images", "people"]
+    fraction: float = Field(gt=0, lt=1)
+
+
+class Params(Settings):
+    """Declared in ``dvc.yaml``."""
+
+    seed: int = Field(ge=0)
+    split: Split
+    baseline: BaselineBatches
+    triplet: TripletBatches
+
+
+def main() -> None:
+    """Write ``build/split.parquet`` and ``build/labels.json``."""
+    params = declared("split", Params)
+    train = read_subset(Path("build/dataset"), "train")
+    table = split(train, params.split.holdout, params.split.fraction, params.seed)
+    require_batches(table, params.baseline.batch_size, params.triplet.people)
+    with replacing_file(Path("build/split.parquet")) as part:
+        table.to_parquet(part, index=False)
+    labels = label_names(table)
+    write_json(Path("build/labels.json"), labels)
+    counts = table["fold"].value_counts()
+    logger.info(
+        "%d labels; %d images to train, %d held out (%s)",
+        len(labels),
+        counts["train"],
+        counts["validation"],
+        params.split.holdout,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

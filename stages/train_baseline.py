@@ -1,0 +1,40 @@
+"""Stage: train the baseline, a softmax over the training people."""
+
+from pydantic import Field
+
+from reid.batches import shuffled_batches
+from reid.objective import Objective
+from reid.settings import Settings
+from stages.shell import declared, run
+from stages.training import TrainingParams, train_model
+
+
+class Baseline(Settings):
+    """The baseline's own parameters."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=2)
+    label_smoothing: float = Field(ge=0, lt=1)
+
+
+class Params(TrainingParams):
+    """Declared in ``dvc.yaml``."""
+
+    baseline: Baseline
+
+
+def main() -> None:
+    """Write ``models/baseline``."""
+    params = declared("train_baseline", Params)
+    own = params.baseline
+    train_model(
+        "baseline",
+        params,
+        Objective(own.label_smoothing),
+        own.epochs,
+        lambda labels, epoch: shuffled_batches(len(labels), own.batch_size, params.seed, epoch),
+    )
+
+
+if __name__ == "__main__":
+    run(main)

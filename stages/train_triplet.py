@@ -1,0 +1,48 @@
+"""Stage: train the triplet model, softmax and triplet loss over batches of P people x K images."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from reid.batches import people_batches
+from reid.objective import Objective
+from reid.settings import Settings
+from stages.shell import declared, run
+from stages.training import TrainingParams, train_model
+
+
+class Triplet(Settings):
+    """The triplet model's own parameters."""
+
+    start: Literal["baseline", "pretrained"]
+    epochs: int = Field(ge=1)
+    people: int = Field(ge=2)
+    images: int = Field(ge=2)
+    margin: float = Field(gt=0)
+    weight: float = Field(ge=0)
+    label_smoothing: float = Field(ge=0, lt=1)
+
+
+class Params(TrainingParams):
+    """Declared in ``dvc.yaml``."""
+
+    triplet: Triplet
+
+
+def main() -> None:
+    """Write ``models/triplet``."""
+    params = declared("train_triplet", Params)
+    own = params.triplet
+    train_model(
+        "triplet",
+        params,
+        Objective(own.label_smoothing, own.margin, own.weight),
+        own.epochs,
+        lambda labels, epoch: people_batches(labels, own.people, own.images, params.seed, epoch),
+        start=Path("models/baseline/best.keras") if own.start == "baseline" else None,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,93 @@
+"""What the two training stages share: common parameters, inputs, and the training itself."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from reid.augmentation import Augmentation
+from reid.folds import read_folds
+from reid.objective import Objective
+from reid.optimisation import Optimisation
+from reid.settings import Settings
+
+KERAS_WEIGHTS = ("imagenet", "none")
+
+
+class Model(Settings):
+    """The network's input and backbone."""
+
+    backbone: str
+    alpha: float = Field(gt=0)
+    weights: str = Field(pattern=r"^[^/\\]+$")
+    height: int = Field(ge=32)
+    width: int = Field(ge=32)
+
+
+class TrainingParams(Settings):
+    """Parameters that both models are trained with."""
+
+    lr: float = Field(gt=0)
+    seed: int = Field(ge=0)
+    threads: int = Field(ge=1)
+    model: Model
+    augmentation: Augmentation
+    optimisation: Optimisation
+
+
+def train_model(
+    name: str,
+    params: TrainingParams,
+    objective: Objective,
+    epochs: int,
+    batches: Callable[[np.ndarray, int], np.ndarray],
+    start: Path | None = None,
+) -> None:
+    """Train a model and write ``models/<name>``.
+
+    Args:
+        name: of the model.
+        params: those that both models share.
+        objective: what to train for.
+        epochs: how long.
+        batches: labels of the training images (n,) and epoch (from 0) to image numbers, int
+            (batches, batch size).
+        start: a model to go on from; without it, ``params.model.weights``.
+    """
+    from reid.backend import make_deterministic  # noqa: PLC0415
+
+    make_deterministic(params.seed, params.threads)
+    from reid.network import build_network, load_network  # noqa: PLC0415
+    from reid.training import Plan, train  # noqa: PLC0415
+    from stages.lineage import checkpoint  # noqa: PLC0415
+    from stages.live import live_report  # noqa: PLC0415
+
+    model = params.model
+    folds = read_folds(
+        Path("build/dataset"), Path("build/split.parquet"), model.height, model.width
+    )
+    if start is None:
+        labels = json.loads(Path("build/labels.json").read_text(encoding="utf-8"))
+        weights = model.weights
+        # Only what lies in pretrained/ is declared to DVC, so only that can be read.
+        if weights not in KERAS_WEIGHTS:
+            weights = str(Path("pretrained") / weights)
+        network = build_network(
+            model.backbone, model.height, model.width, model.alpha, weights, len(labels)
+        )
+    else:
+        network = load_network(start)
+    plan = Plan(
+        epochs=epochs,
+        lr=params.lr,
+        optimisation=params.optimisation,
+        augmentation=params.augmentation,
+        objective=objective,
+        batches=lambda epoch: batches(folds[0].labels, epoch),
+        seed=params.seed,
+    )
+    state = checkpoint(f"train_{name}")
+    with state.alone(), live_report(name) as report:
+        train(network, folds, plan, Path("models") / name, state, report)

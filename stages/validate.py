@@ -1,0 +1,64 @@
+"""Stage: check the data set before any work is put into it."""
+
+import logging
+from pathlib import Path
+
+from pydantic import Field
+
+from reid.dataset import read_index, read_source
+from reid.errors import UserError
+from reid.files import write_json
+from reid.settings import Settings
+from stages.batches import BaselineBatches, TripletBatches
+from stages.shell import declared, run
+
+logger = logging.getLogger(__name__)
+
+
+class Validate(Settings):
+    """What counts as a camera, a person, a usual size, and few images."""
+
+    cameras: int = Field(ge=1)
+    min_width: int = Field(ge=1)
+    min_height: int = Field(ge=1)
+    usual_width: int = Field(ge=1)
+    usual_height: int = Field(ge=1)
+    few_images: int = Field(ge=1)
+
+
+class Params(Settings):
+    """Declared in ``dvc.yaml``."""
+
+    validate_: Validate = Field(alias="validate")
+    baseline: BaselineBatches
+    triplet: TripletBatches
+
+
+def main() -> None:
+    """Write ``build/validation.json`` and ``build/data_docs``; fail on what is fatal."""
+    params = declared("validate", Params)
+    own = params.validate_
+    from reid.checks import Limits, check  # noqa: PLC0415
+
+    dataset = Path("build/dataset")
+    source = read_source(dataset)
+    limits = Limits(
+        dataset=source["name"],
+        gallery_folder=source["gallery"],
+        cameras=own.cameras,
+        min_width=own.min_width,
+        min_height=own.min_height,
+        usual_size=(own.usual_width, own.usual_height),
+        people_per_batch=params.triplet.people,
+        batch_size=params.baseline.batch_size,
+        few_images=own.few_images,
+    )
+    report = check(read_index(dataset), limits, Path("build/data_docs"))
+    if not report.ok:
+        raise UserError(f"{report.to_text()}\nMore in build/data_docs/index.html")
+    write_json(Path("build/validation.json"), report.to_dict())
+    logger.info("%s\nMore in build/data_docs/index.html", report.to_text())
+
+
+if __name__ == "__main__":
+    run(main)
