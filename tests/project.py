@@ -1,0 +1,120 @@
+"""A whole project in a temporary folder: real git, real DVC, MLflow on sqlite, drawn people."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from reid.synthetic.dataset import write_sample
+from reid.synthetic.names import SampleSize
+
+ROOT = Path(__file__).parents[1]
+PROJECT_FILES = (
+    "reid",
+    "stages",
+    "requirements.txt",
+    "dvc.yaml",
+    "params.yaml",
+    ".dvcignore",
+    ".gitignore",
+)
+TINY = SampleSize(
+    train_people=6, train_images=48, test_people=4, queries=8, gallery=16, distractors=3, junk=2
+)
+QUICK = {
+    "baseline": {"epochs": 2, "batch_size": 8},
+    "triplet": {"epochs": 1, "people": 4, "images": 2},
+    "model": {"alpha": 0.35, "weights": "none", "height": 32, "width": 32},
+    "evaluate": {"picture_queries": 2},
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A clone of the project with tiny data and quick parameters."""
+
+    root: Path
+
+    def run(self, *command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command in the project; its output is text, both streams in ``stdout``."""
+        # PYTHONDONTWRITEBYTECODE would hide compiled code from DVC that others have.
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("MLFLOW_TRACKING", "DVC_", "PYTHONDONTWRITE"))
+        }
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.run(
+            command,
+            cwd=self.root,
+            env=inherited | {"PATH": path} | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    def must(self, *command: str, **environment: str) -> str:
+        """Run a command that has to succeed; gives its output."""
+        done = self.run(*command, **environment)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def commit(self) -> None:
+        """Commit everything."""
+        self.must("git", "add", "-A")
+        self.must("git", "commit", "--quiet", "--allow-empty", "-m", "state")
+
+    def set_params(self, changes: dict[str, Any]) -> None:
+        """Change values of ``params.yaml``, nested as they are there."""
+        path = self.root / "params.yaml"
+        values = yaml.safe_load(path.read_text())
+        for key, value in changes.items():
+            values[key] = {**values[key], **value} if isinstance(value, dict) else value
+        path.write_text(yaml.safe_dump(values, sort_keys=False))
+
+    def mlflow_runs(self) -> list[Run]:
+        """All runs of the project's own store, the oldest first."""
+        client = MlflowClient(f"sqlite:///{self.root / 'mlflow.db'}")
+        return client.search_runs(
+            [e.experiment_id for e in client.search_experiments()],
+            order_by=["attributes.start_time ASC"],
+        )
+
+
+def assert_one_clear_message(done: "subprocess.CompletedProcess[str]", pattern: str) -> None:
+    """The command failed, said why in words that match, and showed no traceback."""
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout
+    assert re.search(pattern, done.stdout), done.stdout
+
+
+def make_project(root: Path) -> Project:
+    """Set up a project whose data is ``TINY``, committed, not yet run."""
+    root.mkdir(parents=True)
+    for name in PROJECT_FILES:
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copyfile
+        copy(source, root / name)
+    project = Project(root)
+    (root / "data").mkdir()
+    write_sample(root / "data" / "synthetic-pedestrians.zip", size=TINY)
+    (root / "pretrained").mkdir()
+    (root / "pretrained" / "readme.txt").write_text("no weights: the tests start from random ones")
+    project.must("git", "init", "--quiet")
+    project.must("git", "config", "user.name", "Test")
+    project.must("git", "config", "user.email", "test@localhost")
+    project.must("dvc", "init", "--quiet")
+    project.must("dvc", "config", "core.analytics", "false")
+    project.must("dvc", "add", "--quiet", "data", "pretrained")
+    project.set_params(QUICK)
+    project.commit()
+    return project

@@ -1,0 +1,192 @@
+"""The pipeline as its users run it: ``dvc repro``, ``dvc exp run``, and one MLflow run a result.
+
+The tests of this file share one project and build upon each other, in the order of the file.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from reid.dataset import read_subset
+from tests.project import Project, assert_one_clear_message, make_project
+
+MODELS = ("baseline", "triplet")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return make_project(tmp_path_factory.mktemp("pipeline") / "project")
+
+
+def stages_run(output: str) -> set[str]:
+    return {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
+
+
+def back_to_commit(project: Project) -> None:
+    project.must("git", "checkout", "--", ".")
+    project.must("dvc", "checkout")
+
+
+def test_first_repro_gives_figures_and_one_whole_run(project: Project) -> None:
+    project.must("dvc", "repro")
+    project.commit()
+    (run,) = project.mlflow_runs()
+    assert run.info.status == "FINISHED"
+    assert run.data.params["lr"] == "0.01"
+    assert run.data.params["triplet.margin"] == "0.3"
+    for model in MODELS:
+        written = json.loads((project.root / "metrics" / f"{model}.json").read_text())
+        assert written["queries"] == 8
+        assert written["junk"] == 2
+        assert written["distractors"] == 3
+        for figure in ("rank1", "rank5", "rank10", "mAP", "mAP_official", "mINP"):
+            assert run.data.metrics[f"{model}/{figure}"] == pytest.approx(written[figure])
+        assert (project.root / "plots" / model / "answers.png").stat().st_size > 0
+    client = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
+    steps = [m.step for m in client.get_metric_history(run.info.run_id, "baseline/loss")]
+    assert steps == [1, 2]
+    assert "triplet/triplet_loss" in run.data.metrics
+    (used,) = run.inputs.dataset_inputs
+    tracked = yaml.safe_load((project.root / "data.dvc").read_text())["outs"][0]["md5"]
+    assert used.dataset.digest == tracked
+    assert run.data.tags["data_md5"] == tracked
+    assert {f.path for f in client.list_artifacts(run.info.run_id)} == {
+        "data_docs",
+        "models",
+        "pipeline",
+        "plots",
+        "validation",
+    }
+
+
+def test_second_repro_does_nothing_and_keeps_the_one_run(project: Project) -> None:
+    output = project.must("dvc", "repro")
+    assert stages_run(output) == {"track"}
+    assert len(project.mlflow_runs()) == 1
+
+
+def test_pulled_result_gets_its_run_without_training(project: Project, tmp_path: Path) -> None:
+    project.must("dvc", "remote", "add", "--default", "storage", str(tmp_path / "storage"))
+    project.must("dvc", "push")
+    project.commit()
+    clone = Project(tmp_path / "clone")
+    project.must("git", "clone", "--quiet", ".", str(clone.root))
+    clone.must("dvc", "pull")
+    assert stages_run(clone.must("dvc", "repro")) == {"track"}
+    (here,), (there,) = project.mlflow_runs(), clone.mlflow_runs()
+    assert there.data.tags["fingerprint"] == here.data.tags["fingerprint"]
+    assert there.data.metrics == pytest.approx(here.data.metrics, rel=1e-6)
+
+
+def test_edit_reruns_only_what_it_touches(project: Project) -> None:
+    project.set_params({"evaluate": {"max_rank": 20}})
+    output = project.must("dvc", "repro")
+    assert stages_run(output) == {"evaluate@baseline", "evaluate@triplet", "track"}
+    project.must("git", "checkout", "params.yaml")
+    project.must("dvc", "repro")
+
+
+def test_experiment_has_a_run_of_its_own_and_its_repetition_none(project: Project) -> None:
+    before = len(project.mlflow_runs())
+    project.must("dvc", "exp", "run", "-n", "faster", "-S", "lr=0.02")
+    runs = project.mlflow_runs()
+    assert len(runs) == before + 1
+    assert runs[-1].data.params["lr"] == "0.02"
+    assert runs[-1].data.tags["dvc_exp"] == "faster"
+    assert runs[-1].info.status == "FINISHED"
+    commit = project.must("git", "rev-parse", "HEAD").strip()
+    assert runs[-1].data.tags["git_commit"] == commit
+    back_to_commit(project)
+    again = project.must("dvc", "exp", "run", "-n", "again", "-S", "lr=0.02")
+    assert "Stage 'train_baseline' is cached - skipping run" in again
+    assert len(project.mlflow_runs()) == before + 1
+    shown = project.must("dvc", "exp", "show", "--csv")
+    assert "faster" in shown
+    assert "metrics/triplet.json:mAP" in shown
+    back_to_commit(project)
+
+
+def test_experiment_in_a_temporary_folder_reaches_the_same_store(project: Project) -> None:
+    before = len(project.mlflow_runs())
+    project.must("dvc", "exp", "run", "--temp", "-S", "triplet.margin=0.5")
+    runs = project.mlflow_runs()
+    assert len(runs) == before + 1
+    assert runs[-1].data.params["triplet.margin"] == "0.5"
+    assert runs[-1].info.status == "FINISHED"
+
+
+def test_server_that_is_down_costs_nothing_and_is_caught_up_with(project: Project) -> None:
+    before = len(project.mlflow_runs())
+    project.set_params({"extract": {"checkpoint": "last"}})
+    output = project.must("dvc", "repro", MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert "can't be brought up to date" in output
+    assert len(project.mlflow_runs()) == before
+    project.must("dvc", "repro")
+    runs = project.mlflow_runs()
+    assert len(runs) == before + 1
+    assert runs[-1].info.status == "FINISHED"
+    assert runs[-1].data.metrics.keys() >= {"baseline/val_loss", "triplet/triplet_loss"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lr": -0.01}, "lr: Input should be greater than 0.*-0.01"),
+        ({"lr": "fast"}, "lr: Input should be a valid number.*'fast'"),
+        ({"baseline": {"epochs": 1.5}}, r"baseline\.epochs: .*valid integer.*1\.5"),
+        ({"triplet": {"margin": -1}}, r"triplet\.margin: Input should be greater than 0.*-1"),
+        ({"model": {"backbone": "resnet1"}}, "no backbone 'resnet1'. Choose one of mobilenet_v2"),
+        ({"model": {"weights": "absent.h5"}}, r"model\.weights: .*absent\.h5 is not there"),
+        ({"split": {"fraction": 0.99}}, r"split\.fraction 0\.99"),
+        ({"ingest": {"gallery": "attic"}}, r"ingest\.gallery: Input should be 'bounding_box_test'"),
+        ({"triplet": {"people": 40}}, "At least 40 people in train"),
+    ],
+)
+def test_parameter_that_makes_no_sense_is_named(
+    project: Project, changes: dict[str, object], message: str
+) -> None:
+    project.must("git", "checkout", "params.yaml")
+    metrics = (project.root / "metrics" / "triplet.json").read_bytes()
+    project.set_params(changes)
+    assert_one_clear_message(project.run("dvc", "repro"), message)
+    assert (project.root / "metrics" / "triplet.json").read_bytes() == metrics
+    project.must("git", "checkout", "params.yaml")
+    project.must("dvc", "repro")
+
+
+def test_search_answers_a_photo_of_ones_own(project: Project, tmp_path: Path) -> None:
+    gallery = read_subset(project.root / "build" / "dataset", "gallery", images=True)
+    features = np.load(project.root / "build" / "features" / "triplet" / "gallery.npy")
+    asked = int(np.flatnonzero(gallery["pid"] > 0)[0])
+    photo = tmp_path / "me.jpg"
+    photo.write_bytes(gallery["image"][asked])
+    expected = dict(zip(gallery["name"], features @ features[asked], strict=True))
+    best_of: dict[object, float] = {}
+    for name, pid in zip(gallery["name"], gallery["pid"], strict=True):
+        if pid >= 0:
+            who = pid or name
+            best_of[who] = max(expected[name], best_of.get(who, -1))
+    search = ("python", "-m", "reid", "search", str(photo))
+    answers = json.loads(project.must(*search, "--top", "3", "--json"))
+    assert [set(answer) for answer in answers] == [{"person", "camera", "file", "similarity"}] * 3
+    found = [answer["similarity"] for answer in answers]
+    assert found == pytest.approx(sorted(best_of.values(), reverse=True)[:3], abs=1e-3)
+    assert found == pytest.approx([expected[answer["file"]] for answer in answers], abs=1e-3)
+    people = [answer["person"] for answer in answers if answer["person"]]
+    assert len(people) == len(set(people))
+    picture = tmp_path / "out.png"
+    project.must(*search, "--picture", str(picture))
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert answers[0]["file"] in project.must(*search)
+    photo.write_text("no photo")
+    assert_one_clear_message(project.run(*search), "me.jpg can't be read as a photo")
+
+
+def test_report_shows_both_models(project: Project) -> None:
+    output = project.must("python", "-m", "reid", "report")
+    for word in ("baseline", "triplet", "rank-1", "mAP", "mINP", "make ui"):
+        assert word in output
