@@ -1,0 +1,46 @@
+"""Ingest, validate and split at full size: ``python -m benchmarks.ingest PHOTOS.zip``.
+
+``python -m reid draw market.zip --names NAMES`` draws a stand-in from a list of file names.
+"""
+
+import resource
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+
+from reid.dataset import read_index, read_subset
+from reid.ingest import ingest
+from reid.sources import open_source
+from reid.split import split
+
+
+def main() -> None:
+    """Print seconds, and the peak of memory so far, after each step."""
+    from reid.checks import Limits, check  # noqa: PLC0415
+
+    console = Console()
+    began = time.monotonic()
+
+    def tell(step: str, result: object) -> None:
+        nonlocal began
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        console.print(f"{step}: {time.monotonic() - began:.1f} s, peak {peak:.0f} MiB, {result}")
+        began = time.monotonic()
+
+    with TemporaryDirectory() as folder:
+        dataset = Path(folder) / "dataset"
+        with open_source(Path(sys.argv[1])) as source:
+            summary = ingest(source, dataset, "bounding_box_test")
+        tell("ingest", summary["images"])
+        report = check(read_index(dataset), Limits(summary["name"]), Path(folder) / "docs")
+        tell("validate", report.summary)
+        table = split(read_subset(dataset, "train"), "images", 0.2, seed=42)
+        counts = table["fold"].value_counts().to_dict()
+        tell("split", f"{counts}, {table['label'].nunique()} labels")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""The share of a training step that reading and augmenting take: ``python -m benchmarks.input``.
+
+Measures what the training loop does for a batch before and in the network's step, one after the
+other in one process; in the loop itself they overlap.
+"""
+
+import time
+from statistics import median
+
+import numpy as np
+from rich.console import Console
+
+from reid.augmentation import Augmentation
+from reid.backend import make_deterministic
+from reid.folds import Fold
+from reid.network import build_network
+from reid.objective import Objective
+from reid.optimisation import Optimisation
+from reid.training import Plan, augmented_batches, compiled
+
+IMAGES, CLASSES, BATCH, HEIGHT, WIDTH, STEPS = 640, 80, 64, 128, 64, 12
+
+
+def main() -> None:
+    """Print the median times of a batch's input and of its step, and their ratio."""
+    make_deterministic(seed=0, threads=2)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, CLASSES, IMAGES).astype(np.int32)
+    images = rng.integers(0, 256, (IMAGES, HEIGHT, WIDTH, 3), dtype=np.uint8)
+    fold = Fold(images, labels, labels, np.ones_like(labels))
+    plan = Plan(
+        epochs=1,
+        lr=0.01,
+        optimisation=Optimisation(
+            momentum=0.9, weight_decay=0.0005, warmup_epochs=0, decay="cosine"
+        ),
+        augmentation=Augmentation(flip=True, pad=5, colour=0.1, erase=0.5),
+        objective=Objective(label_smoothing=0.1, margin=0.3),
+        batches=lambda epoch: np.random.default_rng(epoch).permutation(IMAGES).reshape(-1, BATCH),
+        seed=0,
+    )
+    model = compiled(build_network("mobilenet_v2", HEIGHT, WIDTH, 1.0, "none", CLASSES), plan)
+    batches = augmented_batches(model, fold, plan, 0)
+    # The first step traces the graph.
+    model.train_on_batch(*next(batches))
+    inputs, steps = [], []
+    for _ in range(STEPS):
+        began = time.perf_counter()
+        batch = next(batches)
+        between = time.perf_counter()
+        model.train_on_batch(*batch)
+        inputs.append(between - began)
+        steps.append(time.perf_counter() - between)
+    share = median(inputs) / (median(inputs) + median(steps))
+    Console().print(
+        f"batch of {BATCH} at {HEIGHT}x{WIDTH}: input {1000 * median(inputs):.0f} ms, "
+        f"step {1000 * median(steps):.0f} ms, input's share {100 * share:.1f} %"
+    )
+
+
+if __name__ == "__main__":
+    main()
