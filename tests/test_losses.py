@@ -3,8 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reid.backend import keras
+from reid.backend import keras, make_deterministic
 from reid.losses import BatchHardTriplet, pairwise_distances
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _deterministic() -> None:
+    # The number of threads can't change in a process; the training tests take the same.
+    make_deterministic(seed=1, threads=2)
 
 
 def naive_batch_hard(labels: np.ndarray, embeddings: np.ndarray, margin: float) -> float:

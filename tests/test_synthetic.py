@@ -101,7 +101,7 @@ class TestPlannedNames:
         {"train_people": -1},
         {"train_people": 300},
         {"queries": 100},
-        {"queries": 400, "gallery": 400},
+        {"queries": 500, "gallery": 600},
         {"gallery": 149},
     ],
 )
