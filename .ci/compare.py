@@ -1,7 +1,7 @@
 """Does the committed result come out again? Run in a clean clone after ``dvc repro``.
 
 The data stages must give the same bytes. Models depend on the kind of processor, so metrics may
-differ by ``TOLERANCE``.
+differ by ``TOLERANCE``, about twice of what AVX2 and AVX-512 made of the sample (docs/results.md).
 """
 
 import json
@@ -14,7 +14,7 @@ import yaml
 
 DATA_STAGES = ("ingest", "validate", "split")
 FIGURES = ("rank1", "rank5", "rank10", "mAP", "mAP_official", "mINP")
-TOLERANCE = 0.05
+TOLERANCE = 0.08
 
 
 def committed(path: str) -> str:

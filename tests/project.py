@@ -3,8 +3,11 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +40,17 @@ QUICK = {
 }
 
 
+def _environment() -> dict[str, str]:
+    """This process's, with the commands of its Python first."""
+    # PYTHONDONTWRITEBYTECODE would hide compiled code from DVC that others have.
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MLFLOW_TRACKING", "DVC_", "PYTHONDONTWRITE"))
+    }
+    return inherited | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
 @dataclass(frozen=True)
 class Project:
     """A clone of the project with tiny data and quick parameters."""
@@ -45,22 +59,32 @@ class Project:
 
     def run(self, *command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         """Run a command in the project; its output is text, both streams in ``stdout``."""
-        # PYTHONDONTWRITEBYTECODE would hide compiled code from DVC that others have.
-        inherited = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("MLFLOW_TRACKING", "DVC_", "PYTHONDONTWRITE"))
-        }
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         return subprocess.run(
             command,
             cwd=self.root,
-            env=inherited | {"PATH": path} | environment,
+            env=_environment() | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
         )
+
+    @contextmanager
+    def started(self, *command: str) -> "Iterator[subprocess.Popen[bytes]]":
+        """Start a command; at the end of the block it and all its children are killed."""
+        process = subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def must(self, *command: str, **environment: str) -> str:
         """Run a command that has to succeed; gives its output."""

@@ -4,6 +4,7 @@ The tests of this file share one project and build upon each other, in the order
 """
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +131,30 @@ def test_server_that_is_down_costs_nothing_and_is_caught_up_with(project: Projec
     assert len(runs) == before + 1
     assert runs[-1].info.status == "FINISHED"
     assert runs[-1].data.metrics.keys() >= {"baseline/val_loss", "triplet/triplet_loss"}
+
+
+def test_killed_repro_goes_on_in_its_own_run_and_ends_with_the_same_bytes(
+    project: Project,
+) -> None:
+    project.must("git", "checkout", "params.yaml")
+    before = len(project.mlflow_runs())
+    project.set_params({"baseline": {"epochs": 5}})
+    checkpoints = project.root / ".dvc" / "tmp" / "checkpoints"
+    with project.started("dvc", "repro", "train_baseline") as repro:
+        while not list(checkpoints.glob("*/0002")):
+            assert repro.poll() is None
+            time.sleep(0.05)
+    assert "going on after epoch" in project.must("dvc", "repro")
+    resumed = (project.root / "dvc.lock").read_bytes()
+    run = project.mlflow_runs()[-1]
+    assert len(project.mlflow_runs()) == before + 1
+    assert run.info.status == "FINISHED"
+    client = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
+    steps = [m.step for m in client.get_metric_history(run.info.run_id, "baseline/loss")]
+    assert sorted(steps) == [1, 2, 3, 4, 5]
+    undisturbed = project.must("dvc", "repro", "--force", "--single-item", "train_baseline")
+    assert "epoch 1/5" in undisturbed
+    assert (project.root / "dvc.lock").read_bytes() == resumed
 
 
 @pytest.mark.parametrize(
