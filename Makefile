@@ -3,7 +3,7 @@
 # make ui      open MLflow on the runs
 # make lint    style and types
 # make lock    pin everything that requirements.txt needs
-# make bench   time evaluation and training input
+# make bench   time evaluation, re-ranking and training input
 
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
@@ -39,6 +39,7 @@ ui: .venv/run
 
 bench: .venv/dev
 	python -m benchmarks.evaluation
+	python -m benchmarks.reranking
 	python -m benchmarks.input
 
 lock: .venv/dev

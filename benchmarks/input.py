@@ -10,13 +10,14 @@ from statistics import median
 import numpy as np
 from rich.console import Console
 
+from reid.architecture import Architecture
 from reid.augmentation import Augmentation
 from reid.backend import make_deterministic
 from reid.folds import Fold
+from reid.learner import Plan, augmented_batches, compiled
 from reid.network import build_network
 from reid.objective import Objective
 from reid.optimisation import Optimisation
-from reid.training import Plan, augmented_batches, compiled
 
 IMAGES, CLASSES, BATCH, HEIGHT, WIDTH, STEPS = 640, 80, 64, 128, 64, 12
 
@@ -32,14 +33,30 @@ def main() -> None:
         epochs=1,
         lr=0.01,
         optimisation=Optimisation(
-            momentum=0.9, weight_decay=0.0005, warmup_epochs=0, decay="cosine"
+            optimizer="sgd",
+            momentum=0.9,
+            weight_decay=0.0005,
+            warmup_epochs=0,
+            decay="cosine",
+            frozen_epochs=0,
+            average=0.0,
         ),
         augmentation=Augmentation(flip=True, pad=5, colour=0.1, erase=0.5),
         objective=Objective(label_smoothing=0.1, margin=0.3),
         batches=lambda epoch: np.random.default_rng(epoch).permutation(IMAGES).reshape(-1, BATCH),
         seed=0,
     )
-    model = compiled(build_network("mobilenet_v2", HEIGHT, WIDTH, 1.0, "none", CLASSES), plan)
+    how = Architecture(
+        backbone="mobilenet_v2",
+        alpha=1.0,
+        last_stride=1,
+        weights="none",
+        height=HEIGHT,
+        width=WIDTH,
+        pooling="average",
+        neck=True,
+    )
+    model = compiled(build_network(how, "none", CLASSES), plan)
     batches = augmented_batches(model, fold, plan, 0)
     # The first step traces the graph.
     model.train_on_batch(*next(batches))

@@ -30,16 +30,26 @@ app = typer.Typer(
 @app.command()
 def score(
     file: Annotated[Path, typer.Argument(help="An .npz file with qf, gf, q_pids, ...")],
+    rerank: Annotated[
+        bool, typer.Option("--rerank", help="Re-rank by k-reciprocal neighbours.")
+    ] = False,
 ) -> None:
     """Score any model's features by the single-query protocol; print JSON.
 
     The file holds qf (queries, d), gf (gallery, d), q_pids, g_pids, q_camids, g_camids.
     """
-    from reid.evaluation import rank_queries, summarise  # noqa: PLC0415
+    from reid.evaluation import dot_products, rank_queries, summarise  # noqa: PLC0415
     from reid.feature_file import read_feature_file  # noqa: PLC0415
+    from reid.reranking import Reranking  # noqa: PLC0415
 
     query, gallery = read_feature_file(file)
-    print(json.dumps(asdict(summarise(rank_queries(query, gallery), gallery.pids)), indent=2))  # noqa: T201
+    reranking = Reranking()
+    similarities = reranking.similarities if rerank else dot_products
+    ranking = rank_queries(query, gallery, similarities=similarities)
+    figures = asdict(summarise(ranking, gallery.pids))
+    if rerank:
+        figures["reranking"] = reranking.model_dump()
+    print(json.dumps(figures, indent=2))  # noqa: T201
 
 
 @app.command()
@@ -60,15 +70,15 @@ def search(
     )
 
     content = read_photo(photo)
-    features, made_by = read_gallery_features(FEATURES / model, DATASET)
+    gallery = read_gallery_features(FEATURES / model, DATASET)
     from reid.features import embed  # noqa: PLC0415
     from reid.images import decode_all  # noqa: PLC0415
     from reid.network import embedder, load_network  # noqa: PLC0415
 
-    network = embedder(load_network(made_by))
+    network = embedder(load_network(gallery.model))
     _, height, width, _ = network.input_shape
-    embedding = embed(network, [decode_all([content], height, width)], 1)[0]
-    answers = nearest_people(embedding, features, read_subset(DATASET, "gallery"), top)
+    embedding = embed(network, [decode_all([content], height, width)], 1, gallery.flip)[0]
+    answers = nearest_people(embedding, gallery.embeddings, read_subset(DATASET, "gallery"), top)
     if picture:
         _save_picture(picture_of_search(photo.name, content, DATASET, answers), picture)
     if as_json:
@@ -126,10 +136,16 @@ def draw(
 @app.command()
 def report() -> None:
     """Show the figures of both models and where to look next."""
-    from reid.report import metrics_table, read_metrics  # noqa: PLC0415
+    from reid.report import (  # noqa: PLC0415
+        comparison_line,
+        metrics_table,
+        read_comparison,
+        read_metrics,
+    )
 
     console = Console()
     console.print(metrics_table(read_source(DATASET)["name"], read_metrics(METRICS)))
+    console.print(comparison_line(read_comparison(METRICS)), highlight=False)
     console.print(
         "Look next at\n"
         "  plots/triplet/answers.png        queries and their first ten answers\n"

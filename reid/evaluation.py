@@ -2,15 +2,16 @@
 
 Gallery rows of pid -1 (junk) are dropped; rows of pid 0 (distractors) stay as wrong answers. For
 each query the gallery rows of the same person under the same camera are removed, and the rest is
-ranked by similarity, the dot product of L2-normalised features. A right answer that ties with
-wrong ones ranks behind them, so that neither a tie nor the order of rows can flatter a model.
+ranked by similarity, the dot product of L2-normalised features unless another one is given. A right
+answer that ties with wrong ones ranks behind them, so that neither a tie nor the order of rows can
+flatter a model.
 
 Sources: L. Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV 2015, and its
 MATLAB code (protocol, CMC, trapezoidal AP); K. Zhou et al., Torchreid, and FastReID (plain AP);
 M. Ye et al., "Deep Learning for Person Re-identification: A Survey and Outlook", 2020 (mINP).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,10 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid.errors import UserError
+from reid.feature_order import order_by_value, starts_value
 from reid.feature_set import BoolArray, FeatureSet, FloatArray, IntArray, check_comparable
 from reid.market import DISTRACTOR_PID, JUNK_PID
 
 DoubleArray = NDArray[np.float64]
+
+Similarities = Callable[[FloatArray, FloatArray, int], Iterator[FloatArray]]
+"""Queries (q, d), gallery (m, d) and a number of queries b to blocks of similarities, (b, m)."""
 
 # A query with more right answers than this sorts its similarities once; one with fewer is quicker
 # with one pass over them for each right answer. Both count the same.
@@ -85,16 +90,28 @@ class Matches(NamedTuple):
     right: BoolArray
 
 
-def rank_queries(query: FeatureSet, gallery: FeatureSet, block: int = 256) -> Ranking:
+def dot_products(queries: FloatArray, gallery: FloatArray, block: int) -> Iterator[FloatArray]:
+    """Multiply ``block`` queries at a time with the gallery: cosines of rows of length 1."""
+    for start in range(0, len(queries), block):
+        yield queries[start : start + block] @ gallery.T
+
+
+def rank_queries(
+    query: FeatureSet,
+    gallery: FeatureSet,
+    block: int = 256,
+    similarities: Similarities = dot_products,
+) -> Ranking:
     """Rank the gallery for each query.
 
-    Memory beyond the arguments: one copy of the gallery's features, and twice
-    ``block`` * len(gallery) float32. Raises `UserError` where the two sets can't be compared.
+    ``similarities``: what to rank by, such as `Reranking.similarities`. Memory beyond the
+    arguments: one copy of the gallery's features, twice ``block`` * len(gallery) float32, and what
+    ``similarities`` takes. Raises `UserError` where the two sets can't be compared.
     """
     check_comparable(query, gallery)
     candidates = _candidates(gallery)
     scores = np.full((4, len(query)), np.nan)
-    for index, similarity in _similarities(query.features, candidates, block):
+    for index, similarity in _similarity_rows(query.features, candidates, block, similarities):
         person = candidates.of_person(query.pids[index])
         is_right = candidates.camids[person] != query.camids[index]
         right = similarity[person][is_right]
@@ -139,18 +156,25 @@ def cmc_curve(ranking: Ranking, max_rank: int = 50) -> DoubleArray:
     return within / len(first_rank)
 
 
-def top_matches(query: FeatureSet, gallery: FeatureSet, k: int, block: int = 256) -> Matches:
+def top_matches(
+    query: FeatureSet,
+    gallery: FeatureSet,
+    k: int,
+    block: int = 256,
+    similarities: Similarities = dot_products,
+) -> Matches:
     """Find each query's k best gallery rows by the protocol, for people to look at.
 
     Junk and the query's person under the query's camera are left out; ties put the wrong rows
-    first, as `rank_queries` does, and then the lower row number. Raises `UserError` where the two
-    sets can't be compared.
+    first, as `rank_queries` does, and then the lower row number. Re-ranked answers depend on all
+    of ``query``: to show those of a few, pass all. Raises `UserError` where the two sets can't be
+    compared.
     """
     check_comparable(query, gallery)
     candidates = _candidates(gallery)
     shape = (len(query), k)
     matches = Matches(np.full(shape, -1), np.full(shape, np.nan, np.float32), np.zeros(shape, bool))
-    for index, similarity in _similarities(query.features, candidates, block):
+    for index, similarity in _similarity_rows(query.features, candidates, block, similarities):
         person = candidates.of_person(query.pids[index])
         same_camera = candidates.camids[person] == query.camids[index]
         similarity[person][same_camera] = -np.inf
@@ -192,12 +216,11 @@ def _candidates(gallery: FeatureSet) -> _Candidates:
     features read the column of the first of them, and the vectors stand in an order that depends
     on their values alone: the order of the gallery's rows can't change a figure.
     """
-    by_value = _order_by_value(gallery.features)
+    by_value = order_by_value(gallery.features)
     by_value = by_value[gallery.pids[by_value] != JUNK_PID]
     vectors = gallery.features[by_value]
-    is_new = np.ones(len(vectors), dtype=bool)
-    is_new[1:] = (vectors[1:] != vectors[:-1]).any(axis=1)
-    first_equal = np.flatnonzero(is_new)[np.cumsum(is_new) - 1]
+    starts = starts_value(vectors)
+    first_equal = np.flatnonzero(starts)[np.cumsum(starts) - 1]
     by_person = np.argsort(gallery.pids[by_value], kind="stable")
     rows = by_value[by_person]
     return _Candidates(
@@ -205,21 +228,12 @@ def _candidates(gallery: FeatureSet) -> _Candidates:
     )
 
 
-def _order_by_value(vectors: FloatArray) -> IntArray:
-    """Order rows by their bytes, which brings equal rows together."""
-    one_zero = vectors + np.float32(0)  # -0.0 equals 0.0 but has other bytes
-    row_bytes = np.dtype((np.void, one_zero.itemsize * one_zero.shape[1]))
-    return one_zero.view(row_bytes).ravel().argsort(kind="stable")
-
-
-def _similarities(
-    queries: FloatArray, candidates: _Candidates, block: int
+def _similarity_rows(
+    queries: FloatArray, candidates: _Candidates, block: int, similarities: Similarities
 ) -> Iterator[tuple[int, FloatArray]]:
     """Yield each query's number and its similarity to all candidates, (m,), free to be changed."""
-    for start in range(0, len(queries), block):
-        product = queries[start : start + block] @ candidates.vectors.T
-        for offset, similarity in enumerate(product.take(candidates.column, axis=1)):
-            yield start + offset, similarity
+    blocks = similarities(queries, candidates.vectors, block)
+    return enumerate(row for rows in blocks for row in rows.take(candidates.column, axis=1))
 
 
 def _ranks(right: FloatArray, wrong: FloatArray) -> IntArray:

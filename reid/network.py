@@ -6,57 +6,77 @@ import zipfile
 from pathlib import Path
 
 from reid import backbones
+from reid.architecture import Architecture, Precision
 from reid.backend import keras
 from reid.errors import UserError, first_line
 from reid.files import replacing_file
+from reid.pooling import GeneralisedMeanPooling2D
 
+BACKBONE = "backbone"
 FEATURE, EMBEDDING, SOFTMAX = "feature", "embedding", "softmax"
+POOLING = {"average": keras.layers.GlobalAveragePooling2D, "gem": GeneralisedMeanPooling2D}
 
 # The first date that a zip archive can hold.
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def build_network(
-    backbone: str, height: int, width: int, alpha: float, weights: str, classes: int
-) -> keras.Model:
-    """Backbone, average pooling, batch-norm neck and softmax head.
+def build_network(how: Architecture, weights: str, classes: int) -> keras.Model:
+    """Backbone, pooling, batch-norm neck and softmax head.
 
     The neck is that of Luo et al., "Bag of Tricks and a Strong Baseline for Deep Person
     Re-Identification", 2019: the triplet loss works on what enters it, the softmax and the
     retrieval on what leaves it.
 
     Args:
-        backbone: name of a file in ``reid/backbones``.
-        height: of the input, pixels.
-        width: of the input, pixels.
-        alpha: width multiplier of the backbone.
-        weights: ``imagenet``, ``none`` or a file, as ``reid.backbones.build`` takes it.
+        how: the parts and the input's size.
+        weights: ``imagenet``, ``none`` or the path of a file, as ``reid.backbones.build`` takes it.
         classes: people to train on.
 
     Returns:
         A model from images (n, height, width, 3) in 0..255 to a dict: ``feature`` (n, d) as the
         pooling gives it, ``embedding`` (n, d) after the neck with length 1, ``softmax``
-        (n, classes). d is 1,280 for MobileNetV2.
+        (n, classes). d is the backbone's number of channels, 1,280 for MobileNetV2.
     """
-    image = keras.Input((height, width, 3), name="image")
-    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1, name="to_plus_minus_one")(image)
-    feature_map = backbones.build(backbone, height, width, alpha, weights)(scaled)
-    feature = keras.layers.GlobalAveragePooling2D(name=FEATURE)(feature_map)
-    normalise = keras.layers.BatchNormalization(
-        center=False, momentum=backbones.NORM_MOMENTUM, name="neck"
+    image = keras.Input((how.height, how.width, 3), name="image")
+    backbone = backbones.build(
+        how.backbone, how.height, how.width, how.alpha, how.last_stride, weights
     )
-    neck = normalise(feature)
-    embedding = keras.layers.UnitNormalization(name=EMBEDDING)(neck)
+    backbone.name = BACKBONE
+    pool = POOLING[how.pooling](name=FEATURE)
+    feature = pool(backbone(image))
+    neck = feature
+    if how.neck:
+        neck = keras.layers.BatchNormalization(
+            center=False, momentum=backbones.NORM_MOMENTUM, name="neck"
+        )(feature)
+    # Half precision is for the network's inside: lengths and probabilities are sums.
+    embedding = keras.layers.UnitNormalization(name=EMBEDDING, dtype="float32")(neck)
     softmax = keras.layers.Dense(
         classes,
         activation="softmax",
         use_bias=False,
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
         name=SOFTMAX,
+        dtype="float32",
     )(neck)
     return keras.Model(
         image, {FEATURE: feature, EMBEDDING: embedding, SOFTMAX: softmax}, name="reid"
     )
+
+
+def in_precision(network: keras.Model, precision: Precision) -> keras.Model:
+    """The same network, weights included, that computes in another precision."""
+
+    def convert(layer: keras.layers.Layer) -> keras.layers.Layer:
+        config = layer.get_config()
+        # Plain operations among the layers, such as a sum, have no precision of their own.
+        if isinstance(layer, keras.Layer) and layer.name not in (EMBEDDING, SOFTMAX):
+            config["dtype"] = precision
+        return type(layer).from_config(config)
+
+    converted = keras.models.clone_model(network, clone_function=convert, recursive=True)
+    converted.set_weights(network.get_weights())
+    return converted
 
 
 def embedder(network: keras.Model) -> keras.Model:
@@ -66,8 +86,8 @@ def embedder(network: keras.Model) -> keras.Model:
 
 def save_network(network: keras.Model, path: Path) -> None:
     """Save as ``.keras`` without optimizer, with the same bytes for the same weights."""
-    # A model made anew has no optimizer to save along.
-    bare = keras.Model(network.input, network.output, name=network.name)
+    # A model made anew has no optimizer to save along, and whoever loads it may have no GPU.
+    bare = in_precision(network, "float32")
     with replacing_file(path) as part:
         saved = part.with_suffix(".keras")
         try:

@@ -11,10 +11,18 @@ from reid.settings import Settings
 class Optimisation(Settings):
     """How the weights are moved; the learning rate itself is the top-level ``lr``."""
 
+    optimizer: Literal["sgd", "adamw"]
+    """Stochastic gradient descent with Nesterov momentum, or Adam with decoupled weight decay
+    (Loshchilov and Hutter, ICLR 2019), which is Adam where ``weight_decay`` is 0."""
     momentum: float = Field(ge=0, lt=1)
-    """Of stochastic gradient descent (Nesterov's)."""
+    """Of sgd."""
     weight_decay: float = Field(ge=0)
     """Decoupled, on kernels only: times the learning rate, it is taken off at each step."""
+    frozen_epochs: int = Field(ge=0)
+    """Epochs at the beginning in which only what stands behind the backbone learns."""
+    average: float = Field(ge=0, lt=1)
+    """What the moving average of the weights keeps at each step; the average is what is validated
+    and saved. 0 switches it off (Polyak and Juditsky, 1992; Izmailov et al., UAI 2018)."""
     warmup_epochs: int = Field(ge=0)
     """Epochs over which the learning rate rises linearly to ``lr``."""
     decay: Literal["cosine", "step", "none"]

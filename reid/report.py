@@ -11,32 +11,58 @@ from reid.errors import UserError
 FIGURES = {"rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10", "mAP": "mAP", "mINP": "mINP"}
 
 
+COMPARISON = "comparison"
+
+
+def read_comparison(folder: Path) -> dict[str, float]:
+    """The test of the two models. Raises UserError where it is not there."""
+    file = folder / f"{COMPARISON}.json"
+    if not file.exists():
+        raise UserError(f"{file} is not there. Run `dvc repro` first.")
+    values: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
+    return values
+
+
 def read_metrics(folder: Path) -> dict[str, dict[str, Any]]:
     """The metrics of each model, by its name. Raises UserError where there are none."""
-    files = sorted(folder.glob("*.json"))
+    files = sorted(file for file in folder.glob("*.json") if file.stem != COMPARISON)
     if not files:
         raise UserError(f"{folder}/ holds no metrics yet. Run `dvc repro` first.")
     return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
 
 
 def metrics_table(title: str, metrics: dict[str, dict[str, Any]]) -> Table:
-    """A row a model; figures in per cent, the best of each column bold."""
+    """A row a model; figures in per cent, the best of each column bold, below it its interval."""
     first = next(iter(metrics.values()))
     scored = first["queries"] - first["queries_without_match"]
     caption = (
         f"per cent of {scored} queries against {first['gallery']} gallery images, "
-        f"{first['distractors']} of them distractors"
+        f"{first['distractors']} of them distractors; 95 % intervals over people"
     )
     table = Table("model", title=title, caption=caption)
     for heading in FIGURES.values():
         table.add_column(heading, justify="right")
     best = {figure: max(m[figure] for m in metrics.values()) for figure in FIGURES}
     for name, values in metrics.items():
-        cells = [
-            f"[bold]{100 * values[figure]:.1f}[/bold]"
-            if values[figure] == best[figure]
-            else f"{100 * values[figure]:.1f}"
-            for figure in FIGURES
-        ]
-        table.add_row(name, *cells)
+        table.add_row(name, *(_cell(values, figure, best[figure]) for figure in FIGURES))
     return table
+
+
+def _cell(values: dict[str, Any], figure: str, best: float) -> str:
+    style = "[bold]" if values[figure] == best else ""
+    cell = f"{style}{100 * values[figure]:.1f}{style and '[/bold]'}"
+    if f"{figure}_low" not in values:
+        return cell
+    low, high = (100 * values[f"{figure}_{end}"] for end in ("low", "high"))
+    return f"{cell}\n[dim]{low:.1f}-{high:.1f}[/dim]"
+
+
+def comparison_line(comparison: dict[str, float]) -> str:
+    """The test of the triplet model against the baseline in one sentence."""
+    difference, low, high = (
+        100 * comparison[f"rank1_{key}"] for key in ("difference", "low", "high")
+    )
+    return (
+        f"triplet less baseline: rank-1 {difference:+.1f} points "
+        f"(95 % interval {low:+.1f} to {high:+.1f}, p = {comparison['rank1_p_value']:.4f})"
+    )

@@ -45,8 +45,20 @@ def read_photo(path: Path) -> bytes:
     return content
 
 
-def read_gallery_features(features: Path, dataset: Path) -> tuple[np.ndarray, Path]:
-    """Embeddings of the gallery (n, d), and the file of the model that made them.
+@dataclass(frozen=True)
+class GalleryFeatures:
+    """What the pipeline made of the gallery, and how, so that a photo can be embedded alike."""
+
+    embeddings: np.ndarray
+    """float32 (n, d), rows of length 1."""
+    model: Path
+    """The file of the network."""
+    flip: bool
+    """Whether the mirror images were embedded too."""
+
+
+def read_gallery_features(features: Path, dataset: Path) -> GalleryFeatures:
+    """The features of the gallery.
 
     Raises:
         UserError: the pipeline has not made them yet, or has made them of another gallery.
@@ -64,7 +76,7 @@ def read_gallery_features(features: Path, dataset: Path) -> tuple[np.ndarray, Pa
         raise UserError(
             f"{features} holds features of another gallery than {dataset}. Run `dvc repro`."
         )
-    return embeddings, Path(source["model"])
+    return GalleryFeatures(embeddings, Path(source["model"]), source["flip"])
 
 
 def nearest_people(

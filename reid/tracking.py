@@ -49,7 +49,7 @@ class Result:
     params: Mapping[str, Any]
     """Nested as in ``params.yaml``."""
     metrics: Mapping[str, Mapping[str, float]]
-    """Of each model."""
+    """Of each model, and of their comparison."""
     histories: Mapping[str, pd.DataFrame]
     """Of each model, a row an epoch, with the column ``epoch``."""
     data: pd.DataFrame

@@ -1,4 +1,4 @@
-"""Stage, one for each model: the protocol's figures, the CMC curve, a picture of answers."""
+"""Stage, one for each model: the protocol's figures, how sure they are, where they come from."""
 
 import logging
 import sys
@@ -10,19 +10,42 @@ import pandas as pd
 from pydantic import Field
 
 from reid.answers import picture_of_answers
+from reid.breakdown import camera_metrics, per_camera, per_camera_pair, wrong_first_answers
+from reid.confidence import MIN_RESAMPLES, confidence_intervals
 from reid.dataset import read_subset
-from reid.evaluation import cmc_curve, rank_queries, summarise, top_matches
+from reid.evaluation import (
+    Matches,
+    Ranking,
+    cmc_curve,
+    dot_products,
+    rank_queries,
+    summarise,
+    top_matches,
+)
 from reid.feature_set import FeatureSet
 from reid.files import replacing_folder, write_json
+from reid.ranking_file import RankedQueries, write_ranking
+from reid.reranking import Reranking
 from reid.settings import Settings
 from stages.shell import declared, run
 
 logger = logging.getLogger(__name__)
 
+ANSWERS = 10
+"""Of each query in the picture."""
+
+
+class OptionalReranking(Reranking):
+    """k-reciprocal re-ranking, or none."""
+
+    use: bool
+
 
 class Evaluate(Settings):
-    """How much to show."""
+    """What to rank by, how sure to be, how much to show."""
 
+    reranking: OptionalReranking
+    resamples: int = Field(ge=MIN_RESAMPLES)
     max_rank: int = Field(ge=1)
     picture_queries: int = Field(ge=1)
 
@@ -30,6 +53,7 @@ class Evaluate(Settings):
 class Params(Settings):
     """Declared in ``dvc.yaml``."""
 
+    seed: int = Field(ge=0)
     evaluate: Evaluate
 
 
@@ -45,31 +69,74 @@ def read_features(dataset: Path, features: Path, subset: str) -> FeatureSet:
     )
 
 
+def figures(
+    ranking: Ranking, matches: Matches, query: FeatureSet, gallery: FeatureSet, params: Params
+) -> dict[str, float]:
+    """All that ``metrics/<model>.json`` says: figures, the ends of their intervals, counts."""
+    sure = confidence_intervals(ranking, query.pids, params.evaluate.resamples, params.seed)
+    wrong = wrong_first_answers(ranking, matches, gallery.pids)
+    return asdict(summarise(ranking, gallery.pids)) | {
+        "rank1_low": sure.rank1.low,
+        "rank1_high": sure.rank1.high,
+        "mAP_low": sure.mAP.low,
+        "mAP_high": sure.mAP.high,
+        "wrong_first_answers": wrong.queries,
+        "wrong_first_answers_distractor": wrong.distractor,
+    }
+
+
+def write_plots(
+    folder: Path,
+    title: str,
+    params: Evaluate,
+    ranking: Ranking,
+    matches: Matches,
+    query: FeatureSet,
+    gallery: FeatureSet,
+) -> None:
+    """Write the CMC curve, the figures by camera, and the picture of answers."""
+    cmc = cmc_curve(ranking, params.max_rank)
+    table = pd.DataFrame({"rank": np.arange(1, len(cmc) + 1), "cmc": cmc})
+    table.to_csv(folder / "cmc.csv", index=False, float_format="%.6f")
+    cameras = per_camera(ranking, query.camids)
+    cameras.to_csv(folder / "cameras.csv", index=False, float_format="%.6f")
+    write_json(folder / "cameras.json", camera_metrics(cameras))
+    pairs = per_camera_pair(query, gallery)
+    pairs.to_csv(folder / "camera_pairs.csv", index=False, float_format="%.6f")
+    shown = np.linspace(0, len(query) - 1, min(params.picture_queries, len(query)), dtype=int)
+    chosen = Matches(matches.rows[shown], matches.similarity[shown], matches.right[shown])
+    picture_of_answers(title, Path("build/dataset"), shown, chosen).save(folder / "answers.png")
+
+
 def main() -> None:
-    """Write ``metrics/<model>.json`` and ``plots/<model>``, the model named on the command line."""
+    """Write the metrics, rankings and plots of the model named on the command line."""
     name = sys.argv[1]
-    params = declared(f"evaluate@{name}", Params).evaluate
+    params = declared(f"evaluate@{name}", Params)
+    reranking = params.evaluate.reranking
+    similarities = reranking.similarities if reranking.use else dot_products
     dataset, features = Path("build/dataset"), Path("build/features") / name
     query, gallery = (read_features(dataset, features, s) for s in ("query", "gallery"))
-    ranking = rank_queries(query, gallery)
-    metrics = summarise(ranking, gallery.pids)
-    shown = np.linspace(0, len(query) - 1, min(params.picture_queries, len(query)), dtype=int)
-    chosen = FeatureSet(query.features[shown], query.pids[shown], query.camids[shown])
-    matches = top_matches(chosen, gallery, 10)
+    ranking = rank_queries(query, gallery, similarities=similarities)
+    matches = top_matches(query, gallery, ANSWERS, similarities=similarities)
+    metrics = figures(ranking, matches, query, gallery, params)
+    title = f"{name}: queries (blue) and their first ten answers, right (green) and wrong (red)"
     with replacing_folder(Path("plots") / name) as part:
-        cmc = cmc_curve(ranking, params.max_rank)
-        table = pd.DataFrame({"rank": np.arange(1, len(cmc) + 1), "cmc": cmc})
-        table.to_csv(part / "cmc.csv", index=False, float_format="%.6f")
-        title = f"{name}: queries (blue) and their first ten answers, right (green) and wrong (red)"
-        picture_of_answers(title, dataset, shown, matches).save(part / "answers.png")
-    write_json(Path("metrics") / f"{name}.json", asdict(metrics))
+        write_plots(part, title, params.evaluate, ranking, matches, query, gallery)
+    names = read_subset(dataset, "query")["name"].to_numpy()
+    write_ranking(
+        Path("build/rankings") / f"{name}.parquet",
+        RankedQueries(names, query.pids, query.camids, ranking),
+    )
+    write_json(Path("metrics") / f"{name}.json", metrics)
     logger.info(
-        "%s: rank-1 %.1f %%, mAP %.1f %% over %d queries and %d gallery rows",
+        "%s: rank-1 %.1f %% (%.1f to %.1f), mAP %.1f %% (%.1f to %.1f) over %d queries and %d "
+        "gallery rows%s",
         name,
-        100 * metrics.rank1,
-        100 * metrics.mAP,
-        metrics.queries - metrics.queries_without_match,
-        metrics.gallery,
+        *(100 * metrics[key] for key in ("rank1", "rank1_low", "rank1_high")),
+        *(100 * metrics[key] for key in ("mAP", "mAP_low", "mAP_high")),
+        metrics["queries"] - metrics["queries_without_match"],
+        metrics["gallery"],
+        ", re-ranked" if reranking.use else "",
     )
 
 

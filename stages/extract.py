@@ -16,10 +16,11 @@ logger = logging.getLogger(__name__)
 
 
 class Extract(Settings):
-    """Which epoch's weights to use, and how many images at once."""
+    """Which epoch's weights to use, how many images at once, and whether mirrored ones too."""
 
     checkpoint: Literal["best", "last"]
     batch_size: int = Field(ge=1)
+    flip: bool
 
 
 class Params(Settings):
@@ -47,11 +48,19 @@ def main() -> None:
     with replacing_folder(Path("build/features") / name) as part:
         for subset in ("query", "gallery"):
             parquet = Path("build/dataset") / f"{subset}.parquet"
-            embeddings = embed(model, decoded_batches(parquet, size, height, width), size)
+            batches = decoded_batches(parquet, size, height, width)
+            embeddings = embed(model, batches, size, params.extract.flip)
             np.save(part / f"{subset}.npy", embeddings)
             logger.info("%s %s: %d embeddings of %d numbers", name, subset, *embeddings.shape)
         gallery = sha256(Path("build/dataset/gallery.parquet"))
-        write_json(part / "source.json", {"model": weights.as_posix(), "gallery": gallery})
+        write_json(
+            part / "source.json",
+            {
+                "model": weights.as_posix(),
+                "flip": params.extract.flip,
+                "gallery": gallery,
+            },
+        )
 
 
 if __name__ == "__main__":

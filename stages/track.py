@@ -30,7 +30,7 @@ def main() -> None:
     from reid.tracking import UNREACHABLE, Result, Tracker, tracking_uri  # noqa: PLC0415
 
     identity = run_identity()
-    metrics = {name: Path("metrics") / f"{name}.json" for name in MODELS}
+    metrics = {name: Path("metrics") / f"{name}.json" for name in (*MODELS, "comparison")}
     histories = {name: Path("models") / name / "history.csv" for name in MODELS}
     dataset = Path("build/dataset")
     params = dvc.api.params_show()

@@ -1,15 +1,23 @@
 """Stage: train the triplet model, softmax and triplet loss over batches of P people x K images."""
 
+import math
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PlainValidator
 
 from reid.batches import people_batches
-from reid.objective import Objective
+from reid.objective import Margin, Mining, Objective
 from reid.settings import Settings
 from stages.shell import declared, run
 from stages.training import TrainingParams, train_model
+
+
+def _margin(value: Any) -> Margin:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value == "soft" or (is_number and 0 < value < math.inf):
+        return value
+    raise ValueError("Input should be a number greater than 0, or soft")
 
 
 class Triplet(Settings):
@@ -19,7 +27,8 @@ class Triplet(Settings):
     epochs: int = Field(ge=1)
     people: int = Field(ge=2)
     images: int = Field(ge=2)
-    margin: float = Field(gt=0)
+    mining: Mining
+    margin: Annotated[Margin, PlainValidator(_margin)]
     weight: float = Field(ge=0)
     label_smoothing: float = Field(ge=0, lt=1)
 
@@ -37,7 +46,7 @@ def main() -> None:
     train_model(
         "triplet",
         params,
-        Objective(own.label_smoothing, own.margin, own.weight),
+        Objective(own.label_smoothing, own.margin, own.mining, own.weight),
         own.epochs,
         lambda labels, epoch: people_batches(labels, own.people, own.images, params.seed, epoch),
         start=Path("models/baseline/best.keras") if own.start == "baseline" else None,

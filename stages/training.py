@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
+from reid.architecture import Architecture, Precision
 from reid.augmentation import Augmentation
 from reid.folds import read_folds
 from reid.objective import Objective
@@ -16,23 +17,15 @@ from reid.settings import Settings
 KERAS_WEIGHTS = ("imagenet", "none")
 
 
-class Model(Settings):
-    """The network's input and backbone."""
-
-    backbone: str
-    alpha: float = Field(gt=0)
-    weights: str = Field(pattern=r"^[^/\\]+$")
-    height: int = Field(ge=32)
-    width: int = Field(ge=32)
-
-
 class TrainingParams(Settings):
     """Parameters that both models are trained with."""
 
     lr: float = Field(gt=0)
     seed: int = Field(ge=0)
     threads: int = Field(ge=1)
-    model: Model
+    precision: Precision
+    xla: bool
+    model: Architecture
     augmentation: Augmentation
     optimisation: Optimisation
 
@@ -59,26 +52,23 @@ def train_model(
     from reid.backend import make_deterministic  # noqa: PLC0415
 
     make_deterministic(params.seed, params.threads)
-    from reid.network import build_network, load_network  # noqa: PLC0415
-    from reid.training import Plan, train  # noqa: PLC0415
+    from reid.learner import Plan  # noqa: PLC0415
+    from reid.network import build_network, in_precision, load_network  # noqa: PLC0415
+    from reid.training import train  # noqa: PLC0415
     from stages.lineage import checkpoint  # noqa: PLC0415
     from stages.live import live_report  # noqa: PLC0415
 
-    model = params.model
-    folds = read_folds(
-        Path("build/dataset"), Path("build/split.parquet"), model.height, model.width
-    )
+    how = params.model
+    folds = read_folds(Path("build/dataset"), Path("build/split.parquet"), how.height, how.width)
     if start is None:
         labels = json.loads(Path("build/labels.json").read_text(encoding="utf-8"))
-        weights = model.weights
         # Only what lies in pretrained/ is declared to DVC, so only that can be read.
-        if weights not in KERAS_WEIGHTS:
-            weights = str(Path("pretrained") / weights)
-        network = build_network(
-            model.backbone, model.height, model.width, model.alpha, weights, len(labels)
-        )
+        is_file = how.weights not in KERAS_WEIGHTS
+        weights = str(Path("pretrained") / how.weights) if is_file else how.weights
+        network = build_network(how, weights, len(labels))
     else:
         network = load_network(start)
+    network = in_precision(network, params.precision)
     plan = Plan(
         epochs=epochs,
         lr=params.lr,
@@ -87,6 +77,7 @@ def train_model(
         objective=objective,
         batches=lambda epoch: batches(folds[0].labels, epoch),
         seed=params.seed,
+        xla=params.xla,
     )
     state = checkpoint(f"train_{name}")
     with state.alone(), live_report(name) as report:

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reid.backend import keras, make_deterministic
-from reid.losses import BatchHardTriplet, pairwise_distances
+from reid.losses import Triplet, pairwise_distances
+from reid.objective import Margin, Mining
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -13,15 +14,26 @@ def _deterministic() -> None:
     make_deterministic(seed=1, threads=2)
 
 
-def naive_batch_hard(labels: np.ndarray, embeddings: np.ndarray, margin: float) -> float:
+def naive_triplet(
+    labels: np.ndarray, embeddings: np.ndarray, margin: Margin, mining: Mining
+) -> float:
     """The definition, anchor by anchor."""
+    n = len(labels)
     losses = []
     for a, label in enumerate(labels):
         distance = np.linalg.norm(embeddings - embeddings[a], axis=1)
-        positives = [distance[p] for p in range(len(labels)) if p != a and labels[p] == label]
-        negatives = [distance[n] for n in range(len(labels)) if labels[n] != label]
-        usable = positives and negatives
-        losses.append(max(0.0, max(positives) + margin - min(negatives)) if usable else 0.0)
+        after = [(a + step) % n for step in range(1, n)]
+        positives = [distance[i] for i in after if labels[i] == label]
+        negatives = [distance[i] for i in after if labels[i] != label]
+        if not positives or not negatives:
+            losses.append(0.0)
+            continue
+        if mining == "hard":
+            difference = max(positives) - min(negatives)
+        else:
+            difference = positives[0] - negatives[0]
+        is_soft = margin == "soft"
+        losses.append(np.log1p(np.exp(difference)) if is_soft else max(0.0, difference + margin))
     return float(np.mean(losses))
 
 
@@ -32,21 +44,25 @@ def unit_rows(n: int, seed: int) -> np.ndarray:
 
 @given(
     labels=st.lists(st.integers(0, 3), min_size=1, max_size=12),
-    margin=st.floats(0.05, 1.0),
+    margin=st.one_of(st.floats(0.05, 1.0), st.just("soft")),
+    mining=st.sampled_from(["hard", "random"]),
     seed=st.integers(0, 999),
 )
-def test_agrees_with_the_definition(labels: list[int], margin: float, seed: int) -> None:
+def test_agrees_with_the_definition(
+    labels: list[int], margin: Margin, mining: Mining, seed: int
+) -> None:
     embeddings = unit_rows(len(labels), seed)
-    loss = BatchHardTriplet(margin)(np.array(labels, np.float32), embeddings)
-    expected = naive_batch_hard(np.array(labels), embeddings, margin)
+    loss = Triplet(margin, mining)(np.array(labels, np.float32), embeddings)
+    expected = naive_triplet(np.array(labels), embeddings, margin, mining)
     assert float(loss) == pytest.approx(expected, abs=1e-4)
 
 
-def test_gradient_is_finite_where_two_images_are_the_same() -> None:
+@pytest.mark.parametrize("mining", ["hard", "random"])
+def test_gradient_is_finite_where_two_images_are_the_same(mining: Mining) -> None:
     tf = pytest.importorskip("tensorflow")
     rows = tf.Variable(np.tile(unit_rows(1, 0), (4, 1)))
     with tf.GradientTape() as tape:
-        loss = BatchHardTriplet(0.3)(np.array([0, 0, 1, 1], np.float32), rows)
+        loss = Triplet(0.3, mining)(np.array([0, 0, 1, 1], np.float32), rows)
     assert np.isfinite(tape.gradient(loss, rows).numpy()).all()
 
 

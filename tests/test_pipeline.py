@@ -16,6 +16,7 @@ from reid.dataset import read_subset
 from tests.project import Project, assert_one_clear_message, make_project
 
 MODELS = ("baseline", "triplet")
+RERANKING = {"use": False, "k1": 4, "k2": 2, "original_weight": 0.3}
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,14 @@ def test_first_repro_gives_figures_and_one_whole_run(project: Project) -> None:
     steps = [m.step for m in client.get_metric_history(run.info.run_id, "baseline/loss")]
     assert steps == [1, 2]
     assert "triplet/triplet_loss" in run.data.metrics
+    figures = run.data.metrics
+    for figure in ("rank1", "mAP"):
+        for model in MODELS:
+            low, high = (figures[f"{model}/{figure}_{end}"] for end in ("low", "high"))
+            assert low <= figures[f"{model}/{figure}"] <= high
+        assert figures[f"comparison/{figure}_difference"] == pytest.approx(
+            figures[f"triplet/{figure}"] - figures[f"baseline/{figure}"]
+        )
     (used,) = run.inputs.dataset_inputs
     tracked = yaml.safe_load((project.root / "data.dvc").read_text())["outs"][0]["md5"]
     assert used.dataset.digest == tracked
@@ -87,6 +96,10 @@ def test_edit_reruns_only_what_it_touches(project: Project) -> None:
     project.set_params({"evaluate": {"max_rank": 20}})
     output = project.must("dvc", "repro")
     assert stages_run(output) == {"evaluate@baseline", "evaluate@triplet", "track"}
+    project.set_params({"evaluate": {"resamples": 2000, "reranking": {**RERANKING, "use": True}}})
+    output = project.must("dvc", "repro")
+    assert stages_run(output) == {"evaluate@baseline", "evaluate@triplet", "compare", "track"}
+    assert ", re-ranked" in output
     project.must("git", "checkout", "params.yaml")
     project.must("dvc", "repro")
 
@@ -163,8 +176,8 @@ def test_killed_repro_goes_on_in_its_own_run_and_ends_with_the_same_bytes(
         ({"lr": -0.01}, "lr: Input should be greater than 0.*-0.01"),
         ({"lr": "fast"}, "lr: Input should be a valid number.*'fast'"),
         ({"baseline": {"epochs": 1.5}}, r"baseline\.epochs: .*valid integer.*1\.5"),
-        ({"triplet": {"margin": -1}}, r"triplet\.margin: Input should be greater than 0.*-1"),
-        ({"model": {"backbone": "resnet1"}}, "no backbone 'resnet1'. Choose one of mobilenet_v2"),
+        ({"triplet": {"margin": -1}}, r"triplet\.margin: .*greater than 0, or soft.*-1"),
+        ({"model": {"backbone": "resnet1"}}, "no backbone 'resnet1'. Choose one of alexnet, mob"),
         ({"model": {"weights": "absent.h5"}}, r"model\.weights: .*absent\.h5 is not there"),
         ({"split": {"fraction": 0.99}}, r"split\.fraction 0\.99"),
         ({"ingest": {"gallery": "attic"}}, r"ingest\.gallery: Input should be 'bounding_box_test'"),

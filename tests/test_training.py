@@ -1,49 +1,41 @@
 """Training on a few small images: what it writes, and that it can be interrupted."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from reid.augmentation import Augmentation
+from reid.architecture import Architecture, Precision
 from reid.backend import keras, make_deterministic
 from reid.batches import people_batches, shuffled_batches
-from reid.checkpoint import Checkpoint, Row
+from reid.checkpoint import Checkpoint
 from reid.errors import UserError
 from reid.evaluation import rank_queries, summarise
 from reid.feature_set import FeatureSet
+from reid.features import embed
 from reid.folds import Fold
-from reid.network import EMBEDDING, SOFTMAX, build_network, embedder, load_network
+from reid.history import Row
+from reid.learner import Plan, averaged, compiled, targets
+from reid.network import (
+    BACKBONE,
+    EMBEDDING,
+    FEATURE,
+    SOFTMAX,
+    build_network,
+    embedder,
+    in_precision,
+    load_network,
+    save_network,
+)
 from reid.objective import Objective
 from reid.optimisation import Optimisation
-from reid.training import Plan, train
+from reid.pooling import GeneralisedMeanPooling2D
+from reid.training import train
+from tests.small_training import ADAMW, NETWORK, PEOPLE, SGD, SHALLOW, fold, plan
 
-PEOPLE, HEIGHT, WIDTH = 4, 32, 32
-SGD = Optimisation(momentum=0.9, weight_decay=0.0005, warmup_epochs=0, decay="cosine")
 FILES = ("best.keras", "last.keras", "history.csv", "train.json")
-
-
-def fold(images: int, seed: int, first_label: int = 0, labelled: bool = True) -> Fold:
-    """Noise around one colour a person, alternating between two cameras."""
-    rng = np.random.default_rng(seed)
-    people = np.repeat(np.arange(PEOPLE), images).astype(np.int32)
-    colours = np.random.default_rng(7).integers(30, 220, (PEOPLE, 1, 1, 3))
-    noise = rng.integers(-30, 30, (len(people), HEIGHT, WIDTH, 3))
-    labels = people if labelled else np.full_like(people, -1)
-    cameras = np.tile([1, 2], len(people) // 2).astype(np.int32)
-    return Fold((colours[people] + noise).astype(np.uint8), labels, people + first_label, cameras)
-
-
-def plan(epochs: int, objective: Objective, lr: float = 0.01) -> Plan:
-    labels = fold(6, 0).labels
-    batches: Callable[[int], np.ndarray] = partial(shuffled_batches, len(labels), 8, 1)
-    if objective.margin:
-        batches = lambda epoch: people_batches(labels, 4, 2, 1, epoch)  # noqa: E731
-    augmentation = Augmentation(flip=True, pad=2, colour=0.1, erase=0.3)
-    return Plan(epochs, lr, SGD, augmentation, objective, batches, seed=1)
 
 
 def run(
@@ -51,13 +43,14 @@ def run(
     how: Plan,
     validation: Fold | None = None,
     report: Callable[[Row], None] = lambda row: None,
+    network: Architecture = NETWORK,
 ) -> dict[str, bytes]:
     """Train from the same start and give the files that were written."""
     keras.backend.clear_session()
     make_deterministic(seed=1, threads=2)
-    network = build_network("mobilenet_v2", HEIGHT, WIDTH, 0.35, "none", PEOPLE)
-    folds = (fold(6, 0), validation or fold(2, 1))
-    train(network, folds, how, folder / "model", Checkpoint(folder / "checkpoint"), report)
+    folds = (fold(6, 0, size=network.height), validation or fold(2, 1, size=network.height))
+    start = build_network(network, "none", PEOPLE)
+    train(start, folds, how, folder / "model", Checkpoint(folder / "checkpoint"), report)
     return {name: (folder / "model" / name).read_bytes() for name in FILES}
 
 
@@ -65,22 +58,144 @@ class KilledError(Exception):
     """Stands for whatever ends a process between two epochs."""
 
 
-def test_killed_training_goes_on_and_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    how = plan(3, Objective(label_smoothing=0.1, margin=0.3))
-    undisturbed = run(tmp_path / "a", how)
-
-    def kill_after_two(row: Row) -> None:
-        if row["epoch"] == 2:
-            raise KilledError
-
-    with pytest.raises(KilledError):
-        run(tmp_path / "b", how, report=kill_after_two)
-    assert not (tmp_path / "b" / "model").exists()
+@pytest.mark.parametrize(
+    ("network", "optimisation"), [(NETWORK, SGD), (SHALLOW, ADAMW)], ids=["sgd", "all ingredients"]
+)
+def test_training_killed_after_each_epoch_ends_with_the_same_bytes(
+    network: Architecture, optimisation: Optimisation, tmp_path: Path
+) -> None:
+    how = plan(3, Objective(label_smoothing=0.1, margin=0.3), 0.003, optimisation)
+    undisturbed = run(tmp_path / "a", how, network=network)
     epochs: list[float] = []
-    resumed = run(tmp_path / "b", how, report=lambda row: epochs.append(row["epoch"]))
-    assert epochs == [3]
-    assert resumed == undisturbed
+
+    def kill(row: Row) -> None:
+        epochs.append(row["epoch"])
+        raise KilledError
+
+    for _ in range(3):
+        with pytest.raises(KilledError):
+            run(tmp_path / "b", how, report=kill, network=network)
+        assert not (tmp_path / "b" / "model").exists()
+    assert epochs == [1, 2, 3]
+    assert run(tmp_path / "b", how, network=network) == undisturbed
     assert not (tmp_path / "b" / "checkpoint").exists()
+
+
+def test_frozen_backbone_stays_as_it_is_while_the_rest_learns(tmp_path: Path) -> None:
+    frozen = SGD.model_copy(update={"frozen_epochs": 2})
+    run(tmp_path, plan(2, Objective(label_smoothing=0.0), optimisation=frozen))
+    trained = load_network(tmp_path / "model" / "last.keras")
+    keras.backend.clear_session()
+    make_deterministic(seed=1, threads=2)
+    start = build_network(NETWORK, "none", PEOPLE)
+    for before, after in zip(
+        start.get_layer(BACKBONE).get_weights(),
+        trained.get_layer(BACKBONE).get_weights(),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(before, after)
+    head = [network.get_layer(SOFTMAX).get_weights()[0] for network in (start, trained)]
+    assert not np.allclose(*head)
+
+
+def test_average_is_that_of_the_weights_after_each_step() -> None:
+    keep = 0.8
+    how = plan(1, Objective(0.0), optimisation=SGD.model_copy(update={"average": keep}))
+    model = compiled(build_network(NETWORK, "none", PEOPLE), how)
+    images = fold(6, 0)
+    expected: list[np.ndarray] = []
+    for step in range(3):
+        model.train_on_batch(images.images, targets(model, images.labels))
+        weights = [keras.ops.convert_to_numpy(v).copy() for v in model.trainable_variables]
+        expected = [
+            weight if step == 0 else keep * mean + (1 - keep) * weight
+            for weight, mean in zip(weights, expected or weights, strict=True)
+        ]
+    with averaged(model):
+        for mean, variable in zip(expected, model.trainable_variables, strict=True):
+            assert keras.ops.convert_to_numpy(variable) == pytest.approx(mean, abs=1e-5)
+    for weight, variable in zip(weights, model.trainable_variables, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(variable), weight)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_trains_the_same_network_and_is_saved_in_full(
+    precision: Precision, tmp_path: Path
+) -> None:
+    full = build_network(SHALLOW, "none", PEOPLE)
+    half = in_precision(full, precision)
+    images = fold(2, 0, size=64)
+    how = plan(1, Objective(label_smoothing=0.0, margin=0.3), lr=0.001)
+    losses = []
+    for network in (full, half):
+        model = compiled(network, how)
+        batch = images.images, targets(model, images.labels)
+        steps = [model.train_on_batch(*batch, return_dict=True)["loss"] for _ in range(4)]
+        losses.append([float(loss) for loss in steps])
+    assert losses[1] == pytest.approx(losses[0], rel=0.1)
+    assert losses[1][-1] < losses[1][0]
+    save_network(half, tmp_path / "half.keras")
+    saved = load_network(tmp_path / "half.keras")
+    assert saved.get_layer(BACKBONE).layers[-1].compute_dtype == "float32"
+    for here, there in zip(half.get_weights(), saved.get_weights(), strict=True):
+        np.testing.assert_array_equal(here, there)
+    embeddings = [np.asarray(embedder(n).predict_on_batch(images.images)) for n in (half, saved)]
+    assert embeddings[0].dtype == np.float32
+    assert np.sum(embeddings[0] * embeddings[1], axis=1).min() > 0.99
+
+
+def test_without_a_neck_the_embedding_is_the_feature_at_length_one() -> None:
+    network = build_network(NETWORK.model_copy(update={"neck": False}), "none", PEOPLE)
+    outputs = network.predict_on_batch(fold(1, 0).images)
+    feature = outputs[FEATURE]
+    expected = feature / np.linalg.norm(feature, axis=1, keepdims=True)
+    assert outputs[EMBEDDING] == pytest.approx(expected, abs=1e-5)
+
+
+def test_an_image_and_its_mirror_image_are_embedded_alike_where_both_are() -> None:
+    model = embedder(build_network(NETWORK, "none", PEOPLE))
+    images = fold(2, 0).images
+    mirrored = images[:, :, ::-1]
+    both = embed(model, [images], 5, flip=True)
+    assert both == pytest.approx(embed(model, [mirrored], 3, flip=True), abs=1e-5)
+    assert np.linalg.norm(both, axis=1) == pytest.approx(1, abs=1e-5)
+    one = embed(model, [images], 8)
+    assert not np.allclose(one, both, atol=1e-4)
+    halves = one + embed(model, [mirrored], 8)
+    assert both == pytest.approx(halves / np.linalg.norm(halves, axis=1, keepdims=True), abs=1e-5)
+
+
+def test_generalised_mean_between_the_mean_and_the_maximum() -> None:
+    maps = np.random.default_rng(0).random((2, 4, 3, 5)).astype(np.float32)
+    layer = GeneralisedMeanPooling2D()
+    pooled = keras.ops.convert_to_numpy(layer(maps))
+    assert pooled == pytest.approx(np.mean(maps**3, axis=(1, 2)) ** (1 / 3), rel=1e-5)
+    layer.p.assign(1.0)
+    assert keras.ops.convert_to_numpy(layer(maps)) == pytest.approx(maps.mean(axis=(1, 2)))
+    assert keras.ops.convert_to_numpy(layer(np.zeros((1, 2, 2, 3)))) == pytest.approx(0, abs=1e-5)
+
+
+def test_recipe_with_every_ingredient_learns_and_loads(tmp_path: Path) -> None:
+    keras.backend.clear_session()
+    make_deterministic(seed=1, threads=2)
+    how = NETWORK.model_copy(update={"pooling": "gem", "last_stride": 1})
+    network = build_network(how, "none", PEOPLE)
+    objective = Objective(label_smoothing=0.1, margin="soft", mining="random")
+    train(
+        network,
+        (fold(6, 0), fold(2, 1)),
+        plan(3, objective, 0.003, ADAMW),
+        tmp_path / "model",
+        Checkpoint(tmp_path / "checkpoint"),
+        lambda row: None,
+    )
+    history = pd.read_csv(tmp_path / "model" / "history.csv")
+    assert history["loss"].iloc[-1] < history["loss"].iloc[0]
+    # The network holds the best epoch, as it was saved.
+    loaded = load_network(tmp_path / "model" / "best.keras")
+    images = fold(1, 5).images
+    expected = network.predict_on_batch(images)[EMBEDDING]
+    assert loaded.predict_on_batch(images)[EMBEDDING] == pytest.approx(expected, abs=1e-6)
 
 
 def test_baseline_learns_and_history_has_what_is_promised(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
-"""Backbones by name. A backbone is one file here with a ``build`` like MobileNetV2's."""
+"""Backbones by name. A backbone is one file here with ``LIMITS`` and a ``build``."""
 
+import warnings
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -11,37 +12,45 @@ NORM_MOMENTUM = 0.9
 
 
 def names() -> list[str]:
-    """The names that ``build`` takes: the files of this package."""
-    return sorted(module.name for module in iter_modules(__path__))
+    """The names that ``build`` takes: this package's files but for those that these share."""
+    files = (module.name for module in iter_modules(__path__))
+    return sorted(name for name in files if not name.startswith("_"))
 
 
-def build(name: str, height: int, width: int, alpha: float, weights: str) -> keras.Model:
-    """Build a backbone by name, from images in [-1, 1] to a feature map.
+def build(
+    name: str, height: int, width: int, alpha: float, last_stride: int, weights: str
+) -> keras.Model:
+    """Build a backbone by name, from images to a feature map.
 
     Args:
         name: one of ``names()``.
         height: of the input, pixels.
         width: of the input, pixels.
         alpha: width multiplier of the channels.
+        last_stride: of the last stage that reduces; 1 leaves a map of twice the rows and columns
+            (Luo et al., "Bag of Tricks and a Strong Baseline for Deep Person
+            Re-Identification", 2019, "last stride").
         weights: ``imagenet`` for Keras's download, ``none``, or a ``.weights.h5`` file.
 
     Returns:
-        A model from (n, height, width, 3) to (n, rows, columns, channels).
+        A model from (n, height, width, 3) in 0..255, which it scales as its weights expect, to
+        (n, rows, columns, channels).
 
     Raises:
-        UserError: no such backbone, or weights that can't be had or don't fit.
+        UserError: no such backbone, parameters that it doesn't have, or weights that can't be had
+            or don't fit.
     """
     if name not in names():
         raise UserError(
             f"model.backbone: no backbone {name!r}. Choose one of {', '.join(names())}."
         )
     module = import_module(f"{__name__}.{name}")
+    module.LIMITS.check(name, height, width, alpha, last_stride, weights)
+    download = "imagenet" if weights == "imagenet" else None
     try:
-        model = module.build(height, width, alpha, "imagenet" if weights == "imagenet" else None)
-    except ValueError as e:
-        raise UserError(f"model: {name} can't be built with these settings: {e}") from e
+        model = module.build(height, width, alpha, last_stride, download)
     except Exception as e:
-        if weights != "imagenet":
+        if not download:
             raise
         # Keras wraps every kind of network failure in a bare Exception.
         raise UserError(
@@ -65,7 +74,10 @@ def _follow_short_trainings(model: keras.Model) -> None:
 def load_weights(model: keras.Model, path: str) -> None:
     """Load a ``.weights.h5`` file into a model. Raises UserError if it is absent or doesn't fit."""
     try:
-        model.load_weights(path)
+        with warnings.catch_warnings():
+            # Keras warns of every group that a file lacks, and then raises what counts.
+            warnings.simplefilter("ignore", UserWarning)
+            model.load_weights(path)
     except FileNotFoundError as e:
         raise UserError(
             f"model.weights: {path} is not there. `dvc pull pretrained.dvc` brings the tracked "

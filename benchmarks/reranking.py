@@ -1,0 +1,77 @@
+"""Time k-reciprocal re-ranking at Market-1501's size, and measure the memory of the process.
+
+Run from the repository's root: ``python -m benchmarks.reranking``. People, cameras, distractors
+and junk are as many as in Market-1501. The features have what neighbourhoods live on: most of
+their variance in few directions, people who look alike, and photos of one person that fall into
+groups by camera.
+"""
+
+import resource
+import time
+
+import numpy as np
+import typer
+
+from benchmarks.evaluation import CAMERAS, PEOPLE, market_sized
+from reid.evaluation import Similarities, dot_products, rank_queries, summarise
+from reid.feature_set import FeatureSet, FloatArray, IntArray
+from reid.market import DISTRACTOR_PID, JUNK_PID
+from reid.reranking import Reranking
+
+DIRECTIONS = 128  # in which photos differ, each 3 % less than the one before
+DECAY = 0.97
+PERSON, CAMERA, SIGHTING, PHOTO = 1.0, 0.4, 0.5, 0.5  # A sighting is a person under a camera.
+
+
+class Looks:
+    """What photos show of people, cameras and chance, as directions of their features."""
+
+    def __init__(self, width: int) -> None:
+        """Draw all that does not differ from photo to photo."""
+        self.rng = np.random.default_rng(1501)
+        self.axes = np.linalg.qr(self.rng.standard_normal((width, DIRECTIONS)))[0].T
+        self.people = self._vary(PERSON, PEOPLE + 1)
+        self.cameras = self._vary(CAMERA, CAMERAS + 1)
+        self.sightings = self._vary(SIGHTING, PEOPLE + 1, CAMERAS + 1)
+
+    def draw(self, pids: IntArray, camids: IntArray) -> FeatureSet:
+        """Draw a photo of each person under each camera."""
+        looks = self.people[pids] + self.sightings[pids, camids]
+        strangers = (pids == DISTRACTOR_PID) | (pids == JUNK_PID)
+        looks[strangers] = self._vary(PERSON + SIGHTING, int(strangers.sum()))
+        looks += self.cameras[camids] + self._vary(PHOTO, len(pids))
+        looks /= np.linalg.norm(looks, axis=1, keepdims=True)
+        return FeatureSet((looks @ self.axes).astype(np.float32), pids, camids)
+
+    def _vary(self, size: float, *shape: int) -> FloatArray:
+        spread = size * DECAY ** np.arange(DIRECTIONS)
+        return (spread * self.rng.standard_normal((*shape, DIRECTIONS))).astype(np.float32)
+
+
+def timed(name: str, query: FeatureSet, gallery: FeatureSet, similarities: Similarities) -> None:
+    """Evaluate, and print how long it took and the figures that came out."""
+    start = time.perf_counter()
+    metrics = summarise(rank_queries(query, gallery, similarities=similarities), gallery.pids)
+    seconds = time.perf_counter() - start
+    print(f"{name:10} {seconds:6.2f} s   rank-1 {metrics.rank1:.3f}   mAP {metrics.mAP:.3f}")
+
+
+def peak_mib() -> float:
+    """The most memory that the process has held so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main(width: int = 1280) -> None:
+    """Print seconds, figures and the peak memory of the process, before and after."""
+    looks = Looks(width)
+    query, gallery = (looks.draw(one.pids, one.camids) for one in market_sized(1))
+    print(f"{len(query)} queries x {len(gallery)} gallery rows x {width}")
+    print(f"peak memory {peak_mib():6.0f} MiB with the features drawn")
+    timed("plain", query, gallery, dot_products)
+    print(f"peak memory {peak_mib():6.0f} MiB")
+    timed("re-ranked", query, gallery, Reranking().similarities)
+    print(f"peak memory {peak_mib():6.0f} MiB, the features included")
+
+
+if __name__ == "__main__":
+    typer.run(main)

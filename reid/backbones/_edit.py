@@ -1,0 +1,25 @@
+"""A network like another, but for the settings of some layers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from reid.backend import keras
+
+
+def edited(model: keras.Model, changes: Mapping[str, Mapping[str, Any]]) -> keras.Model:
+    """Copy a network, weights included, with other settings for some layers.
+
+    Args:
+        model: a functional one.
+        changes: by the layer's name, the arguments of its constructor that change. None of them
+            may change a weight's shape.
+    """
+    for name in changes:
+        model.get_layer(name)  # an unknown name is an error
+
+    def copy(layer: keras.Operation) -> keras.Operation:
+        return type(layer).from_config({**layer.get_config(), **changes.get(layer.name, {})})
+
+    copied = keras.models.clone_model(model, clone_function=copy)
+    copied.set_weights(model.get_weights())
+    return copied

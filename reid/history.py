@@ -1,0 +1,44 @@
+"""The epochs of a training in numbers."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from reid.errors import UserError
+
+Row = dict[str, float]
+"""An epoch: epoch (from 1), learning_rate, losses, accuracies."""
+
+NAMES = {
+    "learning_rate": "learning_rate",
+    "loss": "loss",
+    "softmax_loss": "softmax_loss",
+    "triplet_loss": "triplet_loss",
+    "softmax_accuracy": "accuracy",
+    # What Keras calls the only metric of a model with one output.
+    "accuracy": "accuracy",
+}
+
+
+def renamed(logs: Mapping[str, float]) -> Row:
+    """Keras's log of an epoch under this project's names, in an order that doesn't change."""
+    return {ours: float(logs[keras]) for keras, ours in NAMES.items() if keras in logs}
+
+
+def require_finite(row: Row) -> None:
+    """Raise UserError where a training has diverged."""
+    wrong = [name for name, value in row.items() if not math.isfinite(value)]
+    if wrong:
+        raise UserError(
+            f"Training diverged in epoch {row['epoch']}: {wrong[0]} is {row[wrong[0]]}. "
+            f"Lower lr (it stood at {row['learning_rate']:.3g}) or raise "
+            "optimisation.warmup_epochs."
+        )
+
+
+def best_epoch(history: list[Row]) -> int:
+    """Index of the epoch with the highest val_mAP, or, without it, with the lowest val_loss."""
+    if "val_mAP" in history[0]:
+        return int(np.argmax([row["val_mAP"] for row in history]))
+    return int(np.argmin([row["val_loss"] for row in history]))

@@ -1,0 +1,50 @@
+"""How good a model is after an epoch, judged on what it was not trained with."""
+
+import pandas as pd
+
+from reid.backend import keras
+from reid.evaluation import rank_queries, summarise
+from reid.feature_set import FeatureSet
+from reid.features import embed
+from reid.folds import Fold
+from reid.history import Row, renamed
+from reid.learner import targets
+from reid.network import embedder
+
+
+def validate(model: keras.Model, network: keras.Model, fold: Fold, batch_size: int) -> Row:
+    """Judge a network on the validation fold.
+
+    Args:
+        model: the network with its losses, as ``compiled`` makes it.
+        network: as ``build_network`` makes it.
+        fold: held-out images of the training people, or of other people.
+        batch_size: images to take at once.
+
+    Returns:
+        ``val_loss``, the losses it is made of and ``val_accuracy`` on images of the training
+        people; ``val_rank1`` and ``val_mAP`` on other people.
+    """
+    if fold.is_labelled:
+        logs = model.evaluate(
+            fold.images,
+            targets(model, fold.labels),
+            batch_size=batch_size,
+            verbose=0,
+            return_dict=True,
+        )
+        return {f"val_{name}": value for name, value in renamed(logs).items()}
+    return validate_retrieval(network, fold, batch_size)
+
+
+def validate_retrieval(network: keras.Model, fold: Fold, batch_size: int) -> Row:
+    """rank-1 and mAP among other people: a query for each person and camera, the rest gallery."""
+    embeddings = embed(embedder(network), [fold.images], batch_size)
+    key = pd.DataFrame({"pid": fold.pids, "camid": fold.camids})
+    is_query = ~key.duplicated().to_numpy()
+    query, gallery = (
+        FeatureSet(embeddings[part], fold.pids[part], fold.camids[part])
+        for part in (is_query, ~is_query)
+    )
+    metrics = summarise(rank_queries(query, gallery), gallery.pids)
+    return {"val_rank1": metrics.rank1, "val_mAP": metrics.mAP}

@@ -1,0 +1,65 @@
+"""Stage: is the triplet model better than the baseline? A paired test on the same queries."""
+
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import Field
+
+from reid.confidence import MIN_RESAMPLES, Comparison, compare
+from reid.files import write_json
+from reid.ranking_file import read_paired_rankings
+from reid.settings import Settings
+from stages.shell import declared, run
+
+logger = logging.getLogger(__name__)
+
+RANKINGS = Path("build/rankings")
+
+
+class Evaluate(Settings):
+    """How often to draw people."""
+
+    resamples: int = Field(ge=MIN_RESAMPLES)
+
+
+class Params(Settings):
+    """Declared in ``dvc.yaml``."""
+
+    seed: int = Field(ge=0)
+    evaluate: Evaluate
+
+
+def flat(comparison: Comparison) -> dict[str, float]:
+    """``metrics/comparison.json``: triplet less baseline, interval and p-value of each figure."""
+    values = {
+        f"{figure}_{name}": value
+        for figure in ("rank1", "mAP", "mINP")
+        for name, value in asdict(getattr(comparison, figure)).items()
+    }
+    return values | {
+        "only_triplet_right": comparison.only_first_right,
+        "only_baseline_right": comparison.only_second_right,
+        "people": comparison.people,
+    }
+
+
+def main() -> None:
+    """Write ``metrics/comparison.json``."""
+    params = declared("compare", Params)
+    triplet, baseline = read_paired_rankings(
+        RANKINGS / "triplet.parquet", RANKINGS / "baseline.parquet"
+    )
+    comparison = compare(
+        triplet.ranking, baseline.ranking, triplet.pids, params.evaluate.resamples, params.seed
+    )
+    write_json(Path("metrics") / "comparison.json", flat(comparison))
+    logger.info(
+        "triplet against baseline: rank-1 %+.1f points (%+.1f to %+.1f), p = %.4f",
+        *(100 * getattr(comparison.rank1, key) for key in ("difference", "low", "high")),
+        comparison.rank1.p_value,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,49 @@
+"""The same training under TensorFlow and under JAX."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reid.backend import keras, make_deterministic
+from reid.network import EMBEDDING, build_network, load_network, save_network
+from tests.small_training import PEOPLE, SHALLOW, fold
+
+ROOT = Path(__file__).parents[1]
+
+
+def history(backend: str, network: Path, folder: Path) -> pd.DataFrame:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.history_of_training", str(network), str(folder)],
+        cwd=ROOT,
+        env=os.environ | {"KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return pd.DataFrame(json.loads(done.stdout))
+
+
+def test_jax_and_tensorflow_train_alike(tmp_path: Path) -> None:
+    keras.backend.clear_session()
+    make_deterministic(seed=1, threads=2)
+    start = tmp_path / "start.keras"
+    save_network(build_network(SHALLOW, "none", PEOPLE), start)
+    histories = [history(backend, start, tmp_path / backend) for backend in ("tensorflow", "jax")]
+    assert len(histories[0]) == 3
+    pd.testing.assert_frame_equal(*histories, rtol=1e-3)
+    # What one trained, the other loads.
+    images = fold(1, 5, size=64).images
+    embeddings = [
+        load_network(tmp_path / backend / "model" / "last.keras").predict_on_batch(images)[
+            EMBEDDING
+        ]
+        for backend in ("tensorflow", "jax")
+    ]
+    assert np.sum(embeddings[0] * embeddings[1], axis=1) == pytest.approx(1, abs=1e-4)
