@@ -2,6 +2,7 @@
 # make test    install and run the tests
 # make ui      open MLflow on the runs
 # make lint    style and types
+# make plots-page   put Vega's code into the page of dvc plots
 # make lock    pin everything that requirements.txt needs
 # make bench   time evaluation, re-ranking and training input
 
@@ -11,7 +12,7 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: repro test ui lint lock bench
+.PHONY: repro test ui lint lock plots-page bench
 
 repro: .venv/run pull
 	dvc repro
@@ -41,6 +42,9 @@ bench: .venv/dev
 	python -m benchmarks.evaluation
 	python -m benchmarks.reranking
 	python -m benchmarks.input
+
+plots-page: .venv/dev
+	python .dvc/plots_page/build.py
 
 lock: .venv/dev
 	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
