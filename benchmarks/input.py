@@ -49,7 +49,7 @@ def main() -> None:
     how = Architecture(
         backbone="mobilenet_v2",
         alpha=1.0,
-        last_stride=1,
+        last_stride=2,
         weights="none",
         height=HEIGHT,
         width=WIDTH,

@@ -34,7 +34,7 @@ with _stderr_held_back():
 __all__ = ["keras", "make_deterministic"]
 
 
-def make_deterministic(seed: int, threads: int) -> None:
+def make_deterministic(seed: int, threads: int, xla: bool = False) -> None:
     """Let the same seed on the same kind of processor give the same bytes.
 
     Call it before the first tensor is made.
@@ -42,10 +42,13 @@ def make_deterministic(seed: int, threads: int) -> None:
     Args:
         seed: of Python's, numpy's and Keras's generators.
         threads: of one operation; sums are split among them, so another number rounds otherwise.
+        xla: whether steps are to be compiled with XLA, which Keras refuses where TensorFlow has to
+            run its deterministic operations: these are left off then.
     """
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf  # noqa: PLC0415
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.experimental.enable_op_determinism()
+        if not xla:
+            tf.config.experimental.enable_op_determinism()

@@ -26,11 +26,6 @@ class WrongFirstAnswers:
     distractor: int
     other_person: int
 
-    @property
-    def distractor_share(self) -> float:
-        """Share of the wrong first answers that show a distractor; NaN where none is wrong."""
-        return self.distractor / self.queries if self.queries else np.nan
-
 
 def per_camera(ranking: Ranking, camids: IntArray) -> pd.DataFrame:
     """Average a ranking over the queries of each camera, in ascending order of cameras.

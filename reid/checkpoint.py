@@ -75,4 +75,8 @@ class Checkpoint:
 
     def discard(self) -> None:
         """Remove the state of a training that is finished."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        # Renamed first: half a state would stop the next training of this kind.
+        finished = self.folder.with_suffix(".finished")
+        shutil.rmtree(finished, ignore_errors=True)
+        self.folder.rename(finished)
+        shutil.rmtree(finished)

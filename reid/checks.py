@@ -261,6 +261,16 @@ def _subset_expectations(limits: Limits) -> list[Expectation]:
             ),
         ),
         gxe.ExpectColumnValuesToBeBetween(
+            column="people_asked_for",
+            min_value=2,
+            **_words(
+                "enough_people_to_be_sure",
+                Severity.FATAL,
+                "Query shows at least 2 people, to say how sure the figures are",
+                "Add queries of other people.",
+            ),
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
             column="images_to_train_on",
             min_value=limits.batch_size,
             **_words(

@@ -108,7 +108,8 @@ def subset_facts(index: pd.DataFrame) -> pd.DataFrame:
     """One row a subset, also of those that are missing, and the counts that are judged.
 
     Junk and distractors count as images and never as people. ``images_to_train_on`` and
-    ``people_with_a_pair``, people with two images or more, are those of a train set that is there.
+    ``people_with_a_pair``, people with two images or more, are those of a train set that is there,
+    ``people_asked_for`` those of a query set that is there.
     """
     people = people_of(index)
     per_subset = {
@@ -122,4 +123,6 @@ def subset_facts(index: pd.DataFrame) -> pd.DataFrame:
     pairs = int(people_of(index, ["train"]).groupby("pid").size().ge(2).sum())
     facts["images_to_train_on"] = facts["images"].where(train_present)
     facts["people_with_a_pair"] = pd.Series(pairs, facts.index, "Int64").where(train_present)
+    query_present = (facts.index == "query") & facts["images"].gt(0)
+    facts["people_asked_for"] = facts["people"].where(query_present)
     return facts.rename_axis("subset").reset_index()

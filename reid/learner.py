@@ -35,7 +35,7 @@ class Plan:
 
 
 def build_optimizer(how: Optimisation, lr: float) -> keras.optimizers.Optimizer:
-    """The optimizer and its moving average of the weights; biases and norms don't decay."""
+    """The optimizer and its moving average of the weights; only kernels decay."""
     common = {
         "learning_rate": lr,
         "weight_decay": how.weight_decay or None,
@@ -47,7 +47,7 @@ def build_optimizer(how: Optimisation, lr: float) -> keras.optimizers.Optimizer:
     else:
         optimizer = keras.optimizers.Adam(**common)
     if how.weight_decay:
-        optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+        optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias", "power"])
     return optimizer
 
 
@@ -94,7 +94,8 @@ def compiled(network: keras.Model, plan: Plan, frozen: bool = False) -> keras.Mo
 def averaged(model: keras.Model) -> Iterator[None]:
     """Give a model the moving average of its weights for a while, where its optimizer has one."""
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    if not optimizer.use_ema:
+    # Without a step there is no average yet: half precision skips those that overflow.
+    if not optimizer.use_ema or not int(optimizer.iterations):
         yield
         return
     variables = model.trainable_variables

@@ -70,7 +70,7 @@ def in_precision(network: keras.Model, precision: Precision) -> keras.Model:
     def convert(layer: keras.layers.Layer) -> keras.layers.Layer:
         config = layer.get_config()
         # Plain operations among the layers, such as a sum, have no precision of their own.
-        if isinstance(layer, keras.Layer) and layer.name not in (EMBEDDING, SOFTMAX):
+        if isinstance(layer, keras.Layer) and layer.name not in (FEATURE, EMBEDDING, SOFTMAX):
             config["dtype"] = precision
         return type(layer).from_config(config)
 

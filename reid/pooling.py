@@ -21,13 +21,16 @@ class GeneralisedMeanPooling2D(keras.layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the weight p."""
-        self.p = self.add_weight(shape=(), initializer=keras.initializers.Constant(3.0), name="p")
+        three = keras.initializers.Constant(3.0)
+        self.power = self.add_weight(shape=(), initializer=three, name="power", autocast=False)
 
     def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         """(n, rows, columns, channels) to (n, channels)."""
-        # Powers leave the range of half precision quickly.
-        powers = ops.power(ops.maximum(ops.cast(inputs, "float32"), self.SMALLEST), self.p)
-        return ops.power(ops.mean(powers, axis=(1, 2)), 1.0 / self.p)
+        positive = ops.maximum(inputs, self.SMALLEST)
+        # Shares of the largest value: its own powers would leave the range of numbers.
+        largest = ops.stop_gradient(ops.max(positive, axis=(1, 2), keepdims=True))
+        mean = ops.mean(ops.power(positive / largest, self.power), axis=(1, 2))
+        return largest[:, 0, 0, :] * ops.power(mean, 1.0 / self.power)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
         """Rows and columns go."""

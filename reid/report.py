@@ -37,8 +37,11 @@ def metrics_table(title: str, metrics: dict[str, dict[str, Any]]) -> Table:
     scored = first["queries"] - first["queries_without_match"]
     caption = (
         f"per cent of {scored} queries against {first['gallery']} gallery images, "
-        f"{first['distractors']} of them distractors; 95 % intervals over people"
+        f"{first['distractors']} of them distractors; 95 % intervals over the people "
+        "of the test set, for these trained models"
     )
+    if first["reranked"]:
+        caption += "; re-ranked"
     table = Table("model", title=title, caption=caption)
     for heading in FIGURES.values():
         table.add_column(heading, justify="right")

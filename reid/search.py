@@ -66,17 +66,22 @@ def read_gallery_features(features: Path, dataset: Path) -> GalleryFeatures:
     try:
         source = json.loads((features / "source.json").read_text(encoding="utf-8"))
         embeddings = np.load(features / "gallery.npy")
+        flip = source["flip"]
         same_gallery = source["gallery"] == sha256(dataset / "gallery.parquet")
     except FileNotFoundError as e:
         raise UserError(
             f"{e.filename} is not there: the gallery has no features of this model yet. "
             "Run `dvc repro` in the project's folder first."
         ) from e
+    except KeyError as e:
+        raise UserError(
+            f"{features} was made by an earlier version of this project. Run `dvc repro`."
+        ) from e
     if not same_gallery:
         raise UserError(
             f"{features} holds features of another gallery than {dataset}. Run `dvc repro`."
         )
-    return GalleryFeatures(embeddings, Path(source["model"]), source["flip"])
+    return GalleryFeatures(embeddings, Path(source["model"]), flip)
 
 
 def nearest_people(

@@ -36,6 +36,7 @@ class _EpochEnd(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.network = network
+        self.embedding = embedder(network)
         self.validation = validation
         self.plan = plan
         self.checkpoint = checkpoint
@@ -58,7 +59,7 @@ class _EpochEnd(keras.callbacks.Callback):
         row = {"epoch": epoch + 1} | renamed(logs or {})
         require_finite(row)
         with averaged(self.model):
-            row |= validate(self.model, self.network, self.validation, self.batch_size)
+            row |= validate(self.model, self.embedding, self.validation, self.batch_size)
         require_finite(row)
         self.history.append(row)
         self.checkpoint.save(self.model, self.network, self.history)

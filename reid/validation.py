@@ -9,15 +9,14 @@ from reid.features import embed
 from reid.folds import Fold
 from reid.history import Row, renamed
 from reid.learner import targets
-from reid.network import embedder
 
 
-def validate(model: keras.Model, network: keras.Model, fold: Fold, batch_size: int) -> Row:
+def validate(model: keras.Model, embedding: keras.Model, fold: Fold, batch_size: int) -> Row:
     """Judge a network on the validation fold.
 
     Args:
         model: the network with its losses, as ``compiled`` makes it.
-        network: as ``build_network`` makes it.
+        embedding: the network's part that gives embeddings, as ``embedder`` makes it.
         fold: held-out images of the training people, or of other people.
         batch_size: images to take at once.
 
@@ -34,12 +33,12 @@ def validate(model: keras.Model, network: keras.Model, fold: Fold, batch_size: i
             return_dict=True,
         )
         return {f"val_{name}": value for name, value in renamed(logs).items()}
-    return validate_retrieval(network, fold, batch_size)
+    return validate_retrieval(embedding, fold, batch_size)
 
 
-def validate_retrieval(network: keras.Model, fold: Fold, batch_size: int) -> Row:
+def validate_retrieval(embedding: keras.Model, fold: Fold, batch_size: int) -> Row:
     """rank-1 and mAP among other people: a query for each person and camera, the rest gallery."""
-    embeddings = embed(embedder(network), [fold.images], batch_size)
+    embeddings = embed(embedding, [fold.images], batch_size)
     key = pd.DataFrame({"pid": fold.pids, "camid": fold.camids})
     is_query = ~key.duplicated().to_numpy()
     query, gallery = (

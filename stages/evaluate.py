@@ -82,6 +82,7 @@ def figures(
         "mAP_high": sure.mAP.high,
         "wrong_first_answers": wrong.queries,
         "wrong_first_answers_distractor": wrong.distractor,
+        "reranked": int(params.evaluate.reranking.use),
     }
 
 
@@ -120,6 +121,8 @@ def main() -> None:
     matches = top_matches(query, gallery, ANSWERS, similarities=similarities)
     metrics = figures(ranking, matches, query, gallery, params)
     title = f"{name}: queries (blue) and their first ten answers, right (green) and wrong (red)"
+    if reranking.use:
+        title += ", re-ranked"
     with replacing_folder(Path("plots") / name) as part:
         write_plots(part, title, params.evaluate, ranking, matches, query, gallery)
     names = read_subset(dataset, "query")["name"].to_numpy()

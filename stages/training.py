@@ -51,7 +51,7 @@ def train_model(
     """
     from reid.backend import make_deterministic  # noqa: PLC0415
 
-    make_deterministic(params.seed, params.threads)
+    make_deterministic(params.seed, params.threads, params.xla)
     from reid.learner import Plan  # noqa: PLC0415
     from reid.network import build_network, in_precision, load_network  # noqa: PLC0415
     from reid.training import train  # noqa: PLC0415

@@ -5,6 +5,7 @@ Run in a process of its own, for Keras takes its backend from the environment wh
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from reid.backend import make_deterministic
@@ -16,13 +17,14 @@ from reid.training import train
 from tests.small_training import SGD, fold, plan
 
 
-def main(path: Path, folder: Path) -> None:
+def main(path: Path, folder: Path, xla: bool) -> None:
     """Three epochs with averaged weights, the first with a frozen backbone."""
-    make_deterministic(seed=1, threads=2)
+    make_deterministic(1, 2, xla)
     history: list[Row] = []
     # Adam's first steps go by the sign of gradients that are nearly 0: any rounding shows.
     optimisation = SGD.model_copy(update={"frozen_epochs": 1, "average": 0.9})
     how = plan(3, Objective(label_smoothing=0.1, margin=0.3), 0.003, optimisation)
+    how = replace(how, xla=xla)
     network = load_network(path)
     size = network.input_shape[1]
     folds = fold(6, 0, size=size), fold(2, 1, size=size)
@@ -38,4 +40,4 @@ def main(path: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), xla="xla" in sys.argv)

@@ -17,9 +17,9 @@ from tests.small_training import PEOPLE, SHALLOW, fold
 ROOT = Path(__file__).parents[1]
 
 
-def history(backend: str, network: Path, folder: Path) -> pd.DataFrame:
+def history(backend: str, network: Path, folder: Path, *options: str) -> pd.DataFrame:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.history_of_training", str(network), str(folder)],
+        [sys.executable, "-m", "tests.history_of_training", str(network), str(folder), *options],
         cwd=ROOT,
         env=os.environ | {"KERAS_BACKEND": backend},
         capture_output=True,
@@ -27,14 +27,26 @@ def history(backend: str, network: Path, folder: Path) -> pd.DataFrame:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert "Proceeding with `jit_compile=False`" not in done.stderr
     return pd.DataFrame(json.loads(done.stdout))
 
 
-def test_jax_and_tensorflow_train_alike(tmp_path: Path) -> None:
+@pytest.fixture
+def start(tmp_path: Path) -> Path:
     keras.backend.clear_session()
     make_deterministic(seed=1, threads=2)
-    start = tmp_path / "start.keras"
-    save_network(build_network(SHALLOW, "none", PEOPLE), start)
+    path = tmp_path / "start.keras"
+    save_network(build_network(SHALLOW, "none", PEOPLE), path)
+    return path
+
+
+def test_xla_trains_alike(start: Path, tmp_path: Path) -> None:
+    plain = history("tensorflow", start, tmp_path / "plain")
+    compiled = history("tensorflow", start, tmp_path / "xla", "xla")
+    pd.testing.assert_frame_equal(plain, compiled, rtol=1e-3)
+
+
+def test_jax_and_tensorflow_train_alike(start: Path, tmp_path: Path) -> None:
     histories = [history(backend, start, tmp_path / backend) for backend in ("tensorflow", "jax")]
     assert len(histories[0]) == 3
     pd.testing.assert_frame_equal(*histories, rtol=1e-3)
