@@ -5,9 +5,11 @@ other in one process; in the loop itself they overlap.
 """
 
 import time
+from pathlib import Path
 from statistics import median
 
 import numpy as np
+import yaml
 from rich.console import Console
 
 from reid.architecture import Architecture
@@ -19,7 +21,7 @@ from reid.network import build_network
 from reid.objective import Objective
 from reid.optimisation import Optimisation
 
-IMAGES, CLASSES, BATCH, HEIGHT, WIDTH, STEPS = 640, 80, 64, 128, 64, 12
+IMAGES, CLASSES, BATCH, STEPS = 640, 80, 64, 12
 
 
 def main() -> None:
@@ -27,34 +29,18 @@ def main() -> None:
     make_deterministic(seed=0, threads=2)
     rng = np.random.default_rng(0)
     labels = rng.integers(0, CLASSES, IMAGES).astype(np.int32)
-    images = rng.integers(0, 256, (IMAGES, HEIGHT, WIDTH, 3), dtype=np.uint8)
+    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    how = Architecture(**params["model"])
+    images = rng.integers(0, 256, (IMAGES, how.height, how.width, 3), dtype=np.uint8)
     fold = Fold(images, labels, labels, np.ones_like(labels))
     plan = Plan(
         epochs=1,
-        lr=0.01,
-        optimisation=Optimisation(
-            optimizer="sgd",
-            momentum=0.9,
-            weight_decay=0.0005,
-            warmup_epochs=0,
-            decay="cosine",
-            frozen_epochs=0,
-            average=0.0,
-        ),
-        augmentation=Augmentation(flip=True, pad=5, colour=0.1, erase=0.5),
+        lr=params["lr"],
+        optimisation=Optimisation(**params["optimisation"]),
+        augmentation=Augmentation(**params["augmentation"] | {"erase": 0.5}),
         objective=Objective(label_smoothing=0.1, margin=0.3),
         batches=lambda epoch: np.random.default_rng(epoch).permutation(IMAGES).reshape(-1, BATCH),
         seed=0,
-    )
-    how = Architecture(
-        backbone="mobilenet_v2",
-        alpha=1.0,
-        last_stride=2,
-        weights="none",
-        height=HEIGHT,
-        width=WIDTH,
-        pooling="average",
-        neck=True,
     )
     model = compiled(build_network(how, "none", CLASSES), plan)
     batches = augmented_batches(model, fold, plan, 0)
@@ -70,7 +56,7 @@ def main() -> None:
         steps.append(time.perf_counter() - between)
     share = median(inputs) / (median(inputs) + median(steps))
     Console().print(
-        f"batch of {BATCH} at {HEIGHT}x{WIDTH}: input {1000 * median(inputs):.0f} ms, "
+        f"batch of {BATCH} at {how.height}x{how.width}: input {1000 * median(inputs):.0f} ms, "
         f"step {1000 * median(steps):.0f} ms, input's share {100 * share:.1f} %"
     )
 

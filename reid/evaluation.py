@@ -110,15 +110,10 @@ def rank_queries(
     """
     check_comparable(query, gallery)
     candidates = _candidates(gallery)
-    scores = np.full((4, len(query)), np.nan)
+    ranking = _no_ranking(len(query))
     for index, similarity in _similarity_rows(query.features, candidates, block, similarities):
-        person = candidates.of_person(query.pids[index])
-        is_right = candidates.camids[person] != query.camids[index]
-        right = similarity[person][is_right]
-        if right.size:
-            similarity[person] = -np.inf
-            scores[:, index] = _score(_ranks(right, wrong=similarity))
-    return Ranking(*scores)
+        _rank(ranking, index, query, candidates, similarity)
+    return ranking
 
 
 def summarise(ranking: Ranking, gallery_pids: IntArray) -> Metrics:
@@ -172,20 +167,28 @@ def top_matches(
     """
     check_comparable(query, gallery)
     candidates = _candidates(gallery)
-    shape = (len(query), k)
-    matches = Matches(np.full(shape, -1), np.full(shape, np.nan, np.float32), np.zeros(shape, bool))
+    matches = _no_matches(len(query), k)
     for index, similarity in _similarity_rows(query.features, candidates, block, similarities):
-        person = candidates.of_person(query.pids[index])
-        same_camera = candidates.camids[person] == query.camids[index]
-        similarity[person][same_camera] = -np.inf
-        best = _at_least_kth(similarity, k)
-        right = candidates.pids[best] == query.pids[index]
-        order = np.lexsort((candidates.rows[best], right, -similarity[best]))[:k]
-        found = len(order)
-        matches.rows[index, :found] = candidates.rows[best[order]]
-        matches.similarity[index, :found] = similarity[best[order]]
-        matches.right[index, :found] = right[order]
+        _match(matches, index, query, candidates, similarity)
     return matches
+
+
+def rank_and_match(
+    query: FeatureSet,
+    gallery: FeatureSet,
+    k: int,
+    block: int = 256,
+    similarities: Similarities = dot_products,
+) -> tuple[Ranking, Matches]:
+    """Give what `rank_queries` and `top_matches` give, from one pass over the similarities."""
+    check_comparable(query, gallery)
+    candidates = _candidates(gallery)
+    ranking, matches = _no_ranking(len(query)), _no_matches(len(query), k)
+    for index, similarity in _similarity_rows(query.features, candidates, block, similarities):
+        # Ranking comes last: it takes all of the query's person out of the similarities.
+        _match(matches, index, query, candidates, similarity)
+        _rank(ranking, index, query, candidates, similarity)
+    return ranking, matches
 
 
 class _Candidates(NamedTuple):
@@ -234,6 +237,57 @@ def _similarity_rows(
     """Yield each query's number and its similarity to all candidates, (m,), free to be changed."""
     blocks = similarities(queries, candidates.vectors, block)
     return enumerate(row for rows in blocks for row in rows.take(candidates.column, axis=1))
+
+
+def _no_ranking(queries: int) -> Ranking:
+    return Ranking(*np.full((4, queries), np.nan))
+
+
+def _rank(
+    ranking: Ranking,
+    index: int,
+    query: FeatureSet,
+    candidates: _Candidates,
+    similarity: FloatArray,
+) -> None:
+    """Score one query, where it has a right answer; changes its similarities, (m,)."""
+    person = candidates.of_person(query.pids[index])
+    is_right = candidates.camids[person] != query.camids[index]
+    right = similarity[person][is_right]
+    if right.size:
+        similarity[person] = -np.inf
+        (
+            ranking.first_rank[index],
+            ranking.average_precision[index],
+            ranking.average_precision_official[index],
+            ranking.inverse_negative_penalty[index],
+        ) = _score(_ranks(right, wrong=similarity))
+
+
+def _no_matches(queries: int, k: int) -> Matches:
+    shape = (queries, k)
+    return Matches(np.full(shape, -1), np.full(shape, np.nan, np.float32), np.zeros(shape, bool))
+
+
+def _match(
+    matches: Matches,
+    index: int,
+    query: FeatureSet,
+    candidates: _Candidates,
+    similarity: FloatArray,
+) -> None:
+    """Find one query's best rows; takes what is left out from its similarities, (m,)."""
+    k = matches.rows.shape[1]
+    person = candidates.of_person(query.pids[index])
+    same_camera = candidates.camids[person] == query.camids[index]
+    similarity[person][same_camera] = -np.inf
+    best = _at_least_kth(similarity, k)
+    right = candidates.pids[best] == query.pids[index]
+    order = np.lexsort((candidates.rows[best], right, -similarity[best]))[:k]
+    found = len(order)
+    matches.rows[index, :found] = candidates.rows[best[order]]
+    matches.similarity[index, :found] = similarity[best[order]]
+    matches.right[index, :found] = right[order]
 
 
 def _ranks(right: FloatArray, wrong: FloatArray) -> IntArray:

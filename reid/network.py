@@ -8,6 +8,7 @@ from pathlib import Path
 from reid import backbones
 from reid.architecture import Architecture, Precision
 from reid.backend import keras
+from reid.copying import copied
 from reid.errors import UserError, first_line
 from reid.files import replacing_file
 from reid.pooling import GeneralisedMeanPooling2D
@@ -15,6 +16,9 @@ from reid.pooling import GeneralisedMeanPooling2D
 BACKBONE = "backbone"
 FEATURE, EMBEDDING, SOFTMAX = "feature", "embedding", "softmax"
 POOLING = {"average": keras.layers.GlobalAveragePooling2D, "gem": GeneralisedMeanPooling2D}
+
+# Lengths and probabilities are sums, too many for half precision.
+FULL_PRECISION = (FEATURE, EMBEDDING, SOFTMAX)
 
 # The first date that a zip archive can hold.
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -49,15 +53,13 @@ def build_network(how: Architecture, weights: str, classes: int) -> keras.Model:
         neck = keras.layers.BatchNormalization(
             center=False, momentum=backbones.NORM_MOMENTUM, name="neck"
         )(feature)
-    # Half precision is for the network's inside: lengths and probabilities are sums.
-    embedding = keras.layers.UnitNormalization(name=EMBEDDING, dtype="float32")(neck)
+    embedding = keras.layers.UnitNormalization(name=EMBEDDING)(neck)
     softmax = keras.layers.Dense(
         classes,
         activation="softmax",
         use_bias=False,
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
         name=SOFTMAX,
-        dtype="float32",
     )(neck)
     return keras.Model(
         image, {FEATURE: feature, EMBEDDING: embedding, SOFTMAX: softmax}, name="reid"
@@ -67,16 +69,12 @@ def build_network(how: Architecture, weights: str, classes: int) -> keras.Model:
 def in_precision(network: keras.Model, precision: Precision) -> keras.Model:
     """The same network, weights included, that computes in another precision."""
 
-    def convert(layer: keras.layers.Layer) -> keras.layers.Layer:
-        config = layer.get_config()
+    def settings(layer: keras.Operation) -> dict[str, str]:
         # Plain operations among the layers, such as a sum, have no precision of their own.
-        if isinstance(layer, keras.Layer) and layer.name not in (FEATURE, EMBEDDING, SOFTMAX):
-            config["dtype"] = precision
-        return type(layer).from_config(config)
+        converts = isinstance(layer, keras.Layer) and layer.name not in FULL_PRECISION
+        return {"dtype": precision} if converts else {}
 
-    converted = keras.models.clone_model(network, clone_function=convert, recursive=True)
-    converted.set_weights(network.get_weights())
-    return converted
+    return copied(network, settings)
 
 
 def embedder(network: keras.Model) -> keras.Model:

@@ -18,9 +18,8 @@ from reid.evaluation import (
     Ranking,
     cmc_curve,
     dot_products,
-    rank_queries,
+    rank_and_match,
     summarise,
-    top_matches,
 )
 from reid.feature_set import FeatureSet
 from reid.files import replacing_folder, write_json
@@ -117,8 +116,7 @@ def main() -> None:
     similarities = reranking.similarities if reranking.use else dot_products
     dataset, features = Path("build/dataset"), Path("build/features") / name
     query, gallery = (read_features(dataset, features, s) for s in ("query", "gallery"))
-    ranking = rank_queries(query, gallery, similarities=similarities)
-    matches = top_matches(query, gallery, ANSWERS, similarities=similarities)
+    ranking, matches = rank_and_match(query, gallery, ANSWERS, similarities=similarities)
     metrics = figures(ranking, matches, query, gallery, params)
     title = f"{name}: queries (blue) and their first ten answers, right (green) and wrong (red)"
     if reranking.use:

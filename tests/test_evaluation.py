@@ -17,6 +17,7 @@ from reid.evaluation import (
     Metrics,
     Ranking,
     cmc_curve,
+    rank_and_match,
     rank_queries,
     summarise,
     top_matches,
@@ -179,6 +180,16 @@ class TestAgainstTheDefinitions:
                 matches.right[index, :found], gallery.pids[order] == query.pids[index]
             )
             assert not matches.right[index, found:].any()
+
+    @given(problem=problems(), k=st.integers(1, 12), block=st.integers(1, 9))
+    def test_one_pass_gives_both(
+        self, problem: tuple[FeatureSet, FeatureSet], k: int, block: int
+    ) -> None:
+        query, gallery = problem
+        ranking, matches = rank_and_match(query, gallery, k, block)
+        assert_same(ranking, rank_queries(query, gallery, block))
+        for column, other in zip(matches, top_matches(query, gallery, k, block), strict=True):
+            np.testing.assert_array_equal(column, other)
 
     @settings(deadline=None)
     @given(problems())

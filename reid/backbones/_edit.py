@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reid.backend import keras
+from reid.copying import copied
 
 
 def edited(model: keras.Model, changes: Mapping[str, Mapping[str, Any]]) -> keras.Model:
@@ -17,9 +18,4 @@ def edited(model: keras.Model, changes: Mapping[str, Mapping[str, Any]]) -> kera
     for name in changes:
         model.get_layer(name)  # an unknown name is an error
 
-    def copy(layer: keras.Operation) -> keras.Operation:
-        return type(layer).from_config({**layer.get_config(), **changes.get(layer.name, {})})
-
-    copied = keras.models.clone_model(model, clone_function=copy)
-    copied.set_weights(model.get_weights())
-    return copied
+    return copied(model, lambda layer: changes.get(layer.name, {}))

@@ -1,0 +1,25 @@
+"""A network like another, with other settings for its layers."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from reid.backend import keras
+
+
+def copied(
+    model: keras.Model, settings: Callable[[keras.Operation], Mapping[str, Any]]
+) -> keras.Model:
+    """Copy a functional network, weights and networks inside it included.
+
+    Args:
+        model: stays as it is.
+        settings: a layer to the arguments of its constructor that change; none of them may change
+            a weight's shape.
+    """
+
+    def copy(layer: keras.Operation) -> keras.Operation:
+        return type(layer).from_config({**layer.get_config(), **settings(layer)})
+
+    copy_of_model = keras.models.clone_model(model, clone_function=copy, recursive=True)
+    copy_of_model.set_weights(model.get_weights())
+    return copy_of_model
