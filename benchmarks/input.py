@@ -17,7 +17,7 @@ from reid.augmentation import Augmentation
 from reid.backend import make_deterministic
 from reid.folds import Fold
 from reid.learner import Plan, augmented_batches, compiled
-from reid.network import build_network
+from reid.network import build_network, for_training
 from reid.objective import Objective
 from reid.optimisation import Optimisation
 
@@ -42,7 +42,7 @@ def main() -> None:
         batches=lambda epoch: np.random.default_rng(epoch).permutation(IMAGES).reshape(-1, BATCH),
         seed=0,
     )
-    model = compiled(build_network(how, "none", CLASSES), plan)
+    model = compiled(for_training(build_network(how, "none", CLASSES)), plan)
     batches = augmented_batches(model, fold, plan, 0)
     # The first step traces the graph.
     model.train_on_batch(*next(batches))

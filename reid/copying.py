@@ -7,7 +7,9 @@ from reid.backend import keras
 
 
 def copied(
-    model: keras.Model, settings: Callable[[keras.Operation], Mapping[str, Any]]
+    model: keras.Model,
+    settings: Callable[[keras.Operation], Mapping[str, Any]],
+    kinds: Mapping[type[keras.Layer], type[keras.Layer]] | None = None,
 ) -> keras.Model:
     """Copy a functional network, weights and networks inside it included.
 
@@ -15,10 +17,12 @@ def copied(
         model: stays as it is.
         settings: a layer to the arguments of its constructor that change; none of them may change
             a weight's shape.
+        kinds: layers of one class become those of another that has the same weights.
     """
 
     def copy(layer: keras.Operation) -> keras.Operation:
-        return type(layer).from_config({**layer.get_config(), **settings(layer)})
+        kind = (kinds or {}).get(type(layer), type(layer))
+        return kind.from_config({**layer.get_config(), **settings(layer)})
 
     copy_of_model = keras.models.clone_model(model, clone_function=copy, recursive=True)
     copy_of_model.set_weights(model.get_weights())

@@ -11,6 +11,7 @@ from reid.backend import keras
 from reid.copying import copied
 from reid.errors import UserError, first_line
 from reid.files import replacing_file
+from reid.fused_norm import FusedBatchNormalization
 from reid.pooling import GeneralisedMeanPooling2D
 
 BACKBONE = "backbone"
@@ -66,15 +67,28 @@ def build_network(how: Architecture, weights: str, classes: int) -> keras.Model:
     )
 
 
-def in_precision(network: keras.Model, precision: Precision) -> keras.Model:
-    """The same network, weights included, that computes in another precision."""
+def for_training(network: keras.Model, precision: Precision = "float32") -> keras.Model:
+    """The same network, weights included, that trains quickly and computes in a precision."""
+    return _converted(network, precision, keras.layers.BatchNormalization, FusedBatchNormalization)
 
+
+def for_keeping(network: keras.Model) -> keras.Model:
+    """The same network, weights included, as whoever has Keras alone can load it: float32."""
+    return _converted(network, "float32", FusedBatchNormalization, keras.layers.BatchNormalization)
+
+
+def _converted(
+    network: keras.Model,
+    precision: Precision,
+    norm: type[keras.Layer],
+    new_norm: type[keras.Layer],
+) -> keras.Model:
     def settings(layer: keras.Operation) -> dict[str, str]:
         # Plain operations among the layers, such as a sum, have no precision of their own.
         converts = isinstance(layer, keras.Layer) and layer.name not in FULL_PRECISION
         return {"dtype": precision} if converts else {}
 
-    return copied(network, settings)
+    return copied(network, settings, {norm: new_norm})
 
 
 def embedder(network: keras.Model) -> keras.Model:
@@ -85,7 +99,7 @@ def embedder(network: keras.Model) -> keras.Model:
 def save_network(network: keras.Model, path: Path) -> None:
     """Save as ``.keras`` without optimizer, with the same bytes for the same weights."""
     # A model made anew has no optimizer to save along, and whoever loads it may have no GPU.
-    bare = in_precision(network, "float32")
+    bare = for_keeping(network)
     with replacing_file(path) as part:
         saved = part.with_suffix(".keras")
         try:

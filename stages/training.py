@@ -53,7 +53,7 @@ def train_model(
 
     make_deterministic(params.seed, params.threads, params.xla)
     from reid.learner import Plan  # noqa: PLC0415
-    from reid.network import build_network, in_precision, load_network  # noqa: PLC0415
+    from reid.network import build_network, for_training, load_network  # noqa: PLC0415
     from reid.training import train  # noqa: PLC0415
     from stages.lineage import checkpoint  # noqa: PLC0415
     from stages.live import live_report  # noqa: PLC0415
@@ -68,7 +68,7 @@ def train_model(
         network = build_network(how, weights, len(labels))
     else:
         network = load_network(start)
-    network = in_precision(network, params.precision)
+    network = for_training(network, params.precision)
     plan = Plan(
         epochs=epochs,
         lr=params.lr,

@@ -1,11 +1,14 @@
 """Training on a few small images: what it writes, and that it can be interrupted."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from reid.architecture import Architecture, Precision
 from reid.backend import keras, make_deterministic
@@ -16,6 +19,7 @@ from reid.evaluation import rank_queries, summarise
 from reid.feature_set import FeatureSet
 from reid.features import embed
 from reid.folds import Fold
+from reid.fused_norm import FusedBatchNormalization
 from reid.history import Row
 from reid.learner import Plan, averaged, compiled, targets
 from reid.network import (
@@ -25,7 +29,7 @@ from reid.network import (
     SOFTMAX,
     build_network,
     embedder,
-    in_precision,
+    for_training,
     load_network,
     save_network,
 )
@@ -49,7 +53,7 @@ def run(
     keras.backend.clear_session()
     make_deterministic(seed=1, threads=2)
     folds = (fold(6, 0, size=network.height), validation or fold(2, 1, size=network.height))
-    start = build_network(network, "none", PEOPLE)
+    start = for_training(build_network(network, "none", PEOPLE))
     train(start, folds, how, folder / "model", Checkpoint(folder / "checkpoint"), report)
     return {name: (folder / "model" / name).read_bytes() for name in FILES}
 
@@ -123,7 +127,7 @@ def test_half_precision_trains_the_same_network_and_is_saved_in_full(
     precision: Precision, tmp_path: Path
 ) -> None:
     full = build_network(SHALLOW, "none", PEOPLE)
-    half = in_precision(full, precision)
+    half = for_training(full, precision)
     images = fold(2, 0, size=64)
     how = plan(1, Objective(label_smoothing=0.0, margin=0.3), lr=0.001)
     losses = []
@@ -142,6 +146,40 @@ def test_half_precision_trains_the_same_network_and_is_saved_in_full(
     embeddings = [np.asarray(embedder(n).predict_on_batch(images.images)) for n in (half, saved)]
     assert embeddings[0].dtype == np.float32
     assert np.sum(embeddings[0] * embeddings[1], axis=1).min() > 0.99
+
+
+def test_fused_batch_norm_is_that_of_keras() -> None:
+    rng = np.random.default_rng(5)
+    maps, slope = rng.normal(2.0, 3.0, (2, 6, 5, 3, 7)).astype(np.float32)
+    results = []
+    for kind in (keras.layers.BatchNormalization, FusedBatchNormalization):
+        norm = kind(momentum=0.8)
+        norm.build(maps.shape)
+        norm.gamma.assign(np.linspace(0.5, 2.0, 7))
+        norm.beta.assign(np.linspace(-1.0, 1.0, 7))
+        with tf.GradientTape() as tape:
+            x = tf.Variable(maps)
+            outputs = norm(x, training=True)
+            total = tf.reduce_sum(outputs * slope)
+        sources = [x, norm.gamma.value, norm.beta.value]
+        moving = [norm.moving_mean.numpy(), norm.moving_variance.numpy()]
+        results.append([outputs, *tape.gradient(total, sources), *moving, norm(x)])
+        norm.trainable = False
+        results[-1].append(norm(x, training=True))
+    for theirs, ours in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-5, rtol=2e-5)
+
+
+def test_saved_network_needs_nothing_but_keras(tmp_path: Path) -> None:
+    network = for_training(build_network(NETWORK, "none", PEOPLE))
+    norms = [la for la in network.get_layer(BACKBONE).layers if "_BN" in la.name]
+    assert {type(norm) for norm in norms} == {FusedBatchNormalization}
+    save_network(network, tmp_path / "model.keras")
+    code = f"import keras; keras.saving.load_model('{tmp_path / 'model.keras'}', compile=False)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd="/"
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_without_a_neck_the_embedding_is_the_feature_at_length_one() -> None:
