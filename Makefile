@@ -1,4 +1,5 @@
 # make repro   install, bring sample and weights, run the pipeline, show the figures
+# make gpu     the recipe of params-gpu.yaml, as an experiment
 # make test    install and run the tests
 # make ui      open MLflow on the runs
 # make lint    style and types
@@ -12,11 +13,14 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: repro test ui lint lock plots-page bench
+.PHONY: repro gpu test ui lint lock plots-page bench
 
 repro: .venv/run pull
 	dvc repro
 	@python -m reid report
+
+gpu: .venv/run pull
+	dvc exp run $$(sed -nE 's/^([a-z_.]+): *([^ ]+).*/-S \1=\2/p' params-gpu.yaml)
 
 # What is in place stays as it is: it may be a data set of your own.
 .PHONY: pull

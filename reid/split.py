@@ -98,6 +98,31 @@ def require_batches(table: pd.DataFrame, batch_size: int, people: int) -> None:
         )
 
 
+def require_matches(table: pd.DataFrame, camids: pd.Series) -> None:
+    """Say before any training that held-out people can't be found again under another camera.
+
+    After an epoch, the first image of a person and camera is a query, the others are gallery.
+
+    Args:
+        table: as ``split`` makes it.
+        camids: of its rows.
+
+    Raises:
+        UserError: people are held out, and none of them gives a query with a match.
+    """
+    held_out = table.assign(camid=camids.to_numpy())[table["label"] == NO_LABEL]
+    if held_out.empty:
+        return
+    images = held_out.groupby(["pid", "camid"]).size()
+    cameras = images.groupby("pid").transform("size")
+    if not ((images > 1) & (cameras > 1)).any():
+        raise UserError(
+            f"None of the {held_out['pid'].nunique()} held-out people has images of two cameras, "
+            "two of one of them: retrieval can't be validated. Raise split.fraction, or choose "
+            "split.holdout: images."
+        )
+
+
 def label_names(table: pd.DataFrame) -> dict[str, int]:
     """The pid of each label, labels as text in ascending order, as JSON wants its keys."""
     known = table[table["label"] != NO_LABEL].drop_duplicates("label").sort_values("label")

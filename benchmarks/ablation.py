@@ -1,0 +1,115 @@
+"""What each ingredient of the recipe adds: ``python -m benchmarks.ablation [SEED]``.
+
+Run it in a clone that holds the data set in ``data/``. Each row is one ``dvc exp run`` that adds an
+ingredient to the row above it, from the notebook's recipe to that of ``params.yaml``. Rows that are
+there already are not run again, so what was interrupted goes on.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from reid.tracking import EXPERIMENT, flatten, tracking_uri
+
+Settings = dict[str, Any]
+
+NOTEBOOK: Settings = {
+    "model.last_stride": 2,
+    "model.neck": False,
+    "augmentation.pad": 0,
+    "augmentation.colour": 0.0,
+    "augmentation.erase": 0.0,
+    "optimisation.average": 0.0,
+    "triplet.mining": "random",
+    "triplet.label_smoothing": 0.0,
+    "extract.flip": False,
+}
+"""One positive and one negative drawn at random for each anchor, mirrored images, plain softmax."""
+
+INGREDIENTS: dict[str, tuple[str, ...]] = {
+    "hard triplets of the batch": ("triplet.mining",),
+    "batch-norm neck": ("model.neck",),
+    "label smoothing": ("triplet.label_smoothing",),
+    "crop and colour": ("augmentation.pad", "augmentation.colour"),
+    "last stride 1": ("model.last_stride",),
+    "random erasing": ("augmentation.erase",),
+    "average of the weights": ("optimisation.average",),
+    "mirrored images at test": ("extract.flip",),
+}
+"""What each row sets to the value of ``params.yaml``."""
+
+
+def rows(chosen: Settings) -> Iterator[tuple[str, Settings]]:
+    """Name and settings of each row; the last one's settings are the chosen ones."""
+    settings = dict(NOTEBOOK)
+    yield "the notebook's recipe", dict(settings)
+    for name, keys in INGREDIENTS.items():
+        settings |= {key: chosen[key] for key in keys}
+        yield name, dict(settings)
+
+
+def finished(client: MlflowClient, experiment: str) -> Run | None:
+    """The whole run of a DVC experiment, if there is one."""
+    found = client.search_experiments(filter_string=f"name = '{EXPERIMENT}'")
+    runs = client.search_runs(
+        [experiment.experiment_id for experiment in found],
+        f"tags.dvc_exp = '{experiment}' and attributes.status = 'FINISHED'",
+    )
+    return runs[0] if runs else None
+
+
+def run_row(client: MlflowClient, experiment: str, settings: Settings) -> Run:
+    """Run one row, unless it is there."""
+    there = finished(client, experiment)
+    if there is None:
+        overrides = [f"--set-param={key}={json.dumps(value)}" for key, value in settings.items()]
+        command = ["dvc", "exp", "run", "--name", experiment, *overrides]
+        if subprocess.run([sys.executable, "-m", *command], check=False).returncode:
+            sys.exit(f"error: {' '.join(command)} failed")
+        there = finished(client, experiment)
+    if there is None:
+        sys.exit(f"error: {experiment} has no finished run in MLflow")
+    return there
+
+
+def seconds_per_epoch(client: MlflowClient, run: Run, model: str) -> float:
+    """Median time between two epochs reported live; nan where the model came from the cache."""
+    told = sorted(m.timestamp for m in client.get_metric_history(run.info.run_id, f"{model}/loss"))
+    gaps = [(after - before) / 1000 for before, after in pairwise(told)]
+    return statistics.median(gaps) if gaps and max(gaps) > 1 else float("nan")
+
+
+def figure(run: Run, name: str) -> str:
+    """A figure in per cent with its interval."""
+    value, low, high = (100 * run.data.metrics[f"{name}{end}"] for end in ("", "_low", "_high"))
+    return f"{value:.1f} ({low:.1f}-{high:.1f})"
+
+
+def main() -> None:
+    """Run the rows and print them as a Markdown table."""
+    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    seed = int(sys.argv[1]) if len(sys.argv) > 1 else params["seed"]
+    client = MlflowClient(tracking_uri(Path.cwd()))
+    lines = ["| recipe | baseline rank-1 | mAP | s/epoch | triplet rank-1 | mAP | s/epoch |"]
+    lines.append("|---" * 7 + "|")
+    for number, (name, settings) in enumerate(rows(flatten(params))):
+        run = run_row(client, f"ablation-{seed}-{number}", settings | {"seed": seed})
+        cells = [name]
+        for model in ("baseline", "triplet"):
+            cells += [figure(run, f"{model}/{key}") for key in ("rank1", "mAP")]
+            cells.append(f"{seconds_per_epoch(client, run, model):.0f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
