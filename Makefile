@@ -5,7 +5,8 @@
 # make lint    style and types
 # make plots-page   put Vega's code into the page of dvc plots
 # make lock    pin everything that requirements.txt needs
-# make bench   time evaluation, re-ranking and training input
+# make verify  run the pipeline in two fresh clones and compare all that they made
+# make bench   time evaluation, re-ranking, training input, and what must stay quick
 
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
@@ -13,7 +14,7 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: repro gpu test ui lint lock plots-page bench
+.PHONY: repro gpu test ui lint lock plots-page bench verify
 
 repro: .venv/run pull
 	dvc repro
@@ -42,10 +43,14 @@ ui: .venv/run
 	  *) mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
 	esac
 
+verify: .venv/run
+	python -m verify clones
+
 bench: .venv/dev
 	python -m benchmarks.evaluation
 	python -m benchmarks.reranking
 	python -m benchmarks.input
+	python -m benchmarks.limits
 
 plots-page: .venv/dev
 	python .dvc/plots_page/build.py

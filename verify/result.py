@@ -1,0 +1,115 @@
+"""A result as files: ``dvc.lock`` and the metrics, of a folder or of a commit."""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reid.errors import UserError
+
+LOCK = "dvc.lock"
+MODELS = ("baseline", "triplet")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run of the pipeline left to compare."""
+
+    lock: str
+    """The text of ``dvc.lock``."""
+    metrics: Mapping[str, Mapping[str, float]]
+    """Of each model, the content of ``metrics/<model>.json``."""
+
+    @cached_property
+    def lock_md5(self) -> str:
+        """Hex digest of ``dvc.lock``."""
+        return hashlib.md5(self.lock.encode(), usedforsecurity=False).hexdigest()
+
+    @cached_property
+    def _stages(self) -> dict[str, dict[str, Any]]:
+        stages: dict[str, dict[str, Any]] = yaml.safe_load(self.lock)["stages"]
+        return stages
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        """The md5 of each file and folder that a stage makes, in the pipeline's order."""
+        return {
+            out["path"]: out["md5"]
+            for stage in self._stages.values()
+            for out in stage.get("outs", ())
+        }
+
+    @cached_property
+    def makers(self) -> dict[str, str]:
+        """The stage that makes each output."""
+        return {
+            out["path"]: name
+            for name, stage in self._stages.items()
+            for out in stage.get("outs", ())
+        }
+
+    @cached_property
+    def inputs(self) -> dict[str, Any]:
+        """What no stage makes: commands, parameters and the md5 of photos, weights and code."""
+        inputs: dict[str, Any] = {}
+        for name, stage in self._stages.items():
+            inputs[f"{name}: cmd"] = stage["cmd"]
+            for values in stage.get("params", {}).values():
+                inputs |= {f"{name}: {key}": value for key, value in values.items()}
+            for dep in stage.get("deps", ()):
+                path = dep["path"]
+                if not any(f"{path}/".startswith(f"{out}/") for out in self.outputs):
+                    inputs[f"{name}: {path}"] = dep["md5"]
+        return inputs
+
+
+def _read(content: Callable[[str], str]) -> Result:
+    return Result(
+        content(LOCK), {model: json.loads(content(f"metrics/{model}.json")) for model in MODELS}
+    )
+
+
+def result_in(folder: Path) -> Result:
+    """The result that lies in a project's folder.
+
+    Raises:
+        UserError: there is none.
+    """
+
+    def content(path: str) -> str:
+        if not (folder / path).is_file():
+            raise UserError(f"{folder / path} is not there. Run `dvc repro` in {folder} first.")
+        return (folder / path).read_text(encoding="utf-8")
+
+    return _read(content)
+
+
+def result_of(commit: str, project: Path) -> Result:
+    """The result that a commit of a project holds.
+
+    Raises:
+        UserError: no such commit, or it holds none.
+    """
+
+    def content(path: str) -> str:
+        show = subprocess.run(
+            ["git", "show", f"{commit}:{path}"],
+            cwd=project,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if show.returncode:
+            raise UserError(
+                f"{path} of commit {commit} can't be read ({show.stderr.strip()}). "
+                "A shallow clone lacks other branches: fetch them with `git fetch --unshallow`."
+            )
+        return show.stdout
+
+    return _read(content)
