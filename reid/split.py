@@ -3,8 +3,6 @@
 import math
 
 import pandas as pd
-from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
-from sklearn.preprocessing import LabelEncoder
 
 from reid.errors import UserError
 
@@ -14,6 +12,8 @@ NO_LABEL = -1
 
 def _held_out_images(pids: pd.Series, fraction: float, seed: int) -> pd.Index:
     """Rows of about ``fraction`` of every person's images; a person's only image stays in train."""
+    from sklearn.model_selection import StratifiedShuffleSplit  # noqa: PLC0415
+
     several = pids[pids.map(pids.value_counts()) > 1]
     size = math.ceil(len(pids) * fraction)
     people = several.nunique()
@@ -34,6 +34,8 @@ def _held_out_images(pids: pd.Series, fraction: float, seed: int) -> pd.Index:
 
 def _held_out_people(pids: pd.Series, fraction: float, seed: int) -> pd.Index:
     """Rows of all images of about ``fraction`` of the people."""
+    from sklearn.model_selection import GroupShuffleSplit  # noqa: PLC0415
+
     people = pids.nunique()
     if not 1 <= math.ceil(people * fraction) < people:
         raise UserError(
@@ -65,6 +67,8 @@ def split(train: pd.DataFrame, holdout: str, fraction: float, seed: int) -> pd.D
     Raises:
         UserError: the fraction leaves a side without images.
     """
+    from sklearn.preprocessing import LabelEncoder  # noqa: PLC0415
+
     pids = train["pid"].astype(int).reset_index(drop=True)
     validation = HOLDOUTS[holdout](pids, fraction, seed)
     fold = pd.Series(TRAIN, index=pids.index)
