@@ -72,7 +72,7 @@ def tracking_uri(root: Path) -> str:
 
 
 @contextmanager
-def _alone(root: Path) -> Iterator[None]:
+def alone(root: Path) -> Iterator[None]:
     """One process at a time: two that create the tables, or one run, at once would both fail."""
     lock = root / ".dvc" / "tmp" / "mlflow.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ class Tracker:
         """Find the run, or create it. Raises ``UNREACHABLE`` where the store can't be used."""
         root = identity.root.resolve()
         uri = tracking_uri(root)
-        with _alone(root):
+        with alone(root):
             self.client = MlflowClient(uri)
             experiment = self.client.get_experiment_by_name(EXPERIMENT)
             if experiment is None:
