@@ -78,6 +78,18 @@ class Metrics:
     distractors: int
 
 
+class PairSimilarities(NamedTuple):
+    """How similar one query is to each gallery row that it is ranked against, by who is on it.
+
+    float32, in no order. ``same_person``: (n,), the right answers; ``other_person``: (w,);
+    ``distractor``: (z,), rows of pid 0.
+    """
+
+    same_person: FloatArray
+    other_person: FloatArray
+    distractor: FloatArray
+
+
 class Matches(NamedTuple):
     """The k best gallery rows of each of q queries, best first.
 
@@ -179,13 +191,20 @@ def rank_and_match(
     k: int,
     block: int = 256,
     similarities: Similarities = dot_products,
+    watch: Callable[[PairSimilarities], None] | None = None,
 ) -> tuple[Ranking, Matches]:
-    """Give what `rank_queries` and `top_matches` give, from one pass over the similarities."""
+    """Give what `rank_queries` and `top_matches` give, from one pass over the similarities.
+
+    ``watch`` is called with the similarities of each query, in the queries' order. They are valid
+    during the call.
+    """
     check_comparable(query, gallery)
     candidates = _candidates(gallery)
     ranking, matches = _no_ranking(len(query)), _no_matches(len(query), k)
     for index, similarity in _similarity_rows(query.features, candidates, block, similarities):
-        # Ranking comes last: it takes all of the query's person out of the similarities.
+        # In this order, for matching and ranking take rows out of the similarities.
+        if watch:
+            watch(_pairs(index, query, candidates, similarity))
         _match(matches, index, query, candidates, similarity)
         _rank(ranking, index, query, candidates, similarity)
     return ranking, matches
@@ -262,6 +281,19 @@ def _rank(
             ranking.average_precision_official[index],
             ranking.inverse_negative_penalty[index],
         ) = _score(_ranks(right, wrong=similarity))
+
+
+def _pairs(
+    index: int, query: FeatureSet, candidates: _Candidates, similarity: FloatArray
+) -> PairSimilarities:
+    """Sort out one query's similarities, (m,), by who is on the gallery's photo."""
+    person = candidates.of_person(query.pids[index])
+    is_right = candidates.camids[person] != query.camids[index]
+    distractors = candidates.of_person(DISTRACTOR_PID)
+    others = (similarity[distractors.stop : person.start], similarity[person.stop :])
+    return PairSimilarities(
+        similarity[person][is_right], np.concatenate(others), similarity[distractors]
+    )
 
 
 def _no_matches(queries: int, k: int) -> Matches:

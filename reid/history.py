@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 
 from reid.errors import UserError
 
@@ -19,6 +20,10 @@ NAMES = {
     # What Keras calls the only metric of a model with one output.
     "accuracy": "accuracy",
 }
+
+
+VALIDATION = ("val_loss", "val_accuracy", "val_rank1", "val_mAP")
+"""The first two are of held-out images, the others of held-out people."""
 
 
 def renamed(logs: Mapping[str, float]) -> Row:
@@ -42,3 +47,13 @@ def best_epoch(history: list[Row]) -> int:
     if "val_mAP" in history[0]:
         return int(np.argmax([row["val_mAP"] for row in history]))
     return int(np.argmin([row["val_loss"] for row in history]))
+
+
+def history_table(history: list[Row]) -> pd.DataFrame:
+    """A row an epoch; the columns of ``VALIDATION`` that the hold-out doesn't measure are NaN.
+
+    DVC warns of a plotted column that a file lacks, not of one that is empty.
+    """
+    table = pd.DataFrame(history)
+    unmeasured = [name for name in VALIDATION if name not in table]
+    return table.reindex(columns=[*table.columns, *unmeasured])

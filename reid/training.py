@@ -6,14 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from tqdm import tqdm
 
 from reid.backend import keras
 from reid.checkpoint import Checkpoint
 from reid.files import replacing_folder, write_json
 from reid.folds import Fold
-from reid.history import Row, best_epoch, renamed, require_finite
+from reid.history import Row, best_epoch, history_table, renamed, require_finite
 from reid.learner import Plan, augmented_batches, averaged, compiled
 from reid.network import SOFTMAX, embedder, save_network
 from reid.optimisation import learning_rate
@@ -139,8 +138,7 @@ def train(
         for which in ("last", "best"):
             checkpoint.load(network, which)
             save_network(network, part / f"{which}.keras")
-        table = pd.DataFrame(history)
-        table.to_csv(part / "history.csv", index=False, float_format="%.8g")
+        history_table(history).to_csv(part / "history.csv", index=False, float_format="%.8g")
         summary = {
             "images": len(training),
             "validation_images": len(validation),

@@ -13,6 +13,7 @@ from reid.answers import picture_of_answers
 from reid.breakdown import camera_metrics, per_camera, per_camera_pair, wrong_first_answers
 from reid.confidence import MIN_RESAMPLES, confidence_intervals
 from reid.dataset import read_subset
+from reid.distances import EUCLIDEAN, RERANKED, DistanceHistograms
 from reid.evaluation import (
     Matches,
     Ranking,
@@ -91,13 +92,15 @@ def write_plots(
     params: Evaluate,
     ranking: Ranking,
     matches: Matches,
+    distances: DistanceHistograms,
     query: FeatureSet,
     gallery: FeatureSet,
 ) -> None:
-    """Write the CMC curve, the figures by camera, and the picture of answers."""
+    """Write the CMC curve, distances, the figures by camera, and the picture of answers."""
     cmc = cmc_curve(ranking, params.max_rank)
     table = pd.DataFrame({"rank": np.arange(1, len(cmc) + 1), "cmc": cmc})
     table.to_csv(folder / "cmc.csv", index=False, float_format="%.6f")
+    distances.table().to_csv(folder / "distances.csv", index=False, float_format="%.6f")
     cameras = per_camera(ranking, query.camids)
     cameras.to_csv(folder / "cameras.csv", index=False, float_format="%.6f")
     write_json(folder / "cameras.json", camera_metrics(cameras))
@@ -116,13 +119,16 @@ def main() -> None:
     similarities = reranking.similarities if reranking.use else dot_products
     dataset, features = Path("build/dataset"), Path("build/features") / name
     query, gallery = (read_features(dataset, features, s) for s in ("query", "gallery"))
-    ranking, matches = rank_and_match(query, gallery, ANSWERS, similarities=similarities)
+    distances = DistanceHistograms(RERANKED if reranking.use else EUCLIDEAN)
+    ranking, matches = rank_and_match(
+        query, gallery, ANSWERS, similarities=similarities, watch=distances.add
+    )
     metrics = figures(ranking, matches, query, gallery, params)
     title = f"{name}: queries (blue) and their first ten answers, right (green) and wrong (red)"
     if reranking.use:
         title += ", re-ranked"
     with replacing_folder(Path("plots") / name) as part:
-        write_plots(part, title, params.evaluate, ranking, matches, query, gallery)
+        write_plots(part, title, params.evaluate, ranking, matches, distances, query, gallery)
     names = read_subset(dataset, "query")["name"].to_numpy()
     write_ranking(
         Path("build/rankings") / f"{name}.parquet",
