@@ -33,6 +33,10 @@ for talkative in ("mlflow", "alembic"):
 EXPERIMENT = "reid"
 FINGERPRINT, RESULT = "fingerprint", "result"
 SQLITE = "sqlite:///"
+FACTS = ("queries", "queries_without_match", "gallery", "junk", "distractors", "people")
+"""What the metrics say of the test set: the same for all its models, and nothing to chart."""
+RERANKED = "reranked"
+"""A parameter that the metrics repeat."""
 BATCH = 1000
 """Metrics that MLflow takes in one request."""
 
@@ -49,9 +53,11 @@ class Result:
     params: Mapping[str, Any]
     """Nested as in ``params.yaml``."""
     metrics: Mapping[str, Mapping[str, float]]
-    """Of each model, and of their comparison."""
+    """Of each model, and of their comparison. Those in ``FACTS`` become parameters."""
     histories: Mapping[str, pd.DataFrame]
-    """Of each model, a row an epoch, with the column ``epoch``."""
+    """Of each model, a row an epoch, with the column ``epoch``; NaN is not logged."""
+    cmc: Mapping[str, pd.DataFrame]
+    """Of each model: columns ``rank``, which becomes the metric's step, and ``cmc``."""
     data: pd.DataFrame
     """The index of the training subset."""
     data_name: str
@@ -128,6 +134,10 @@ class Tracker:
         else:
             self.client.set_terminated(self.id, status)
 
+    def log_file(self, path: Path, place: str) -> None:
+        """Put a file into a folder of the run's artifacts."""
+        self.client.log_artifact(self.id, str(path), place)
+
     def bring_up_to_date(self, result: Result) -> None:
         """Log what the run lacks of a result; a run that holds it already is left as it is."""
         if self.is_finished:
@@ -138,7 +148,7 @@ class Tracker:
                     self.id,
                 )
             return
-        self._log_params(result.params)
+        self._log_params({**result.params, "test_set": _facts(result.metrics)})
         self._log_metrics(result)
         self._log_data(result)
         for place, path in result.artifacts.items():
@@ -158,11 +168,18 @@ class Tracker:
             metric
             for model, history in result.histories.items()
             for _, row in history.iterrows()
-            for metric in _epoch_metrics(model, row.to_dict())
-        ] + [
+            for metric in _epoch_metrics(model, row.dropna().to_dict())
+        ]
+        wanted += [
+            Metric(f"{model}/cmc", float(share), _now(), int(rank))
+            for model, curve in result.cmc.items()
+            for rank, share in zip(curve["rank"], curve["cmc"], strict=True)
+        ]
+        wanted += [
             Metric(f"{model}/{key}", float(value), _now(), 0)
             for model, metrics in result.metrics.items()
             for key, value in metrics.items()
+            if key not in (*FACTS, RERANKED)
         ]
         there = {
             (metric.key, metric.step)
@@ -187,6 +204,10 @@ class Tracker:
 
 def _now() -> int:
     return int(1000 * time())
+
+
+def _facts(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    return {key: each[key] for each in metrics.values() for key in FACTS if key in each}
 
 
 def _epoch_metrics(model: str, row: Mapping[Any, float]) -> list[Metric]:

@@ -11,6 +11,7 @@ import pandas as pd
 from reid.dataset import read_source, read_subset
 from reid.errors import first_line
 from stages.lineage import run_identity, tracked_md5
+from stages.plots_page import log_plots_page
 from stages.shell import run
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ def main() -> None:
         params=params,
         metrics={name: json.loads(path.read_text("utf-8")) for name, path in metrics.items()},
         histories={name: pd.read_csv(path) for name, path in histories.items()},
+        cmc={name: pd.read_csv(Path("plots") / name / "cmc.csv") for name in MODELS},
         data=read_subset(dataset, "train"),
         data_name=read_source(dataset)["name"],
         data_md5=tracked_md5("data"),
@@ -54,6 +56,8 @@ def main() -> None:
     )
     try:
         tracker = Tracker(identity)
+        if not tracker.is_finished:
+            log_plots_page(tracker)
         tracker.bring_up_to_date(result)
     except UNREACHABLE as e:
         logger.warning(

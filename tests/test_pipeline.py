@@ -4,6 +4,7 @@ The tests of this file share one project and build upon each other, in the order
 """
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -26,6 +27,24 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def stages_run(output: str) -> set[str]:
     return {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
+
+
+def drawn_plots(project: Project) -> set[str]:
+    """Names of the plots of ``dvc.yaml`` that are no pictures."""
+    plots = yaml.safe_load((project.root / "dvc.yaml").read_text())["plots"]
+    return {name for plot in plots if isinstance(plot, dict) for name in plot}
+
+
+def lines_of(project: Project, plot: str) -> set[tuple[str, str]]:
+    """Model and field of each line that ``dvc plots show`` draws; it must have nothing to say."""
+    said = project.must("dvc", "plots", "show")
+    assert re.fullmatch(r"\s*file://\S+index\.html\s*", said), said
+    (shown,) = json.loads(project.must("dvc", "plots", "show", "--json", plot))["data"][plot]
+    return {
+        (point["filename"].split("/")[0], point["field"])
+        for point in shown["content"]["data"]["values"]
+        if point[shown["content"]["encoding"]["y"]["field"]] != ""
+    }
 
 
 def back_to_commit(project: Project) -> None:
@@ -52,6 +71,14 @@ def test_first_repro_gives_figures_and_one_whole_run(project: Project) -> None:
     steps = [m.step for m in client.get_metric_history(run.info.run_id, "baseline/loss")]
     assert steps == [1, 2]
     assert "triplet/triplet_loss" in run.data.metrics
+    assert run.data.params["test_set.gallery"] == "19"
+    assert run.data.params["test_set.junk"] == "2"
+    assert "baseline/gallery" not in run.data.metrics
+    ranks = client.get_metric_history(run.info.run_id, "triplet/cmc")
+    assert [m.step for m in ranks] == list(range(1, 51))
+    assert ranks[4].value == pytest.approx(run.data.metrics["triplet/rank5"])
+    page = Path(client.download_artifacts(run.info.run_id, "plots/curves.html"))
+    assert page.read_text("utf-8").count("vegaEmbed('#") == len(drawn_plots(project))
     figures = run.data.metrics
     for figure in ("rank1", "mAP"):
         for model in MODELS:
@@ -192,6 +219,21 @@ def test_parameter_that_makes_no_sense_is_named(
     project.set_params(changes)
     assert_one_clear_message(project.run("dvc", "repro"), message)
     assert (project.root / "metrics" / "triplet.json").read_bytes() == metrics
+    project.must("git", "checkout", "params.yaml")
+    project.must("dvc", "repro")
+
+
+@pytest.mark.parametrize(
+    ("holdout", "measured"),
+    [("images", {"val_accuracy"}), ("people", {"val_rank1", "val_mAP"})],
+)
+def test_plots_show_what_the_holdout_measures_without_a_warning(
+    project: Project, holdout: str, measured: set[str]
+) -> None:
+    project.set_params({"split": {"holdout": holdout, "fraction": 0.3}})
+    project.must("dvc", "repro")
+    expected = {(model, field) for model in MODELS for field in ("accuracy", *measured)}
+    assert lines_of(project, "Accuracy") == expected
     project.must("git", "checkout", "params.yaml")
     project.must("dvc", "repro")
 
