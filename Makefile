@@ -1,6 +1,7 @@
 # make repro   install, bring sample and weights, run the pipeline, show the figures
 # make gpu     the recipe of params-gpu.yaml, as an experiment
 # make test    install and run the tests
+# make sweep   try learning rates and margins: LR=0.005,0.01 MARGIN=0.2,0.3 JOBS=1
 # make ui      open MLflow on the runs
 # make lint    style and types
 # make plots-page   put Vega's code into the page of dvc plots
@@ -14,7 +15,11 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: repro gpu test ui lint lock plots-page bench verify
+LR ?= 0.005,0.01,0.02
+MARGIN ?= 0.2,0.3,0.5
+JOBS ?= 1
+
+.PHONY: repro gpu test sweep ui lint lock plots-page bench verify
 
 repro: .venv/run pull
 	dvc repro
@@ -36,6 +41,9 @@ lint: .venv/dev
 	ruff format --check .
 	ruff check .
 	mypy
+
+sweep: .venv/run pull
+	@python -m experiments.sweep -S lr=$(LR) -S triplet.margin=$(MARGIN) --jobs $(JOBS)
 
 ui: .venv/run
 	@case "$$MLFLOW_TRACKING_URI" in \

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT_FILES = (
     "reid",
     "stages",
+    "experiments",
     "requirements.txt",
     "dvc.yaml",
     "params.yaml",
@@ -138,6 +139,9 @@ def make_project(root: Path) -> Project:
     project.must("git", "config", "user.email", "test@localhost")
     project.must("dvc", "init", "--quiet")
     project.must("dvc", "config", "core.analytics", "false")
+    for name in ("plots", "plots_page"):
+        shutil.copytree(ROOT / ".dvc" / name, root / ".dvc" / name)
+    project.must("dvc", "config", "plots.html_template", "plots_page/page.html")
     project.must("dvc", "add", "--quiet", "data", "pretrained")
     project.set_params(QUICK)
     project.commit()

@@ -1,0 +1,1 @@
+"""Many results: to get them, and to see what they say together."""
