@@ -144,10 +144,10 @@ def _figure_axis(runs: list[Run], figure: str) -> tuple[float, float]:
 
 
 def _points(runs: list[Run]) -> Iterator[dict[str, Any]]:
-    """Where each run's line meets each axis; one that failed meets those of its parameters."""
+    """Where the line of each finished run meets each axis; without a result, its parameters'."""
     best = best_run(runs)
     axes = {parameter: _parameter_axis(runs, parameter) for parameter in runs[0].changes}
-    for run in runs:
+    for run in filter(lambda run: run.is_finished, runs):
         about = {
             "run": run.name,
             "state": "failed" if run.error else "best" if run is best else "run",
@@ -181,6 +181,12 @@ def parallel_coordinates(runs: list[Run]) -> dict[str, Any]:
     x = {"field": "axis", "type": "nominal", "sort": axes, "title": None}
     y = {"field": "place", "type": "quantitative", "axis": None, "scale": {"domain": [0, 1]}}
     ends = [{"axis": axis, "low": 0, "high": 1} for axis in axes]
+    points = list(_points(runs))
+    line = {"type": "line", "point": True, "tooltip": True}
+    of_a_run = {
+        "detail": {"field": "run"},
+        "tooltip": [{"field": name} for name in ("run", "axis", "value", "state")],
+    }
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "width": {"step": 190},
@@ -208,10 +214,15 @@ def parallel_coordinates(runs: list[Run]) -> dict[str, Any]:
                 "encoding": {"y": y | {"field": "low"}, "y2": {"field": "high"}},
             },
             {
-                "data": {"values": list(_points(runs))},
-                "mark": {"type": "line", "point": {"filled": True}, "tooltip": True},
-                "encoding": {
-                    "detail": {"field": "run"},
+                "data": {"values": [point for point in points if point["state"] == "failed"]},
+                "mark": line | {"color": "#c0392b", "strokeDash": [4, 4]},
+                "encoding": of_a_run,
+            },
+            {
+                "data": {"values": [point for point in points if point["state"] != "failed"]},
+                "mark": line,
+                "encoding": of_a_run
+                | {
                     "color": {
                         "field": BEST_BY,
                         "type": "quantitative",
@@ -222,17 +233,16 @@ def parallel_coordinates(runs: list[Run]) -> dict[str, Any]:
                         "condition": {"test": "datum.state === 'best'", "value": 4},
                         "value": 1.5,
                     },
-                    "strokeDash": {
-                        "condition": {"test": "datum.state === 'failed'", "value": [4, 4]},
-                        "value": [1, 0],
-                    },
-                    "tooltip": [{"field": name} for name in ("run", "axis", "value", "state")],
                 },
             },
-            {
-                "data": {"values": list(_ticks(runs))},
-                "mark": {"type": "text", "align": "right", "dx": -8, "color": "#444"},
-                "encoding": {"text": {"field": "label"}},
-            },
+            # Lines pass behind the labels.
+            *(
+                {
+                    "data": {"values": list(_ticks(runs))},
+                    "mark": {"type": "text", "align": "right", "dx": -8} | style,
+                    "encoding": {"text": {"field": "label"}},
+                }
+                for style in ({"stroke": "white", "strokeWidth": 5}, {"color": "#333"})
+            ),
         ],
     }

@@ -82,7 +82,10 @@ def test_best_run_is_first_and_failed_ones_are_last() -> None:
 
 
 def test_plot_leads_each_run_through_its_values() -> None:
-    _, lines, ticks = (layer["data"]["values"] for layer in parallel_coordinates(RUNS)["layer"])
+    waiting = Run("d", {"margin": "0.3"})
+    layers = parallel_coordinates([*RUNS, waiting])["layer"]
+    _, failed, others, *_, ticks = (layer["data"]["values"] for layer in layers)
+    lines = failed + others
     places = {(point["run"], point["axis"]): point["place"] for point in lines}
     # Numbers in their order, then words; a failed run has no figures.
     assert places["c", "margin"] < places["a", "margin"] < places["b", "margin"]
