@@ -1,5 +1,6 @@
 """A grid of parameters through DVC's queue: ``python -m experiments.sweep``."""
 
+import json
 import logging
 import math
 import re
@@ -116,7 +117,8 @@ def finish(run: Run, task: Task, seconds: float) -> None:
     if task.state == FAILED:
         run.error = failure(task.log)
     else:
-        run.metrics = dvc.api.metrics_show(f"metrics/{MODEL}.json", rev=run.name)
+        # `metrics_show` would want the file in the workspace, too.
+        run.metrics = json.loads(dvc.api.read(f"metrics/{MODEL}.json", rev=run.name))
 
 
 def outcome(run: Run) -> str:
