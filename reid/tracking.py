@@ -15,6 +15,7 @@ from filelock import FileLock
 
 # Read when MLflow is imported. A server that is down must not hold up a training for minutes.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
@@ -32,6 +33,8 @@ for talkative in ("mlflow", "alembic"):
 
 EXPERIMENT = "reid"
 FINGERPRINT, RESULT = "fingerprint", "result"
+DESCRIPTION = "mlflow.note.content"
+"""The tag that MLflow's pages show as a run's description, in markdown."""
 SQLITE = "sqlite:///"
 FACTS = ("queries", "queries_without_match", "gallery", "junk", "distractors", "people")
 """What the metrics say of the test set: the same for all its models, and nothing to chart."""
@@ -137,6 +140,10 @@ class Tracker:
     def log_file(self, path: Path, place: str) -> None:
         """Put a file into a folder of the run's artifacts."""
         self.client.log_artifact(self.id, str(path), place)
+
+    def describe(self, markdown: str) -> None:
+        """Set what the run's page shows as its description."""
+        self.client.set_tag(self.id, DESCRIPTION, markdown)
 
     def bring_up_to_date(self, result: Result) -> None:
         """Log what the run lacks of a result; a run that holds it already is left as it is."""

@@ -2,17 +2,20 @@
 
 import hashlib
 import json
+import logging
 import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dvc.dependency import ParamsDependency
+from dvc.exceptions import NotDvcRepoError
 from dvc.repo import Repo
 from dvc.scm import SCMError
 
 from reid.errors import UserError
 from reid.run_identity import RunIdentity
+from stages.state import Declarations, State, state_since
 
 if TYPE_CHECKING:
     from dvc.stage import Stage
@@ -20,9 +23,15 @@ if TYPE_CHECKING:
     from reid.checkpoint import Checkpoint
 
 
+logger = logging.getLogger(__name__)
+
+
 def project_root() -> Path:
     """The project's folder; in a temporary or queued experiment, the one it was started from."""
-    return Path(os.environ.get("DVC_ROOT") or Repo.find_root())
+    try:
+        return Path(os.environ.get("DVC_ROOT") or Repo.find_root())
+    except NotDvcRepoError as e:
+        raise UserError(f"{Path.cwd()} is not in a project. Go to the project's folder.") from e
 
 
 @cache
@@ -35,15 +44,21 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _content(stage: "Stage", only_leaves: bool) -> dict[str, Any]:
-    """Values of the parameters and hashes of the files that a stage declares."""
+def _content(
+    stage: "Stage", stages: "list[Stage]", only_leaves: bool, recorded: bool = False
+) -> dict[str, Any]:
+    """Values of the parameters and hashes of the files that a stage declares.
+
+    Those of now, or those that ``dvc.lock`` recorded.
+    """
     # What a stage with a command makes is determined by that stage's own leaves; what `dvc add`
     # tracks has its hash in its .dvc file, whether or not the files are here.
-    outputs = {str(out): (s.is_data_source, out) for s in _stages() for out in s.outs}
+    outputs = {str(out): (s.is_data_source, out) for s in stages for out in s.outs}
     content: dict[str, Any] = {}
     for dep in stage.deps:
         if isinstance(dep, ParamsDependency):
-            content |= {f"params.yaml:{k}": v for k, v in dep.read_params().items()}
+            values = dep.hash_info.value if recorded else dep.read_params()
+            content |= {f"params.yaml:{k}": v for k, v in (values or {}).items()}
             continue
         made = [
             (tracked, out)
@@ -53,7 +68,7 @@ def _content(stage: "Stage", only_leaves: bool) -> dict[str, Any]:
         if made and made[0][0]:
             content[str(dep)] = made[0][1].hash_info.value
         elif not made or not only_leaves:
-            content[str(dep)] = dep.get_hash().value
+            content[str(dep)] = (dep.hash_info if recorded else dep.get_hash()).value
     return content
 
 
@@ -64,10 +79,24 @@ def fingerprint() -> str:
     photos, the pretrained weights, the code. Stages that run every time, such as ``track``,
     determine nothing.
     """
+    return _fingerprint(_stages(), recorded=False)
+
+
+def recorded_fingerprint(repo: Repo) -> str:
+    """The fingerprint of the result that ``dvc.lock`` records in the repository's present state.
+
+    ``repo.switch`` gives that of a commit or an experiment. Where stages were never run, it is
+    the fingerprint of no run.
+    """
+    return _fingerprint(list(repo.index.stages), recorded=True)
+
+
+def _fingerprint(stages: "list[Stage]", recorded: bool) -> str:
     return _digest(
         {
-            stage.addressing: [stage.cmd, _content(stage, only_leaves=True)]
-            for stage in _stages()
+            # In another commit, a stage's address tells the way from the working folder, too.
+            stage.name: [stage.cmd, _content(stage, stages, only_leaves=True, recorded=recorded)]
+            for stage in stages
             if stage.cmd and not stage.always_changed
         }
     )
@@ -76,9 +105,10 @@ def fingerprint() -> str:
 def run_identity() -> RunIdentity:
     """The MLflow run of the pipeline as it is declared now."""
     experiment = os.environ.get("DVC_EXP_NAME", "")
-    commit = os.environ.get("DVC_EXP_BASELINE_REV") or _commit()
+    commit = _commit()
     key = fingerprint()
     tags = {
+        **state().tags(),
         "git_commit": commit,
         "dvc_exp": experiment,
         "data_md5": tracked_md5("data"),
@@ -94,8 +124,36 @@ def run_identity() -> RunIdentity:
     )
 
 
+@cache
+def state() -> State:
+    """How the working tree differs from the commit that it stands on."""
+    stages = _stages()
+    outputs = {str(out) for stage in stages for out in stage.outs}
+    made = [out for stage in stages if not stage.is_data_source for out in stage.outs]
+    inputs = {
+        str(dep)
+        for stage in stages
+        for dep in stage.deps
+        if not isinstance(dep, ParamsDependency) and str(dep) not in outputs
+    }
+    declared = Declarations(
+        data=tuple(stage.relpath for stage in stages if stage.is_data_source),
+        inputs=tuple(sorted(inputs)),
+        outputs=tuple(str(out) for out in made),
+        figures=tuple(str(out) for out in made if not out.use_cache),
+    )
+    try:
+        return state_since(_commit(), declared)
+    except (UserError, OSError) as e:
+        # DVC needs no git program, and a result is worth more than where it is from.
+        logger.warning("the run will not say how the files differ from git's commit: %s", e)
+        return state_since("", declared)
+
+
 def _commit() -> str:
-    """The checked out commit; empty where nothing was committed yet."""
+    """The commit that the pipeline started from; empty where nothing was committed yet."""
+    if "DVC_EXP_BASELINE_REV" in os.environ:
+        return os.environ["DVC_EXP_BASELINE_REV"]
     with Repo() as repo:
         try:
             return repo.scm.get_rev()
@@ -120,5 +178,5 @@ def checkpoint(stage_name: str) -> "Checkpoint":
     from reid.checkpoint import Checkpoint  # noqa: PLC0415
 
     stage = next(stage for stage in _stages() if stage.addressing == stage_name)
-    key = _digest([stage_name, _content(stage, only_leaves=False)])[:16]
+    key = _digest([stage_name, _content(stage, _stages(), only_leaves=False)])[:16]
     return Checkpoint(project_root() / ".dvc" / "tmp" / "checkpoints" / key)

@@ -1,0 +1,136 @@
+"""What git's commit lacks of the state that a result comes from, so that it travels with the run.
+
+A run carries small files whole (parameters, ``dvc.yaml``, ``dvc.lock``, the ``.dvc`` files, the
+metrics) and every other uncommitted change as one patch.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dvc.api
+
+from stages.git import PATCH, git, names
+
+PARAMS, PIPELINE, LOCK, CHANGES = "params.yaml", "dvc.yaml", "dvc.lock", "changes.patch"
+
+
+@dataclass(frozen=True)
+class Declarations:
+    """Where a project's parts are, as paths from its folder."""
+
+    data: tuple[str, ...]
+    """The ``.dvc`` files."""
+    inputs: tuple[str, ...]
+    """What the stages declare to read and no stage makes."""
+    outputs: tuple[str, ...]
+    """What the stages make."""
+    figures: tuple[str, ...] = ()
+    """Of these, the files that git has: the metrics."""
+
+
+@dataclass(frozen=True)
+class State:
+    """How the working tree differs from the commit that it stands on."""
+
+    commit: str
+    """Empty where nothing was committed yet: then nothing below can be told."""
+    determining: tuple[str, ...] = ()
+    """Changed files, parameters apart, that determine the result."""
+    other: tuple[str, ...] = ()
+    """Changed files that don't, such as documentation; what the pipeline writes is neither."""
+    params: Mapping[str, tuple[Any, Any]] | None = None
+    """Values in the commit and now, of each parameter that has another one."""
+    patch: bytes = b""
+    """Of all changed files that don't travel whole."""
+    whole: tuple[str, ...] = ()
+    """Files that travel whole."""
+
+    def tags(self) -> dict[str, str]:
+        """For the MLflow run.
+
+        A tree is dirty where a file that determines the result differs from the commit. Other
+        parameters alone don't make it so: each experiment has its own, and the run shows them.
+        """
+        if not self.commit:
+            return {}
+        tags = {"git_dirty": "true" if self.determining else "false"}
+        if self.determining:
+            tags["git_changes"] = listed(self.determining)
+        if self.params:
+            tags["params_changed"] = listed(
+                [f"{name}: {was} -> {now}" for name, (was, now) in self.params.items()]
+            )
+        return tags
+
+    def write(self, folder: Path) -> None:
+        """Write what travels with the run."""
+        for name in self.whole:
+            copy = folder / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(name, copy)
+        if self.patch:
+            (folder / CHANGES).write_bytes(self.patch)
+
+
+def listed(words: "tuple[str, ...] | list[str]", limit: int = 20) -> str:
+    """The first words, and how many there are beyond them."""
+    more = [f"and {len(words) - limit} more"] if len(words) > limit else []
+    return ", ".join([*words[:limit], *more])
+
+
+def state_since(commit: str, declared: Declarations) -> State:
+    """Compare the working tree in the current folder with a commit."""
+    travelling = (PARAMS, PIPELINE, LOCK, *declared.data, *declared.figures)
+    whole = tuple(name for name in travelling if Path(name).is_file())
+    if not commit:
+        return State("", whole=whole)
+    made = [f":(exclude){path}" for path in (LOCK, *declared.outputs)]
+    tracked = names(git("diff", "--name-only", "-z", commit, "--", ".", *made))
+    # What git neither knows nor ignores is part of the state only among the code: anything may
+    # lie about elsewhere.
+    beside = {str(Path(path).parent) for path in declared.inputs} - {"."}
+    where = sorted({*declared.inputs, *whole, *beside})
+    new = names(git("ls-files", "--others", "--exclude-standard", "-z", "--", *where))
+    changed = sorted({*tracked, *new} - {PARAMS, LOCK, *declared.figures})
+    roots = (PIPELINE, *declared.data, *declared.inputs)
+    determining = tuple(path for path in changed if _is_below(path, roots))
+    return State(
+        commit,
+        determining,
+        tuple(path for path in changed if path not in determining),
+        _changed_params(commit),
+        _patch(commit, [path for path in tracked if path not in whole])
+        + b"".join(_patch_of_new(path) for path in new if path not in whole),
+        whole,
+    )
+
+
+def _is_below(path: str, roots: tuple[str, ...]) -> bool:
+    return any(path == root or path.startswith(f"{root}/") for root in roots)
+
+
+def _patch(commit: str, changed: list[str]) -> bytes:
+    return git("diff", *PATCH, commit, "--", *changed) if changed else b""
+
+
+def _patch_of_new(path: str) -> bytes:
+    # Exit status 1: the two files differ.
+    return git("diff", "--no-index", *PATCH, "--", "/dev/null", path, accepted=(0, 1))
+
+
+def _changed_params(commit: str) -> dict[str, tuple[Any, Any]]:
+    from reid.tracking import flatten  # noqa: PLC0415
+
+    try:
+        before = flatten(dvc.api.params_show(rev=commit))
+    except FileNotFoundError:
+        before = {}
+    now = flatten(dvc.api.params_show())
+    return {
+        name: (before.get(name), now.get(name))
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    }
