@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import webbrowser
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -134,6 +135,68 @@ def draw(
 
 
 @app.command()
+def compare(
+    which: Annotated[
+        list[str] | None,
+        typer.Argument(help="Only these: names, or beginnings of run ids.", show_default=False),
+    ] = None,
+    sort: Annotated[str, typer.Option(help="Metric to sort by.")] = "triplet/rank1",
+    top: Annotated[int, typer.Option(min=1, help="How many results to show.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False,
+    in_browser: Annotated[
+        bool, typer.Option("--open", help="Open MLflow's comparison of them.")
+    ] = False,
+) -> None:
+    """Lay DVC experiments and MLflow runs side by side, one row a result."""
+    from experiments.comparison import comparison_page, gathered  # noqa: PLC0415
+    from experiments.table import results_table, sorted_by  # noqa: PLC0415
+
+    results = sorted_by(gathered(which or []), sort)
+    if as_json:
+        print(json.dumps([asdict(result) for result in results], indent=2))  # noqa: T201
+    else:
+        console = Console()
+        console.print(results_table(results[:top], sort, console))
+        if len(results) > top:
+            console.print(f"{len(results) - top} more: --top {len(results)} shows all.")
+    if in_browser:
+        page = comparison_page(results if which else results[:top])
+        typer.echo(page, err=True)
+        if not webbrowser.open(page):
+            typer.echo("no browser is here: open this page in one (`make ui` serves it)", err=True)
+
+
+@app.command()
+def reproduce(
+    run: Annotated[str, typer.Argument(help="A run's id, its beginning, or its name.")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="Where to; else beside the project.", show_default=False)
+    ] = None,
+) -> None:
+    """Bring back the state that a run came from, compute it anew, and compare the figures.
+
+    Works in a folder of its own: this checkout and its tracking store stay as they are.
+    """
+    from experiments.reproduction import (  # noqa: PLC0415
+        default_folder,
+        reproduce,
+        reproduction_table,
+    )
+    from reid.run_store import RunStore  # noqa: PLC0415
+    from stages.lineage import project_root  # noqa: PLC0415
+
+    root = project_root()
+    store = RunStore(root)
+    found = store.find(run)
+    destination = folder or default_folder(root, found)
+    typer.echo(f"run {found.info.run_id} ({found.info.run_name}) into {destination}", err=True)
+    done = reproduce(root, store, found, destination)
+    Console().print(reproduction_table(done))
+    if not done.came_out_again:
+        raise UserError(f"the run does not come out again; {done.folder} holds what came out.")
+
+
+@app.command()
 def report() -> None:
     """Show the figures of both models and where to look next."""
     from reid.report import (  # noqa: PLC0415
@@ -151,7 +214,7 @@ def report() -> None:
         "  plots/triplet/answers.png        queries and their first ten answers\n"
         "  build/data_docs/index.html       what the validation found in the data\n"
         "  make ui                          runs, parameters and loss curves in MLflow\n"
-        "  dvc exp run -S lr=0.02           a second result; dvc exp show compares\n"
+        "  dvc exp run -S lr=0.02           a second result; python -m reid compare\n"
         "  python -m reid search PHOTO      a photo of your own against the gallery",
         highlight=False,
     )

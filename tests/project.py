@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,12 +71,12 @@ class Project:
         )
 
     @contextmanager
-    def started(self, *command: str) -> "Iterator[subprocess.Popen[bytes]]":
+    def started(self, *command: str, **environment: str) -> "Iterator[subprocess.Popen[bytes]]":
         """Start a command; at the end of the block it and all its children are killed."""
         process = subprocess.Popen(
             command,
             cwd=self.root,
-            env=_environment(),
+            env=_environment() | environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -84,7 +84,8 @@ class Project:
         try:
             yield process
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
     def must(self, *command: str, **environment: str) -> str:

@@ -1,0 +1,128 @@
+"""A run's result computed anew in a folder of its own, and laid beside the original."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from dvc.utils.serialize import parse_yaml
+from rich.table import Table
+
+from experiments.bring_back import DVC, bring_back, environment, require_commit
+from reid.errors import UserError
+from reid.recurrence import TOLERANCE, Recurrence, metrics_in, recurrences
+from reid.run_store import Run, RunStore, fingerprint_of, is_finished, short
+from stages.state import LOCK
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A result that was computed anew."""
+
+    run_id: str
+    folder: Path
+    figures: list[Recurrence]
+    same_bytes: bool
+    """Whether every file that DVC hashes is the same, the models included."""
+
+    @property
+    def came_out_again(self) -> bool:
+        """Whether no figure differs by more than the tolerance, and no count at all."""
+        return bool(self.figures) and all(f.verdict != "differs" for f in self.figures)
+
+
+def default_folder(root: Path, run: Run) -> Path:
+    """Beside the project, named by it and by the run."""
+    return root.parent / f"{root.name}-{short(run.info.run_id)}"
+
+
+def reproduce(root: Path, store: RunStore, run: Run, folder: Path) -> Reproduction:
+    """Bring back the state that a run came from, and run the whole pipeline there.
+
+    Nothing is taken from DVC's cache of results, and the new result is tracked in the folder's
+    own ``mlflow.db``: neither the project nor its tracking store changes.
+
+    Args:
+        root: the project.
+        store: where the run is.
+        run: a finished one.
+        folder: to make and to compute in; it stays.
+
+    Raises:
+        UserError: the run holds no whole result, the folder is there already, a part of the state
+            can't be had, or the pipeline fails.
+    """
+    run_id = run.info.run_id
+    if not is_finished(run):
+        raise UserError(
+            f"run {short(run_id)} is {run.info.status} and holds no whole result to compare with."
+        )
+    if folder.exists():
+        raise UserError(f"{folder} is there already. Name another folder, or remove it.")
+    commit = run.data.tags.get("git_commit", "")
+    require_commit(root, commit)
+    with TemporaryDirectory() as temporary:
+        kept = store.download(run, "pipeline", Path(temporary))
+        bring_back(root, commit, kept, folder)
+        made, before = _made(kept / LOCK), metrics_in(kept)
+    _require_same_inputs(folder, fingerprint_of(run))
+    pipeline = [*DVC, "repro", "--force", "--no-run-cache"]
+    if subprocess.run(pipeline, cwd=folder, env=environment(), check=False).returncode:
+        raise UserError(f"the pipeline failed in {folder}, which stays as it is; see above why.")
+    return Reproduction(
+        run_id,
+        folder,
+        recurrences(before, metrics_in(folder)),
+        _made(folder / LOCK) == made,
+    )
+
+
+def _made(lock: Path) -> dict[str, str]:
+    """The md5 of everything that a ``dvc.lock`` says stages made."""
+    stages = parse_yaml(lock.read_text(encoding="utf-8"), str(lock))["stages"]
+    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", ())}
+
+
+def _require_same_inputs(folder: Path, fingerprint: str) -> None:
+    """Let the code that was brought back say what it would compute."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from stages.lineage import fingerprint; print(fingerprint())"],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise UserError(f"the code in {folder} does not start: {done.stderr.strip()}")
+    if done.stdout.split()[-1:] != [fingerprint]:
+        raise UserError(
+            f"the state in {folder} is not the one that the run came from: its fingerprint is "
+            f"{done.stdout.strip()}, the run's {fingerprint}. A file that git ignores may be "
+            "part of the pipeline."
+        )
+
+
+def reproduction_table(done: Reproduction) -> Table:
+    """Each figure and count: the run's, the new one, and what to make of them."""
+    if done.same_bytes:
+        caption = "every file that DVC hashes has the same bytes, the models included"
+    else:
+        caption = f"figures may differ by {TOLERANCE}, as between kinds of processor; counts not"
+    words = {"equal": "equal", "within": "within tolerance", "differs": "[bold red]differs[/]"}
+    table = Table(title=f"Run {short(done.run_id)} computed anew", caption=caption)
+    table.add_column("metric")
+    for heading in ("run", "anew", "difference"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for figure in done.figures:
+        form = ".0f" if figure.is_count else ".4f"
+        table.add_row(
+            figure.name,
+            f"{figure.before:{form}}",
+            f"{figure.now:{form}}",
+            f"{figure.now - figure.before:+{form}}" if figure.now != figure.before else "",
+            words[figure.verdict],
+        )
+    return table

@@ -1,0 +1,160 @@
+"""All results of a project: what DVC knows of each and what MLflow knows, joined."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
+
+from dvc.repo import Repo
+from dvc.scm import SCMError
+
+from reid.recurrence import FIGURES, MODELS
+from reid.run_store import Run, fingerprint_of
+from reid.tracking import flatten
+from stages.lineage import fingerprint, recorded_fingerprint
+
+if TYPE_CHECKING:
+    from dvc.repo.experiments.serialize import ExpState
+
+METRICS = tuple(f"{model}/{figure}" for model in MODELS for figure in FIGURES)
+WORKSPACE = "workspace"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What DVC knows of a result under one name."""
+
+    name: str
+    status: str
+    fingerprint: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One result, wherever it is known."""
+
+    names: tuple[str, ...]
+    """DVC experiments, branches and commits that hold it; without any, its run's name."""
+    place: Literal["both", "DVC", "MLflow"]
+    run_id: str
+    """Empty where MLflow has no run."""
+    run_name: str
+    status: str
+    fingerprint: str
+    """Empty where it is not known yet, as of a queued experiment."""
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    """Those of ``METRICS`` that are there."""
+
+    def answers_to(self, text: str) -> bool:
+        """Whether a user may mean this result: by a name, or the beginning of its run's id."""
+        return text in (*self.names, self.run_name) or self.run_id.startswith(text)
+
+
+def all_results(root: Path, runs: Iterable[Run]) -> list[Result]:
+    """Every result of a project once.
+
+    DVC's are those of the workspace, the last commit, and all experiments with the commits that
+    they were started from.
+    """
+    return joined(known_to_dvc(root), runs)
+
+
+def joined(known: Iterable[Known], runs: Iterable[Run]) -> list[Result]:
+    """Join by fingerprint; an experiment that has none yet by its name, with a run that goes on."""
+    by_fingerprint: dict[str, list[Known]] = {}
+    for one in known:
+        by_fingerprint.setdefault(one.fingerprint or f"unfinished {one.name}", []).append(one)
+    left = list(runs)
+    results = []
+    for group in by_fingerprint.values():
+        run = next((run for run in left if _is_run_of(run, group[0])), None)
+        if run:
+            left.remove(run)
+        results.append(_result(group, run))
+    return results + [_result([], run) for run in left]
+
+
+def _is_run_of(run: Run, known: Known) -> bool:
+    if known.fingerprint:
+        return fingerprint_of(run) == known.fingerprint
+    return run.data.tags.get("dvc_exp") == known.name and run.info.status != "FINISHED"
+
+
+def _result(group: list[Known], run: Run | None) -> Result:
+    names = tuple(one.name for one in group)
+    if len(names) > 1:
+        names = tuple(name for name in names if name != WORKSPACE)
+    if run is None:
+        one = group[0]
+        return Result(names, "DVC", "", "", one.status, one.fingerprint, one.params, one.metrics)
+    return Result(
+        names or (run.info.run_name,),
+        "both" if group else "MLflow",
+        run.info.run_id,
+        run.info.run_name,
+        run.info.status.lower(),
+        fingerprint_of(run),
+        run.data.params or (group[0].params if group else {}),
+        _figures(run.data.metrics),
+    )
+
+
+def _figures(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(metrics[name]) for name in METRICS if name in metrics}
+
+
+def known_to_dvc(root: Path) -> list[Known]:
+    """What DVC knows of all results, the workspace's first."""
+    with Repo(str(root)) as repo:
+        try:
+            baselines = repo.experiments.ls(all_commits=True)
+            states = repo.experiments.show(revs=["HEAD", *baselines])
+        except SCMError:  # nothing was committed yet
+            return []
+        return [known for state in states for known in _known(repo, state)]
+
+
+def _known(repo: Repo, state: "ExpState") -> Iterator[Known]:
+    if state.rev == WORKSPACE:
+        current = recorded_fingerprint(repo)
+        # While stages still wait to be run, its figures belong to other parameters.
+        if current == fingerprint():
+            yield from _finished(state, WORKSPACE, current)
+        return
+    yield from _finished(state, state.name or state.rev[:7], _recorded(repo, state.rev))
+    for experiment in state.experiments or []:
+        last = experiment.revs[0]
+        name = experiment.name or last.rev[:7]
+        status = experiment.executor.state if experiment.executor else "success"
+        if status == "success":
+            yield from _finished(last, name, _recorded(repo, last.rev))
+        else:
+            yield Known(name, status, params=_params(last))
+
+
+def _recorded(repo: Repo, rev: str) -> str:
+    with repo.switch(rev):
+        return recorded_fingerprint(repo)
+
+
+def _finished(state: "ExpState", name: str, key: str) -> Iterator[Known]:
+    metrics = {
+        f"{PurePosixPath(path).stem}/{figure}": value
+        for path, content in (state.data.metrics if state.data else {}).items()
+        for figure, value in content.get("data", {}).items()
+    }
+    figures = _figures(metrics)
+    if figures:
+        yield Known(name, "finished", key, _params(state), figures)
+
+
+def _params(state: "ExpState") -> dict[str, str]:
+    files: Iterable[Mapping[str, Any]] = state.data.params.values() if state.data else ()
+    return {
+        key: str(value)
+        for content in files
+        for key, value in flatten(content.get("data", {})).items()
+    }

@@ -1,0 +1,105 @@
+"""Results side by side in the terminal."""
+
+from collections.abc import Sequence
+from math import inf
+
+from rich import box
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from experiments.results import METRICS, Result
+from reid.errors import UserError
+from reid.report import FIGURES as HEADINGS
+from reid.run_store import short
+
+SHOWN = ("baseline/rank1", "baseline/mAP", "triplet/rank1", "triplet/mAP")
+
+
+def sorted_by(results: Sequence[Result], metric: str) -> list[Result]:
+    """The best first; at the end those that have no figures yet.
+
+    Raises:
+        UserError: there is no such metric.
+    """
+    if metric not in METRICS:
+        raise UserError(f"no metric {metric}. Choose one of {', '.join(METRICS)}.")
+    order = (metric, "triplet/mAP", "baseline/mAP")
+    return sorted(results, key=lambda r: [-r.metrics.get(name, -inf) for name in order])
+
+
+def differing_params(results: Sequence[Result]) -> list[str]:
+    """Names of the parameters that have more than one value among the results."""
+    with_params = [result.params for result in results if result.params]
+    names = dict.fromkeys(name for params in with_params for name in params)
+    return [name for name in names if len({params.get(name) for params in with_params}) > 1]
+
+
+def results_table(results: Sequence[Result], metric: str, console: Console) -> Group:
+    """A row a result, the best of each metric bold, the best by ``metric`` starred.
+
+    Each parameter that differs has a column of its own, where the console is wide enough; else
+    all stand in a table of their own below.
+    """
+    names = differing_params(results)
+    table = _figures(results, metric, names)
+    unlimited = console.options.update(width=1000)
+    if console.measure(table, options=unlimited).maximum <= console.width:
+        return Group(table)
+    return Group(_figures(results, metric, []), _params(results, names))
+
+
+def _figures(results: Sequence[Result], metric: str, names: list[str]) -> Table:
+    metrics = list(dict.fromkeys([*SHOWN, metric]))
+    best = {
+        name: max((r.metrics.get(name, -inf) for r in results), default=-inf) for name in metrics
+    }
+    table = _table(caption=f"per cent; * is the best by {metric}")
+    table.add_column("", width=1)
+    table.add_column("result", overflow="fold", max_width=24)
+    for heading in ("in", "run", "status"):
+        table.add_column(heading, no_wrap=True)
+    for name in names:
+        table.add_column(name.replace(".", ".\n"))
+    for name in metrics:
+        model, _, figure = name.partition("/")
+        heading = f"{model}\n{HEADINGS.get(figure, figure)}"
+        table.add_column(heading, justify="right", no_wrap=True)
+    for result in results:
+        table.add_row(
+            "*" if result.metrics.get(metric) == best[metric] else "",
+            ", ".join(result.names),
+            result.place,
+            short(result.run_id) or "-",
+            result.status,
+            *(result.params.get(name, "-") for name in names),
+            *(_figure(result, name, best[name]) for name in metrics),
+        )
+    return table
+
+
+def _params(results: Sequence[Result], names: list[str]) -> Table:
+    table = _table()
+    table.add_column("result", overflow="fold", max_width=24)
+    table.add_column("parameters that differ")
+    for result in results:
+        values = [f"{name}={result.params[name]}" for name in names if name in result.params]
+        table.add_row(", ".join(result.names), "  ".join(values) or "-")
+    return table
+
+
+def _table(caption: str | None = None) -> Table:
+    return Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        caption=caption,
+        caption_justify="left",
+    )
+
+
+def _figure(result: Result, name: str, best: float) -> Text:
+    if name not in result.metrics:
+        return Text("-")
+    value = result.metrics[name]
+    return Text(f"{100 * value:.1f}", style="bold" if value == best else "")

@@ -1,0 +1,125 @@
+"""The tracking store as its readers see it: the runs of all results, found and opened."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from reid.errors import UserError, first_line
+from reid.tracking import (
+    EXPERIMENT,
+    FINGERPRINT,
+    RESULT,
+    SQLITE,
+    UNREACHABLE,
+    tracking_uri,
+)
+
+LOCAL_UI = "http://127.0.0.1:5000"
+"""Where ``make ui`` opens MLflow."""
+SHORT = 8
+"""Characters of a run's id that are shown."""
+
+
+def short(run_id: str) -> str:
+    """A run's id as it is shown."""
+    return run_id[:SHORT]
+
+
+def is_finished(run: Run) -> bool:
+    """Whether a run holds a whole result."""
+    return run.info.status == "FINISHED" and RESULT in run.data.tags
+
+
+def fingerprint_of(run: Run) -> str:
+    """The fingerprint of a run's result; empty for a run that this project didn't make."""
+    return str(run.data.tags.get(FINGERPRINT, ""))
+
+
+class RunStore:
+    """The runs of a project's tracking store. It has to be there: nothing is created."""
+
+    def __init__(self, root: Path) -> None:
+        """Open the store that the pipeline in the folder ``root`` reports to.
+
+        Raises:
+            UserError: it isn't there, or can't be read, or holds no results.
+        """
+        self.uri = tracking_uri(root)
+        file = Path(self.uri.removeprefix(SQLITE))
+        if self.uri.startswith(SQLITE) and not file.is_file():
+            raise UserError(f"{file} is not there: no result was tracked yet. Run `dvc repro`.")
+        with self._reached():
+            self.client = MlflowClient(self.uri)
+            experiment = self.client.get_experiment_by_name(EXPERIMENT)
+        if experiment is None:
+            raise UserError(f"{self.uri} has no experiment {EXPERIMENT} yet. Run `dvc repro`.")
+        self.experiment_id = experiment.experiment_id
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except UNREACHABLE as e:
+            raise UserError(
+                f"the tracking store {self.uri} can't be read ({first_line(e)}). Is "
+                "MLFLOW_TRACKING_URI right, and does the server run?"
+            ) from e
+
+    def runs(self) -> list[Run]:
+        """All runs, the youngest first."""
+        found: list[Run] = []
+        token = None
+        with self._reached():
+            while True:
+                page = self.client.search_runs(
+                    [self.experiment_id],
+                    order_by=["attributes.start_time DESC"],
+                    page_token=token,
+                )
+                found += page
+                token = page.token
+                if not token:
+                    return found
+
+    def find(self, text: str) -> Run:
+        """The run with an id, the only one whose id begins so, or the one of a name.
+
+        Raises:
+            UserError: there is none, or there are several.
+        """
+        runs = self.runs()
+        found = [run for run in runs if run.info.run_id.startswith(text)] or [
+            run for run in runs if run.info.run_name == text
+        ]
+        if not found:
+            raise UserError(
+                f"no run of {self.uri} has the id or the name {text}. "
+                "`python -m reid compare` lists them."
+            )
+        if len(found) > 1:
+            which = ", ".join(short(run.info.run_id) for run in found)
+            raise UserError(f"{text} names {len(found)} runs: {which}. Give more of the id.")
+        return found[0]
+
+    def download(self, run: Run, place: str, destination: Path) -> Path:
+        """Copy what a run carries at ``place`` into a folder; gives the copy's path.
+
+        Raises:
+            UserError: the store or the artifacts can't be read.
+        """
+        with self._reached():
+            if not self.client.list_artifacts(run.info.run_id, place):
+                raise UserError(f"run {short(run.info.run_id)} carries no artifacts in {place}/.")
+            return Path(self.client.download_artifacts(run.info.run_id, place, str(destination)))
+
+    def comparison_page(self, run_ids: Iterable[str]) -> str:
+        """URL of MLflow's page that compares runs."""
+        base = self.uri.rstrip("/") if self.uri.startswith(("http://", "https://")) else LOCAL_UI
+        runs = json.dumps(list(run_ids), separators=(",", ":"))
+        query = f"runs={quote(runs)}&experiments={quote(json.dumps([self.experiment_id]))}"
+        return f"{base}/#/compare-runs?{query}"

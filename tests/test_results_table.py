@@ -1,0 +1,100 @@
+"""Results of DVC and MLflow joined, and their table."""
+
+from io import StringIO
+
+import pytest
+from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
+from rich.console import Console
+
+from experiments.results import Known, Result, joined
+from experiments.table import differing_params, results_table, sorted_by
+from reid.errors import UserError
+
+RANK1 = "triplet/rank1"
+
+
+def run(run_id: str, status: str, tags: dict[str, str], rank1: float | None = None) -> Run:
+    info = RunInfo(run_id, "1", "user", status, 0, None, "active", run_name=f"run-{run_id}")
+    metrics = [] if rank1 is None else [Metric(RANK1, rank1, 0, 0)]
+    params = [Param("lr", "0.01")]
+    return Run(info, RunData(metrics, params, [RunTag(k, v) for k, v in tags.items()]))
+
+
+def result(name: str, params: dict[str, str], rank1: float = 0.5) -> Result:
+    return Result(
+        (name,), "both", "0123456789abcdef", "run", "finished", "f", params, {RANK1: rank1}
+    )
+
+
+def shown(results: list[Result], width: int = 100) -> str:
+    console = Console(width=width, file=StringIO())
+    console.print(results_table(sorted_by(results, RANK1), RANK1, console))
+    return console.file.getvalue()
+
+
+def test_results_are_joined_by_fingerprint() -> None:
+    known = [
+        Known("workspace", "finished", "F1"),
+        Known("main", "finished", "F0", {"lr": "0.01"}, {RANK1: 0.5}),
+        Known("faster", "finished", "F1"),
+        Known("again", "finished", "F1"),
+        Known("alone", "finished", "F2", {"lr": "0.02"}, {RANK1: 0.25}),
+        Known("waits", "queued"),
+        Known("runs", "running"),
+    ]
+    runs = [
+        run("a", "FINISHED", {"fingerprint": "F1", "dvc_exp": "faster"}, 0.75),
+        run("b", "FINISHED", {"fingerprint": "F9", "dvc_exp": "main"}, 0.125),
+        run("c", "RUNNING", {"fingerprint": "F5", "dvc_exp": "runs"}),
+        # A name that was used before: that result is another one.
+        run("d", "FINISHED", {"fingerprint": "F4", "dvc_exp": "waits"}, 0.375),
+    ]
+    assert [(r.names, r.place, r.run_id, r.status) for r in joined(known, runs)] == [
+        (("faster", "again"), "both", "a", "finished"),
+        (("main",), "DVC", "", "finished"),
+        (("alone",), "DVC", "", "finished"),
+        (("waits",), "DVC", "", "queued"),
+        (("runs",), "both", "c", "running"),
+        (("run-b",), "MLflow", "b", "finished"),
+        (("run-d",), "MLflow", "d", "finished"),
+    ]
+
+
+def test_only_parameters_that_differ_are_shown() -> None:
+    results = [
+        result("a", {"lr": "0.01", "seed": "1", "triplet.margin": "0.3"}),
+        result("b", {"lr": "0.02", "seed": "1", "triplet.margin": "0.3"}),
+        Result(("queued",), "DVC", "", "", "queued", "", {}, {}),
+    ]
+    assert differing_params(results) == ["lr"]
+    text = shown(results)
+    assert "0.02" in text
+    assert "seed" not in text
+
+
+def test_best_comes_first_and_is_marked() -> None:
+    results = [result("worse", {}, 0.25), result("best", {}, 0.75), result("middle", {}, 0.5)]
+    results.append(Result(("queued",), "DVC", "", "", "queued", "", {}, {}))
+    lines = shown(results).splitlines()
+    found = [line.split() for line in lines if " both " in line or " DVC " in line]
+    assert [words[0] for words in found] == ["*", "middle", "worse", "queued"]
+    assert found[0][1] == "best"
+    with pytest.raises(UserError, match=r"no metric rank1\. Choose one of baseline/rank1"):
+        sorted_by(results, "rank1")
+
+
+@pytest.mark.parametrize("many", [1, 3, 12])
+def test_a_hundred_columns_are_enough(many: int) -> None:
+    names = [f"optimisation.parameter_{i}" for i in range(many)]
+    results = [
+        result(name, dict.fromkeys(names, value), 0.5)
+        for name, value in (("a-long-name-of-an-experiment", "0.0125"), ("b", "0.5"))
+    ]
+    text = shown(results)
+    assert max(len(line) for line in text.splitlines()) <= 100
+    assert "…" not in text
+    assert text.count("0.0125") == many
+    assert "01234567" in text
+    assert "finished" in text
+    assert "a-long-name-of-an-experi" in text
+    assert "ment" in text
