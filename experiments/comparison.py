@@ -7,16 +7,20 @@ from experiments.results import Result, all_results
 from reid.errors import UserError
 from reid.run_store import RunStore
 from stages.lineage import project_root
+from stages.pipelines import end_abandoned
 
 
 def gathered(which: Sequence[str]) -> list[Result]:
     """All results, or those that the words name.
+
+    A run that nothing works on any more is ended first, so that its status is true.
 
     Raises:
         UserError: there are none, or a word names none.
     """
     root = project_root()
     store = RunStore(root)
+    end_abandoned(root, store.uri, store.kill)
     # DVC names files as they are seen from the working folder.
     with chdir(root):
         results = all_results(root, store.runs())

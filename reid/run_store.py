@@ -16,6 +16,7 @@ from reid.tracking import (
     RESULT,
     SQLITE,
     UNREACHABLE,
+    end_as_killed,
     tracking_uri,
 )
 
@@ -116,6 +117,11 @@ class RunStore:
             if not self.client.list_artifacts(run.info.run_id, place):
                 raise UserError(f"run {short(run.info.run_id)} carries no artifacts in {place}/.")
             return Path(self.client.download_artifacts(run.info.run_id, place, str(destination)))
+
+    def kill(self, run_id: str) -> None:
+        """End a run that nothing works on any more."""
+        with self._reached():
+            end_as_killed(self.client, run_id)
 
     def comparison_page(self, run_ids: Iterable[str]) -> str:
         """URL of MLflow's page that compares runs."""

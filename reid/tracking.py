@@ -23,6 +23,7 @@ from mlflow import MlflowClient
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, Run
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from sqlalchemy.exc import SQLAlchemyError
 
 from reid.run_identity import RunIdentity
@@ -94,8 +95,8 @@ class Tracker:
 
     def __init__(self, identity: RunIdentity) -> None:
         """Find the run, or create it. Raises ``UNREACHABLE`` where the store can't be used."""
-        root = identity.root.resolve()
-        uri = tracking_uri(root)
+        self.root = root = identity.root.resolve()
+        self.store = uri = tracking_uri(root)
         with alone(root):
             self.client = MlflowClient(uri)
             experiment = self.client.get_experiment_by_name(EXPERIMENT)
@@ -140,6 +141,10 @@ class Tracker:
     def log_file(self, path: Path, place: str) -> None:
         """Put a file into a folder of the run's artifacts."""
         self.client.log_artifact(self.id, str(path), place)
+
+    def kill(self, run_id: str) -> None:
+        """End another run of the store, as ``end_as_killed`` does."""
+        end_as_killed(self.client, run_id)
 
     def describe(self, markdown: str) -> None:
         """Set what the run's page shows as its description."""
@@ -207,6 +212,16 @@ class Tracker:
             )
             logged = DatasetInput(dataset._to_mlflow_entity(), tags=[context])
         self.client.log_inputs(self.id, [logged])
+
+
+def end_as_killed(client: MlflowClient, run_id: str) -> None:
+    """End a run that nothing works on any more, if it is there and not ended yet."""
+    try:
+        if client.get_run(run_id).info.status == "RUNNING":
+            client.set_terminated(run_id, "KILLED")
+    except MlflowException as e:
+        if e.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            raise
 
 
 def _now() -> int:

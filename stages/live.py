@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from reid.errors import first_line
 from stages.lineage import run_identity
+from stages.pipelines import end_abandoned, note
 
 if TYPE_CHECKING:
     from reid.tracking import Tracker
@@ -27,9 +28,13 @@ class _LiveRun:
             return
         try:
             if self.tracker is None:
+                # First of all: code that is edited from now on is not what trains here.
+                identity = run_identity()
                 from reid.tracking import Tracker  # noqa: PLC0415
 
-                self.tracker = Tracker(run_identity())
+                self.tracker = found = Tracker(identity)
+                note(found.root, found.store, found.id)
+                end_abandoned(found.root, found.store, found.kill, own=found.id)
             if not self.tracker.is_finished:
                 action(self.tracker)
         # Whatever goes wrong in there, the training is worth more than its live picture.

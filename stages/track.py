@@ -13,6 +13,7 @@ from reid.dataset import read_source, read_subset
 from reid.errors import first_line
 from stages.description import describe
 from stages.lineage import run_identity, state, tracked_md5
+from stages.pipelines import end_abandoned, forget
 from stages.plots_page import log_plots_page
 from stages.shell import run
 
@@ -68,6 +69,8 @@ def _track(pipeline: Path) -> None:
             log_plots_page(tracker)
             tracker.describe(describe(identity, state(), result.data_md5, tracker.id))
         tracker.bring_up_to_date(result)
+        forget(tracker.root, tracker.store, tracker.id)
+        end_abandoned(tracker.root, tracker.store, tracker.kill)
     except UNREACHABLE as e:
         logger.warning(
             "The run in MLflow at %s can't be brought up to date (%s). The result is safe in its "

@@ -1,0 +1,132 @@
+"""Which runs are being worked on, so that a run whose pipeline died doesn't stay RUNNING for ever.
+
+A training leaves a note in ``.dvc/tmp/runs``: the run, its own process, and the process of DVC
+that the rest of the pipeline will come from. A run is over when all processes that were noted for
+it are gone. Runs of other machines and other copies of the project left no note here, and are
+never judged.
+"""
+
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+# DVC requires it.
+import psutil
+
+from reid.files import write_json
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process, told from a later one of the same number by when it began."""
+
+    pid: int
+    began: float
+
+    @classmethod
+    def of(cls, process: psutil.Process) -> "Process":
+        """Of a process that runs."""
+        return cls(process.pid, process.create_time())
+
+    def is_alive(self) -> bool:
+        """Whether it still runs."""
+        try:
+            process = psutil.Process(self.pid)
+            # The clock that times are counted from may be set a little while a process runs.
+            same = abs(process.create_time() - self.began) < 10
+            return same and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+        except psutil.AccessDenied:
+            return True
+
+
+@dataclass(frozen=True)
+class Note:
+    """That a pipeline works on a run."""
+
+    run_id: str
+    store: str
+    host: str
+    stage: Process
+    pipeline: Process
+
+    def is_alive(self) -> bool:
+        """Whether this run may still be brought to its end by who noted it.
+
+        A pipeline's folder is in one state at a time: when it notes or asks about another run,
+        it has left this one, but for a training that goes on.
+        """
+        left = self.pipeline == this_pipeline()
+        return self.stage.is_alive() or (self.pipeline.is_alive() and not left)
+
+
+def this_pipeline() -> Process:
+    """The process of DVC that started this stage; outside of DVC, this very process."""
+    process = psutil.Process()
+    if "DVC_STAGE" in os.environ:
+        process = process.parent() or process
+        # Some shells start the stage's command in a process of their own.
+        while process.cmdline()[-2:-1] == ["-c"] and (parent := process.parent()):
+            process = parent
+    return Process.of(process)
+
+
+def note(root: Path, store: str, run_id: str) -> None:
+    """Note that this stage, and after it its pipeline, works on a run of the store at a URI."""
+    pipeline = this_pipeline()
+    stage = Process.of(psutil.Process())
+    found = Note(run_id, _store_key(store), socket.gethostname(), stage, pipeline)
+    write_json(_folder(root) / f"{run_id}-{pipeline.pid}.json", asdict(found))
+
+
+def end_abandoned(root: Path, store: str, kill: Callable[[str], None], own: str = "") -> None:
+    """End the runs of a store that were noted here and that nothing works on any more.
+
+    Args:
+        root: the project's folder.
+        store: URI of the tracking store.
+        kill: ends a run, given by its id.
+        own: id of a run that goes on now, whoever worked on it before.
+    """
+    notes = _notes(root, store)
+    alive = {found.run_id for _, found in notes if found.is_alive()} | {own}
+    for run_id in {found.run_id for _, found in notes} - alive:
+        kill(run_id)
+        forget(root, store, run_id)
+
+
+def forget(root: Path, store: str, run_id: str) -> None:
+    """Remove what was noted about a run that has come to its end."""
+    for file, found in _notes(root, store):
+        if found.run_id == run_id:
+            file.unlink(missing_ok=True)
+
+
+def _folder(root: Path) -> Path:
+    return root / ".dvc" / "tmp" / "runs"
+
+
+def _store_key(uri: str) -> str:
+    # A URI may hold a password.
+    return hashlib.sha256(uri.encode()).hexdigest()[:16]
+
+
+def _notes(root: Path, store: str) -> list[tuple[Path, Note]]:
+    """Notes about runs of a store that were made on this machine, with their files."""
+    here = (_store_key(store), socket.gethostname())
+    notes = []
+    for file in sorted(_folder(root).glob("*.json")):
+        try:
+            values = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:  # another process has just removed it
+            continue
+        processes = {name: Process(**values[name]) for name in ("stage", "pipeline")}
+        found = Note(**values | processes)
+        if (found.store, found.host) == here:
+            notes.append((file, found))
+    return notes

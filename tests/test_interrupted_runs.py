@@ -1,0 +1,201 @@
+"""Runs whose pipeline or tracking server dies: whole in the end, and never RUNNING for ever.
+
+The tests of this file share one project and build upon each other, in the order of the file.
+"""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from stages.pipelines import end_abandoned, forget
+from tests.project import ROOT, Project, make_project
+
+STORE = "sqlite:///somewhere.db"
+NOTE = (
+    "import sys; from pathlib import Path; from stages.pipelines import note; "
+    f"note(Path(sys.argv[1]), '{STORE}', sys.argv[2])"
+)
+PIPELINE = (
+    "import os, subprocess, sys; "
+    "subprocess.run([sys.executable, '-c', *sys.argv[1:]], check=True, "
+    "env=os.environ | {'DVC_STAGE': 'train'}); "
+    "print('noted', flush=True); sys.stdin.read()"
+)
+
+
+@contextmanager
+def pipeline(root: Path, run_id: str) -> Iterator["subprocess.Popen[str]"]:
+    """A process whose stage noted a run and ended; it lives until the end of the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", PIPELINE, NOTE, str(root), run_id],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "noted\n"
+        yield process
+
+
+def ended(root: Path, own: str = "") -> list[str]:
+    killed: list[str] = []
+    end_abandoned(root, STORE, killed.append, own)
+    return sorted(killed)
+
+
+def test_run_is_abandoned_when_all_its_pipelines_are_gone(tmp_path: Path) -> None:
+    with pipeline(tmp_path, "a"):
+        assert ended(tmp_path) == []
+        with pipeline(tmp_path, "a"), pipeline(tmp_path, "b"):
+            assert ended(tmp_path) == []
+        assert ended(tmp_path) == ["b"]
+    assert ended(tmp_path, own="a") == []
+    assert ended(tmp_path) == ["a"]
+    assert ended(tmp_path) == []
+
+
+def test_notes_of_others_are_not_judged(tmp_path: Path) -> None:
+    for run_id in ("a", "b", "c", "d"):
+        with pipeline(tmp_path, run_id):
+            pass
+    folder = tmp_path / ".dvc" / "tmp" / "runs"
+    for file, key in zip(sorted(folder.iterdir())[:2], ("host", "store"), strict=True):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {key: "another"}))
+    forget(tmp_path, STORE, "c")
+    assert ended(tmp_path) == ["d"]
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_number_of_a_dead_process_may_be_taken_by_another(tmp_path: Path) -> None:
+    with pipeline(tmp_path, "a"):
+        (file,) = (tmp_path / ".dvc" / "tmp" / "runs").iterdir()
+        values = json.loads(file.read_text())
+        values["pipeline"]["began"] -= 3600
+        file.write_text(json.dumps(values))
+        assert ended(tmp_path) == ["a"]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return make_project(tmp_path_factory.mktemp("interrupted") / "project")
+
+
+@contextmanager
+def server(project: Project, port: int) -> Iterator[str]:
+    """MLflow's own server, killed at the end of the block; gives its address."""
+    with project.started(
+        *("mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        *("--backend-store-uri", f"sqlite:///{project.root.parent / 'server.db'}"),
+        *("--artifacts-destination", str(project.root.parent / "server-artifacts")),
+    ) as process:
+        address = f"http://127.0.0.1:{port}"
+        while True:
+            assert process.poll() is None
+            try:
+                with urlopen(f"{address}/health") as answer:
+                    assert answer.status == 200
+                break
+            except URLError:
+                time.sleep(0.1)
+        yield address
+
+
+def runs_of(address: str) -> list[Run]:
+    client = MlflowClient(address)
+    experiment = client.get_experiment_by_name("reid")
+    return client.search_runs([experiment.experiment_id]) if experiment else []
+
+
+def test_server_that_dies_in_the_middle_of_a_run(project: Project) -> None:
+    epochs = 12
+    project.set_params({"baseline": {"epochs": epochs}})
+    project.commit()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    up = ExitStack()
+    address = up.enter_context(server(project, port))
+    with project.started("dvc", "repro", MLFLOW_TRACKING_URI=address) as repro:
+        while not any("baseline/loss" in run.data.metrics for run in runs_of(address)):
+            assert repro.poll() is None
+            time.sleep(0.2)
+        (begun,) = runs_of(address)
+        up.close()
+        assert repro.wait() == 0
+    assert not (project.root / "mlflow.db").exists()
+    assert (project.root / "metrics" / "triplet.json").exists()
+    with server(project, port) as address:
+        caught_up = project.must("dvc", "repro", MLFLOW_TRACKING_URI=address)
+        assert "Running stage 'train" not in caught_up
+        (run,) = runs_of(address)
+        assert run.info.run_id == begun.info.run_id
+        assert begun.info.status == "RUNNING"
+        assert run.info.status == "FINISHED"
+        history = MlflowClient(address).get_metric_history(run.info.run_id, "baseline/loss")
+    assert sorted(metric.step for metric in history) == list(range(1, epochs + 1))
+
+
+def status(project: Project) -> str:
+    """Of the youngest run, after the listing that ends what is abandoned."""
+    project.must("python", "-m", "reid", "compare", "--json")
+    return project.mlflow_runs()[-1].info.status
+
+
+def test_killed_pipeline_leaves_no_run_running(project: Project) -> None:
+    project.must("git", "add", "-A")
+    project.must("dvc", "repro")
+    project.commit()
+    whole = project.mlflow_runs()
+    project.set_params({"baseline": {"epochs": 13}})
+    checkpoints = project.root / ".dvc" / "tmp" / "checkpoints"
+    with project.started("dvc", "repro", "train_baseline") as repro:
+        while not list(checkpoints.glob("*/0002")):
+            assert repro.poll() is None
+            time.sleep(0.05)
+        assert status(project) == "RUNNING"
+    # What comes next is another pipeline, which says nothing about the killed one.
+    project.must("git", "checkout", "params.yaml")
+    project.must("dvc", "repro")
+    runs = project.mlflow_runs()
+    assert [run.info.status for run in runs] == ["FINISHED"] * len(whole) + ["KILLED"]
+
+
+def test_run_that_goes_on_is_running_again(project: Project) -> None:
+    project.set_params({"baseline": {"epochs": 13}})
+    before = project.mlflow_runs()
+    assert "going on after epoch" in project.must("dvc", "repro", "train_baseline")
+    runs = project.mlflow_runs()
+    assert [run.info.run_id for run in runs] == [run.info.run_id for run in before]
+    assert runs[-1].info.status == "RUNNING"
+    # Its pipeline ended before the run was whole.
+    assert status(project) == "KILLED"
+
+
+def test_code_edited_in_the_middle_of_a_pipeline_ends_the_first_run(project: Project) -> None:
+    project.set_params({"baseline": {"epochs": 4}, "triplet": {"margin": 0.4}})
+    before = len(project.mlflow_runs())
+    with project.started("dvc", "repro", "train_triplet") as repro:
+        while len(project.mlflow_runs()) == before:
+            assert repro.poll() is None
+            time.sleep(0.2)
+        with (project.root / "stages" / "compare.py").open("a") as code:
+            code.write("# edited\n")
+        assert repro.wait() == 0
+        first, second = project.mlflow_runs()[before:]
+    assert first.info.status == "KILLED"
+    assert second.info.status == "RUNNING"
+    assert "baseline/loss" in first.data.metrics
+    assert "triplet/loss" in second.data.metrics
