@@ -13,7 +13,15 @@ from tests.project import ROOT, Project
 from tests.watched_stage import DESCRIPTION, Seen
 
 # They watch a result come about and determine nothing of it.
-OBSERVERS = {"stages/lineage.py", "stages/live.py", "reid/tracking.py", "reid/run_identity.py"}
+OBSERVERS = {
+    "stages/git.py",
+    "stages/lineage.py",
+    "stages/live.py",
+    "stages/pipelines.py",
+    "stages/state.py",
+    "reid/run_identity.py",
+    "reid/tracking.py",
+}
 DOCSTRINGS = {"reid/__init__.py", "stages/__init__.py"}
 BOOKKEEPING = {*DESCRIPTION, ".dvcignore", ".gitignore", "mlflow.db"}
 """Of DVC, git and MLflow. What is read of ``params.yaml`` is compared value by value."""

@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from reid.errors import UserError
+from reid.recurrence import TOLERANCE
 from verify.clones import run_in_fresh_clone
 from verify.result import result_in, result_of
-from verify.rule import TOLERANCE, Comparison, compare
+from verify.rule import Comparison, compare
 from verify.tables import figures_table, files_table, show
 
 COMMIT_NEW = "run `dvc repro` and commit dvc.lock and metrics/"

@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 
 from reid.errors import UserError
+from reid.recurrence import MODELS
 
 LOCK = "dvc.lock"
-MODELS = ("baseline", "triplet")
 
 
 @dataclass(frozen=True)

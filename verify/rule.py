@@ -7,7 +7,8 @@ figures with them.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from verify.result import MODELS, Result
+from reid.recurrence import COUNTS, MODELS, ROUNDING, TOLERANCE
+from verify.result import Result
 
 DATA_STAGES = ("ingest", "validate", "split")
 FIGURES = {
@@ -18,11 +19,6 @@ FIGURES = {
     "mAP_official": "mAP official",
     "mINP": "mINP",
 }
-COUNTS = ("queries", "queries_without_match", "gallery", "junk", "distractors")
-TOLERANCE = 0.08
-"""Of a figure: about twice of what AVX2 and AVX-512 made of the sample (docs/results.md)."""
-ROUNDING = 1e-9
-"""0.83 - 0.75 is more than 0.08 in floating point."""
 
 
 @dataclass(frozen=True)
