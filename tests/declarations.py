@@ -10,18 +10,8 @@ from dvc.repo import Repo
 
 from reid.tracking import flatten
 from tests.project import ROOT, Project
-from tests.watched_stage import DESCRIPTION, Seen
+from tests.watched_stage import DESCRIPTION, OBSERVERS, Seen
 
-# They watch a result come about and determine nothing of it.
-OBSERVERS = {
-    "stages/git.py",
-    "stages/lineage.py",
-    "stages/live.py",
-    "stages/pipelines.py",
-    "stages/state.py",
-    "reid/run_identity.py",
-    "reid/tracking.py",
-}
 DOCSTRINGS = {"reid/__init__.py", "stages/__init__.py"}
 BOOKKEEPING = {*DESCRIPTION, ".dvcignore", ".gitignore", "mlflow.db"}
 """Of DVC, git and MLflow. What is read of ``params.yaml`` is compared value by value."""
@@ -37,8 +27,8 @@ class Declared:
     params: set[str]
     """Dotted names of all values below what is declared."""
     is_observer: bool
-    """It runs at every ``dvc repro`` and determines nothing of a result: its code and parameters
-    need no declaration."""
+    """It runs at every ``dvc repro`` and determines nothing of a result: only what stages make,
+    which has to be there before it, needs a declaration."""
 
 
 def declarations(root: Path) -> dict[str, Declared]:
@@ -85,6 +75,7 @@ def _within(file: str, declared: set[str]) -> bool:
 
 def undeclared(declared: Mapping[str, Declared], seen: Mapping[str, Seen]) -> list[str]:
     """A line for each file and parameter that a stage reads and does not declare."""
+    made = set().union(*(stage.files - stage.deps for stage in declared.values()))
     lines = []
     for name, stage in declared.items():
         files = {
@@ -93,7 +84,7 @@ def undeclared(declared: Mapping[str, Declared], seen: Mapping[str, Seen]) -> li
             if not _within(file, stage.files) and not file.endswith(".dvc")
         }
         if stage.is_observer:
-            files = {file for file in files if not file.endswith(".py")}
+            files = {file for file in files if _within(file, made)}
         else:
             lines += [f"{name} reads {file} by itself" for file in seen[name].description]
             lines += [f"{name}: parameter {key}" for key in seen[name].params - stage.params]

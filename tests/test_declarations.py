@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.declarations import DOCSTRINGS, OBSERVERS, declarations, undeclared, unread, watch_stages
+from tests.declarations import DOCSTRINGS, declarations, undeclared, unread, watch_stages
 from tests.project import ROOT, Project, make_project
+from tests.watched_stage import OBSERVERS
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 ASSETS = {"reid/assets/data_docs"}
