@@ -28,7 +28,6 @@ NOTEBOOK: Settings = {
     "augmentation.pad": 0,
     "augmentation.colour": 0.0,
     "augmentation.erase": 0.0,
-    "optimisation.average": 0.0,
     "triplet.mining": "random",
     "triplet.label_smoothing": 0.0,
     "extract.flip": False,
@@ -42,7 +41,6 @@ INGREDIENTS: dict[str, tuple[str, ...]] = {
     "crop and colour": ("augmentation.pad", "augmentation.colour"),
     "last stride 1": ("model.last_stride",),
     "random erasing": ("augmentation.erase",),
-    "average of the weights": ("optimisation.average",),
     "mirrored images at test": ("extract.flip",),
 }
 """What each row sets to the value of ``params.yaml``."""

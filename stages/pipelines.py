@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-# DVC requires it.
 import psutil
 
 from reid.files import write_json
