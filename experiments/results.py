@@ -10,7 +10,7 @@ from dvc.scm import SCMError
 
 from reid.recurrence import FIGURES, MODELS
 from reid.run_store import Run, fingerprint_of
-from reid.tracking import flatten
+from reid.tracking import TEST_SET, flatten
 from stages.lineage import fingerprint, recorded_fingerprint
 
 if TYPE_CHECKING:
@@ -97,9 +97,15 @@ def _result(group: list[Known], run: Run | None) -> Result:
         run.info.run_name,
         run.info.status.lower(),
         fingerprint_of(run),
-        run.data.params or (group[0].params if group else {}),
+        _recipe(run) or (group[0].params if group else {}),
         _figures(run.data.metrics),
     )
+
+
+def _recipe(run: Run) -> dict[str, str]:
+    """What was chosen, without what the run says of its test set."""
+    params: dict[str, str] = run.data.params
+    return {k: v for k, v in params.items() if not k.startswith(f"{TEST_SET}.")}
 
 
 def _figures(metrics: Mapping[str, float]) -> dict[str, float]:

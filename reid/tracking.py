@@ -39,6 +39,8 @@ DESCRIPTION = "mlflow.note.content"
 SQLITE = "sqlite:///"
 FACTS = ("queries", "queries_without_match", "gallery", "junk", "distractors", "people")
 """What the metrics say of the test set: the same for all its models, and nothing to chart."""
+TEST_SET = "test_set"
+"""The group of parameters that those become."""
 RERANKED = "reranked"
 """A parameter that the metrics repeat."""
 BATCH = 1000
@@ -160,7 +162,7 @@ class Tracker:
                     self.id,
                 )
             return
-        self._log_params({**result.params, "test_set": _facts(result.metrics)})
+        self._log_params({**result.params, TEST_SET: _facts(result.metrics)})
         self._log_metrics(result)
         self._log_data(result)
         for place, path in result.artifacts.items():

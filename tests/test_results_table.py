@@ -16,7 +16,7 @@ RANK1 = "triplet/rank1"
 def run(run_id: str, status: str, tags: dict[str, str], rank1: float | None = None) -> Run:
     info = RunInfo(run_id, "1", "user", status, 0, None, "active", run_name=f"run-{run_id}")
     metrics = [] if rank1 is None else [Metric(RANK1, rank1, 0, 0)]
-    params = [Param("lr", "0.01")]
+    params = [Param("lr", "0.01"), Param("test_set.queries", "200")]
     return Run(info, RunData(metrics, params, [RunTag(k, v) for k, v in tags.items()]))
 
 
@@ -49,6 +49,7 @@ def test_results_are_joined_by_fingerprint() -> None:
         # A name that was used before: that result is another one.
         run("d", "FINISHED", {"fingerprint": "F4", "dvc_exp": "waits"}, 0.375),
     ]
+    assert {str(r.params) for r in joined([], runs)} == {"{'lr': '0.01'}"}
     assert [(r.names, r.place, r.run_id, r.status) for r in joined(known, runs)] == [
         (("faster", "again"), "both", "a", "finished"),
         (("main",), "DVC", "", "finished"),
