@@ -72,6 +72,7 @@ def finished_run(root: Path, fingerprint: str) -> Tracker:
         params={"seed": 1},
         metrics={"triplet": figures},
         histories={},
+        cmc={},
         data=pd.DataFrame({"pid": [1, 2]}),
         data_name="drawn",
         data_md5="123abc",
