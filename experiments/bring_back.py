@@ -1,6 +1,5 @@
 """The state that a result came from, brought back into a folder of its own."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from dvc.repo import Repo
 from reid.errors import UserError
 from stages.git import git
 from stages.state import CHANGES, PIPELINE
+from verify.clones import environment
 
 DVC = (sys.executable, "-m", "dvc")
 CACHE = "cache-of-the-project"
@@ -94,10 +94,3 @@ def _bring_data(folder: Path) -> None:
                 f"what {source} names is neither in the project's cache nor in its remote: "
                 f"{done.stderr.strip()}"
             )
-
-
-def environment() -> dict[str, str]:
-    """For commands in such a folder: they know no run, store or experiment of this process."""
-    own = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_"))}
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return own | {"PATH": programs, "MLFLOW_DISABLE_TELEMETRY": "true"}

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dvc.utils.serialize import parse_yaml
 from rich.table import Table
 
-from experiments.bring_back import DVC, bring_back, environment, require_commit
+from experiments.bring_back import DVC, bring_back, require_commit
 from reid.errors import UserError
-from reid.recurrence import TOLERANCE, Recurrence, metrics_in, recurrences
+from reid.recurrence import TOLERANCE, Recurrence, recurrences
 from reid.run_store import Run, RunStore, fingerprint_of, is_finished, short
-from stages.state import LOCK
+from verify.clones import environment
+from verify.result import result_in
 
 
 @dataclass(frozen=True)
@@ -65,23 +65,18 @@ def reproduce(root: Path, store: RunStore, run: Run, folder: Path) -> Reproducti
     with TemporaryDirectory() as temporary:
         kept = store.download(run, "pipeline", Path(temporary))
         bring_back(root, commit, kept, folder)
-        made, before = _made(kept / LOCK), metrics_in(kept)
+        before = result_in(kept)
     _require_same_inputs(folder, fingerprint_of(run))
     pipeline = [*DVC, "repro", "--force", "--no-run-cache"]
     if subprocess.run(pipeline, cwd=folder, env=environment(), check=False).returncode:
         raise UserError(f"the pipeline failed in {folder}, which stays as it is; see above why.")
+    now = result_in(folder)
     return Reproduction(
         run_id,
         folder,
-        recurrences(before, metrics_in(folder)),
-        _made(folder / LOCK) == made,
+        recurrences(before.named_metrics, now.named_metrics),
+        now.outputs == before.outputs,
     )
-
-
-def _made(lock: Path) -> dict[str, str]:
-    """The md5 of everything that a ``dvc.lock`` says stages made."""
-    stages = parse_yaml(lock.read_text(encoding="utf-8"), str(lock))["stages"]
-    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", ())}
 
 
 def _require_same_inputs(folder: Path, fingerprint: str) -> None:
@@ -122,7 +117,7 @@ def reproduction_table(done: Reproduction) -> Table:
             figure.name,
             f"{figure.before:{form}}",
             f"{figure.now:{form}}",
-            f"{figure.now - figure.before:+{form}}" if figure.now != figure.before else "",
+            f"{figure.moved:+{form}}" if figure.moved else "",
             words[figure.verdict],
         )
     return table

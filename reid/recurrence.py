@@ -1,14 +1,19 @@
 """Does a result come out again? The figures of two computations from the same inputs."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 MODELS = ("baseline", "triplet")
-FIGURES = ("rank1", "rank5", "rank10", "mAP", "mAP_official", "mINP")
+FIGURES = {
+    "rank1": "rank-1",
+    "rank5": "rank-5",
+    "rank10": "rank-10",
+    "mAP": "mAP",
+    "mAP_official": "mAP official",
+    "mINP": "mINP",
+}
 COUNTS = ("queries", "queries_without_match", "gallery", "junk", "distractors")
 TOLERANCE = 0.08
 """Of the figures. Models depend on the kind of processor: this is about twice of what AVX2 and
@@ -29,27 +34,32 @@ class Recurrence:
     now: float
 
     @property
+    def model(self) -> str:
+        """Whose it is."""
+        return self.name.partition("/")[0]
+
+    @property
+    def metric(self) -> str:
+        """Its name without the model's: one of ``FIGURES`` or ``COUNTS``."""
+        return self.name.partition("/")[2]
+
+    @property
+    def moved(self) -> float:
+        """How far it moved; positive is more."""
+        return self.now - self.before
+
+    @property
     def is_count(self) -> bool:
         """Whether it counts what was evaluated, and so has to be equal."""
-        return self.name.rpartition("/")[2] in COUNTS
+        return self.metric in COUNTS
 
     @property
     def verdict(self) -> Verdict:
         """A figure that is missing from one of the computations differs."""
         if self.now == self.before:
             return "equal"
-        near = abs(self.now - self.before) <= TOLERANCE + ROUNDING
+        near = abs(self.moved) <= TOLERANCE + ROUNDING
         return "within" if near and not self.is_count else "differs"
-
-
-def metrics_in(folder: Path) -> dict[str, float]:
-    """What the metrics files in a project's folder hold, under names like ``triplet/rank1``."""
-    files = {model: folder / "metrics" / f"{model}.json" for model in MODELS}
-    return {
-        f"{model}/{key}": float(value)
-        for model, file in files.items()
-        for key, value in json.loads(file.read_text(encoding="utf-8")).items()
-    }
 
 
 def recurrences(before: Mapping[str, float], now: Mapping[str, float]) -> list[Recurrence]:

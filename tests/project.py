@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ PROJECT_FILES = (
     "reid",
     "stages",
     "experiments",
+    "verify",
     "requirements.txt",
     "dvc.yaml",
     "params.yaml",
@@ -87,6 +89,26 @@ class Project:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+    @contextmanager
+    def trained_for(self, epochs: int) -> "Iterator[subprocess.Popen[bytes]]":
+        """The baseline in training, after some of its epochs; killed at the end of the block."""
+        saved = f"*/{epochs:04}"
+        with self.started("dvc", "repro", "train_baseline") as repro:
+            while not list((self.root / ".dvc" / "tmp" / "checkpoints").glob(saved)):
+                assert repro.poll() is None
+                time.sleep(0.05)
+            yield repro
+
+    def pulled_clone(self, folder: Path) -> "Project":
+        """Commit, push everything to a new remote, and pull it into a clone, both in a folder."""
+        self.must("dvc", "remote", "add", "--default", "storage", str(folder / "storage"))
+        self.must("dvc", "push")
+        self.commit()
+        clone = Project(folder / "clone")
+        self.must("git", "clone", "--quiet", ".", str(clone.root))
+        clone.must("dvc", "pull")
+        return clone
 
     def must(self, *command: str, **environment: str) -> str:
         """Run a command that has to succeed; gives its output."""

@@ -8,6 +8,13 @@ from pathlib import Path
 from reid.errors import UserError
 
 
+def environment() -> dict[str, str]:
+    """For commands in a clone: they know no run, store or experiment of this process."""
+    own = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_"))}
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return own | {"PATH": programs, "MLFLOW_DISABLE_TELEMETRY": "true"}
+
+
 def run_in_fresh_clone(project: Path, clone: Path) -> None:
     """Clone the last commit and run the pipeline there, with this Python's packages.
 
@@ -17,18 +24,12 @@ def run_in_fresh_clone(project: Path, clone: Path) -> None:
     Raises:
         UserError: a command failed; what it said is on the terminal.
     """
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("DVC_", "MLFLOW_"))
-    } | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "DVC_SITE_CACHE_DIR": str(clone.with_name(f"{clone.name}.site-cache")),
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }
+    own_cache = {"DVC_SITE_CACHE_DIR": str(clone.with_name(f"{clone.name}.site-cache"))}
 
     def run(*command: str) -> None:
-        if subprocess.run(command, cwd=clone, env=environment, check=False).returncode:
+        if subprocess.run(
+            command, cwd=clone, env=environment() | own_cache, check=False
+        ).returncode:
             raise UserError(f"`{' '.join(command)}` failed in {clone}, which is still there.")
 
     clone.mkdir(parents=True)

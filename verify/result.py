@@ -27,6 +27,15 @@ class Result:
     """Of each model, the content of ``metrics/<model>.json``."""
 
     @cached_property
+    def named_metrics(self) -> dict[str, float]:
+        """All metrics under names like ``triplet/rank1``."""
+        return {
+            f"{model}/{metric}": value
+            for model, metrics in self.metrics.items()
+            for metric, value in metrics.items()
+        }
+
+    @cached_property
     def lock_md5(self) -> str:
         """Hex digest of ``dvc.lock``."""
         return hashlib.md5(self.lock.encode(), usedforsecurity=False).hexdigest()

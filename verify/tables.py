@@ -6,8 +6,9 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
+from reid.recurrence import FIGURES
 from verify.result import LOCK, Result
-from verify.rule import FIGURES, Comparison
+from verify.rule import Comparison
 
 WIDTH = 120
 SHORT = 8
@@ -27,14 +28,14 @@ def figures_table(comparison: Comparison, base: Result | None = None) -> Table:
     for heading in (*(("base branch",) if base else ()), "committed", "came out", "moved by"):
         table.add_column(heading, justify="right")
     table.add_column("")
-    for move in comparison.moves:
-        before = [base.metrics[move.model][move.figure]] if base else []
+    for figure in comparison.figures:
+        before = [base.named_metrics[figure.name]] if base else []
         table.add_row(
-            move.model,
-            FIGURES[move.figure],
-            *(f"{100 * value:.1f}" for value in (*before, move.committed, move.came_out)),
-            f"{100 * move.by:+.1f}" if move.by else "0",
-            "too far" if move.too_far else "",
+            figure.model,
+            FIGURES[figure.metric],
+            *(f"{100 * value:.1f}" for value in (*before, figure.before, figure.now)),
+            f"{100 * figure.moved:+.1f}" if figure.moved else "0",
+            "too far" if figure.verdict == "differs" else "",
         )
     return table
 
