@@ -18,6 +18,7 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from reid.report import value_and_interval
 from reid.tracking import EXPERIMENT, flatten, tracking_uri
 
 Settings = dict[str, Any]
@@ -86,12 +87,6 @@ def seconds_per_epoch(client: MlflowClient, run: Run, model: str) -> float:
     return statistics.median(gaps) if gaps and max(gaps) > 1 else float("nan")
 
 
-def figure(run: Run, name: str) -> str:
-    """A figure in per cent with its interval."""
-    value, low, high = (100 * run.data.metrics[f"{name}{end}"] for end in ("", "_low", "_high"))
-    return f"{value:.1f} ({low:.1f}-{high:.1f})"
-
-
 def main() -> None:
     """Run the rows and print them as a Markdown table."""
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
@@ -103,7 +98,8 @@ def main() -> None:
         run = run_row(client, f"ablation-{seed}-{number}", settings | {"seed": seed})
         cells = [name]
         for model in ("baseline", "triplet"):
-            cells += [figure(run, f"{model}/{key}") for key in ("rank1", "mAP")]
+            figures = (f"{model}/{key}" for key in ("rank1", "mAP"))
+            cells += ["{} ({})".format(*value_and_interval(run.data.metrics, f)) for f in figures]
             cells.append(f"{seconds_per_epoch(client, run, model):.0f}")
         lines.append(f"| {' | '.join(cells)} |")
     print("\n".join(lines))

@@ -37,7 +37,7 @@ def main() -> None:
         epochs=1,
         lr=params["lr"],
         optimisation=Optimisation(**params["optimisation"]),
-        augmentation=Augmentation(**params["augmentation"] | {"erase": 0.5}),
+        augmentation=Augmentation(**params["augmentation"]),
         objective=Objective(label_smoothing=0.1, margin=0.3),
         batches=lambda epoch: np.random.default_rng(epoch).permutation(IMAGES).reshape(-1, BATCH),
         seed=0,

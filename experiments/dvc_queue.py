@@ -1,7 +1,6 @@
 """DVC's queue of experiments: fill it, start it, watch it, empty it."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
+import psutil
 from dvc.repo import Repo
 
 from reid.errors import UserError
@@ -42,14 +42,6 @@ def dvc(*arguments: str) -> None:
         complaint = said.read().strip().removeprefix("ERROR: ")
     if done.returncode:
         raise UserError(f"dvc {' '.join(arguments)}: {complaint}")
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 class Queue:
@@ -94,7 +86,7 @@ class Queue:
         """Whether anybody works on the queue."""
         # DVC asks them, and takes no answer within a second for no: wrong on a busy machine.
         notes = [json.loads(file.read_text()) for file in Path(self._queue.wdir).glob(WORKERS)]
-        return any(note["returncode"] is None and _is_alive(note["pid"]) for note in notes)
+        return any(note["returncode"] is None and psutil.pid_exists(note["pid"]) for note in notes)
 
     def clear(self, names: Iterable[str]) -> None:
         """Take waiting tasks out and end running ones, then wait until the workers have gone.

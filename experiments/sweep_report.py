@@ -13,6 +13,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from reid.files import replacing_file
+from reid.report import value_and_interval
 
 MODEL = "triplet"
 FIGURES = {"rank1": "rank-1", "mAP": "mAP"}
@@ -53,13 +54,6 @@ def ranked(runs: list[Run]) -> list[Run]:
     return sorted(runs, key=lambda run: run.metrics.get(BEST_BY, -1.0), reverse=True)
 
 
-def _per_cent(run: Run, figure: str) -> tuple[str, str]:
-    low, value, high = (
-        f"{100 * run.metrics[key]:.1f}" for key in (f"{figure}_low", figure, f"{figure}_high")
-    )
-    return value, f"{low}-{high}"
-
-
 def sweep_table(title: str, runs: list[Run]) -> Table:
     """A row a run for the terminal, the best first and bold."""
     caption = (
@@ -72,7 +66,10 @@ def sweep_table(title: str, runs: list[Run]) -> Table:
     best = best_run(runs)
     for run in ranked(runs):
         if run.metrics:
-            figures = ["{} [dim]{}[/dim]".format(*_per_cent(run, figure)) for figure in FIGURES]
+            figures = [
+                "{} [dim]{}[/dim]".format(*value_and_interval(run.metrics, figure))
+                for figure in FIGURES
+            ]
         else:
             state = "[red]failed[/red]" if run.error else "not run"
             figures = [state, *[""] * (len(FIGURES) - 1)]
@@ -114,7 +111,7 @@ def sweep_page(title: str, runs: list[Run]) -> str:
         best=best_run(runs),
         best_by=FIGURES[BEST_BY],
         model=MODEL,
-        per_cent=_per_cent,
+        value_and_interval=value_and_interval,
         interval=tqdm.format_interval,
         # `</script>` in a name must not end the script.
         plot=json.dumps(parallel_coordinates(runs)).replace("</", "<\\/"),

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-FIGURES = {"rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10", "mAP": "mAP", "mINP": "mINP"}
+from reid.report import FIGURES
+
 DRAWN = "synthetic-pedestrians"
 """The name of the sample that comes with the project."""
 

@@ -1,6 +1,7 @@
 """Figures of the models as a table for the terminal."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +52,19 @@ def metrics_table(title: str, metrics: dict[str, dict[str, Any]]) -> Table:
     return table
 
 
-def _cell(values: dict[str, Any], figure: str, best: float) -> str:
-    style = "[bold]" if values[figure] == best else ""
-    cell = f"{style}{100 * values[figure]:.1f}{style and '[/bold]'}"
-    if f"{figure}_low" not in values:
-        return cell
-    low, high = (100 * values[f"{figure}_{end}"] for end in ("low", "high"))
-    return f"{cell}\n[dim]{low:.1f}-{high:.1f}[/dim]"
+def value_and_interval(metrics: Mapping[str, float], figure: str) -> tuple[str, str]:
+    """In per cent, ``("83.0", "76.3-89.2")``; the second is empty where there is no interval."""
+    value = f"{100 * metrics[figure]:.1f}"
+    if f"{figure}_low" not in metrics:
+        return value, ""
+    low, high = (100 * metrics[f"{figure}_{end}"] for end in ("low", "high"))
+    return value, f"{low:.1f}-{high:.1f}"
+
+
+def _cell(metrics: dict[str, Any], figure: str, best: float) -> str:
+    value, interval = value_and_interval(metrics, figure)
+    cell = f"[bold]{value}[/bold]" if metrics[figure] == best else value
+    return f"{cell}\n[dim]{interval}[/dim]" if interval else cell
 
 
 def comparison_line(comparison: dict[str, float]) -> str:

@@ -8,8 +8,9 @@ import numpy as np
 from reid.champion import protocol_digest
 from reid.dataset import read_index, read_source
 from reid.errors import first_line
-from reid.model_card import FIGURES, CardFacts, model_card
+from reid.model_card import CardFacts, model_card
 from reid.registry import MODEL, Registry, Submission
+from reid.report import FIGURES
 from reid.run_identity import RunIdentity
 from reid.tracking import UNREACHABLE, Result, Tracker
 
