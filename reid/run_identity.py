@@ -1,6 +1,6 @@
 """Which MLflow run a result belongs to."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,3 +17,5 @@ class RunIdentity:
     """Of a new run."""
     tags: Mapping[str, str]
     """Of a new run."""
+    origin: Callable[[], Mapping[str, str]] = dict
+    """More of these, which take a second to find out."""

@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock
 
-# Read when MLflow is imported. A server that is down must not hold up a training for minutes.
+# Read when MLflow is imported. A server that is down must not hold up a training for minutes, and
+# bars for files of a few kilobytes would stand between the stages' own lines.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -109,9 +110,10 @@ class Tracker:
                 experiment_id = self.client.create_experiment(EXPERIMENT, artifact_location=place)
             else:
                 experiment_id = experiment.experiment_id
-            tags = {**identity.tags, FINGERPRINT: identity.fingerprint}
             self.run = self._find(experiment_id, identity.fingerprint) or self.client.create_run(
-                experiment_id, run_name=identity.name, tags=tags
+                experiment_id,
+                run_name=identity.name,
+                tags={**identity.tags, **identity.origin(), FINGERPRINT: identity.fingerprint},
             )
         self.id = self.run.info.run_id
 

@@ -108,7 +108,6 @@ def run_identity() -> RunIdentity:
     commit = _commit()
     key = fingerprint()
     tags = {
-        **state().tags(),
         "git_commit": commit,
         "dvc_exp": experiment,
         "data_md5": tracked_md5("data"),
@@ -121,6 +120,7 @@ def run_identity() -> RunIdentity:
         key,
         experiment or f"repro-{key[:7]}",
         {name: value for name, value in tags.items() if value},
+        lambda: state().tags(),
     )
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from reid.errors import first_line
-from stages.lineage import run_identity
+from stages.lineage import run_identity, state
 from stages.pipelines import end_abandoned, note
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class _LiveRun:
             if self.tracker is None:
                 # First of all: code that is edited from now on is not what trains here.
                 identity = run_identity()
+                state()
                 from reid.tracking import Tracker  # noqa: PLC0415
 
                 self.tracker = found = Tracker(identity)

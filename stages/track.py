@@ -32,7 +32,6 @@ def _digest(paths: list[Path]) -> str:
 def main() -> None:
     """Write nothing that DVC hashes; without a reachable store, say so and succeed."""
     with TemporaryDirectory() as folder:
-        state().write(Path(folder))
         _track(Path(folder))
 
 
@@ -66,6 +65,7 @@ def _track(pipeline: Path) -> None:
     try:
         tracker = Tracker(identity)
         if not tracker.is_finished:
+            state().write(pipeline)
             log_plots_page(tracker)
             tracker.describe(describe(identity, state(), result.data_md5, tracker.id))
         tracker.bring_up_to_date(result)

@@ -200,12 +200,7 @@ def test_cached_repetition_adds_no_version(project: Project) -> None:
 def test_pulled_result_is_registered_once_without_training(
     project: Project, tmp_path: Path
 ) -> None:
-    project.must("dvc", "remote", "add", "--default", "storage", str(tmp_path / "storage"))
-    project.must("dvc", "push")
-    project.commit()
-    clone = Project(tmp_path / "clone")
-    project.must("git", "clone", "--quiet", ".", str(clone.root))
-    clone.must("dvc", "pull")
+    clone = project.pulled_clone(tmp_path)
     for _ in range(2):
         assert "Running stage 'train" not in clone.must("dvc", "repro")
         (version,) = versions(clone)
