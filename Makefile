@@ -35,7 +35,7 @@ pull: .venv/run
 	@[ -e pretrained ] || dvc pull pretrained.dvc
 
 test: .venv/dev
-	python -m pytest
+	python -m pytest --numprocesses auto --dist loadfile
 
 lint: .venv/dev
 	ruff format --check .

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid.backend import keras, make_deterministic
@@ -42,6 +42,7 @@ def unit_rows(n: int, seed: int) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
+@settings(deadline=None)
 @given(
     labels=st.lists(st.integers(0, 3), min_size=1, max_size=12),
     margin=st.one_of(st.floats(0.05, 1.0), st.just("soft")),
