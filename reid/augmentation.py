@@ -35,13 +35,14 @@ def shift_and_flip(
         uint8 (n, height, width, 3).
     """
     n, height, width, _ = images.shape
-    rows = rng.integers(0, 2 * pad + 1, (n, 1)) + np.arange(height)
-    columns = rng.integers(0, 2 * pad + 1, (n, 1)) + np.arange(width)
-    if flip:
-        mirrored = rng.random(n) < 0.5
-        columns[mirrored] = columns[mirrored, ::-1]
+    tops, lefts = rng.integers(0, 2 * pad + 1, (2, n))
+    is_mirrored = np.less(rng.random(n), 0.5 if flip else 0.0)
     padded = np.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    return padded[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    shifted = np.empty_like(images)
+    for row, (top, left) in enumerate(zip(tops, lefts, strict=True)):
+        crop = padded[row, top : top + height, left : left + width]
+        shifted[row] = crop[:, ::-1] if is_mirrored[row] else crop
+    return shifted
 
 
 def jitter_colour(images: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
@@ -52,8 +53,11 @@ def jitter_colour(images: np.ndarray, strength: float, rng: np.random.Generator)
     # A table of 256 entries an image and channel instead of arithmetic on every pixel.
     levels = np.arange(256).reshape(256, 1)
     factors = (brightness * balance).reshape(n, 1, 3)
-    table = np.clip(np.rint(levels * factors), 0, 255).astype(np.uint8)
-    return table[np.arange(n)[:, None, None, None], images, np.arange(3)]
+    tables = np.clip(np.rint(levels * factors), 0, 255).astype(np.uint8)
+    changed = np.empty_like(images)
+    for row, channel in np.ndindex(n, 3):
+        changed[row, ..., channel] = tables[row, :, channel][images[row, ..., channel]]
+    return changed
 
 
 def erase_rectangles(
