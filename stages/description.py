@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from reid.errors import listed
 from reid.run_identity import RunIdentity
-from stages.state import CHANGES, State, listed
+from stages.state import CHANGES, State
 
 
 def describe(identity: RunIdentity, state: State, data_md5: str, run_id: str) -> str:

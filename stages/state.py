@@ -12,6 +12,7 @@ from typing import Any
 
 import dvc.api
 
+from reid.errors import listed
 from stages.git import PATCH, git, names
 
 PARAMS, PIPELINE, LOCK, CHANGES = "params.yaml", "dvc.yaml", "dvc.lock", "changes.patch"
@@ -73,12 +74,6 @@ class State:
             shutil.copyfile(name, copy)
         if self.patch:
             (folder / CHANGES).write_bytes(self.patch)
-
-
-def listed(words: "tuple[str, ...] | list[str]", limit: int = 20) -> str:
-    """The first words, and how many there are beyond them."""
-    more = [f"and {len(words) - limit} more"] if len(words) > limit else []
-    return ", ".join([*words[:limit], *more])
 
 
 def state_since(commit: str, declared: Declarations) -> State:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.state import CHANGES, Declarations, State, listed, state_since
+from reid.errors import listed
+from stages.state import CHANGES, Declarations, State, state_since
 from tests.project import Project
 
 DECLARED = Declarations(

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from reid.errors import UserError
+from reid.errors import UserError, listed
 from reid.recurrence import TOLERANCE
 from verify.clones import run_in_fresh_clone
 from verify.result import result_in, result_of
@@ -37,7 +37,7 @@ def change(
     if comparison.other_inputs:
         typer.echo(
             "\nThe committed dvc.lock is of other inputs: "
-            f"{_listed(comparison.other_inputs)}. To spare others the work, {COMMIT_NEW}."
+            f"{listed(comparison.other_inputs, limit=5)}. To spare others the work, {COMMIT_NEW}."
         )
     _fail_on(comparison)
     typer.echo(f"\nThe committed result came out again: {_how_well(comparison)}.")
@@ -68,7 +68,7 @@ def clones() -> None:
     if comparison.other_inputs:
         raise UserError(
             "the committed dvc.lock is of other inputs than the commit's own: "
-            f"{_listed(comparison.other_inputs)}. To mend it, {COMMIT_NEW}. {kept}"
+            f"{listed(comparison.other_inputs, limit=5)}. To mend it, {COMMIT_NEW}. {kept}"
         )
     _fail_on(comparison, kept)
     shutil.rmtree(folder)
@@ -76,11 +76,6 @@ def clones() -> None:
         "The clones' dvc.lock are identical, and the committed result came out again: "
         f"{_how_well(comparison)}."
     )
-
-
-def _listed(names: list[str], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def _how_well(comparison: Comparison) -> str:
