@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import dvc.api
 import pandas as pd
+from dvc.utils.serialize import load_yaml
 
 from reid.dataset import read_source, read_subset
 from reid.errors import first_line
@@ -16,6 +16,7 @@ from stages.lineage import run_identity, state, tracked_md5
 from stages.pipelines import end_abandoned, forget
 from stages.plots_page import log_plots_page
 from stages.shell import run
+from stages.state import PARAMS
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ def _track(pipeline: Path) -> None:
     metrics = {name: Path("metrics") / f"{name}.json" for name in (*MODELS, "comparison")}
     histories = {name: Path("models") / name / "history.csv" for name in MODELS}
     dataset = Path("build/dataset")
-    params = dvc.api.params_show()
+    params = load_yaml(PARAMS)
     chosen = f"{params['extract']['checkpoint']}.keras"
     result = Result(
         digest=_digest([*metrics.values(), *histories.values()]),
