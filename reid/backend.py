@@ -5,8 +5,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Both are read once, when TensorFlow is imported: oneDNN is off by default on some processors,
-# where training without it is slower by a tenth and more.
+# Read once, when Keras and TensorFlow are imported. A user's ~/.keras/keras.json would choose the
+# backend otherwise. oneDNN is off by default on some processors, where training without it is
+# slower by a tenth and more.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -30,6 +32,11 @@ def _stderr_held_back() -> Iterator[None]:
 
 with _stderr_held_back():
     import keras
+
+# What else ~/.keras/keras.json can change: results must not depend on an undeclared file.
+keras.config.set_floatx("float32")
+keras.config.set_epsilon(1e-7)
+keras.config.set_image_data_format("channels_last")
 
 __all__ = ["keras", "make_deterministic"]
 

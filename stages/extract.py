@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from reid.backend_choice import Backend, choose
 from reid.files import replacing_folder, sha256, write_json
 from reid.settings import Settings
 from stages.shell import declared, run
@@ -27,6 +28,7 @@ class Params(Settings):
     """Declared in ``dvc.yaml``."""
 
     seed: int = Field(ge=0)
+    backend: Backend
     threads: int = Field(ge=1)
     extract: Extract
 
@@ -35,6 +37,7 @@ def main() -> None:
     """Write ``build/features/<model>``, the model named on the command line."""
     name = sys.argv[1]
     params = declared(f"extract@{name}", Params)
+    choose(params.backend)
     from reid.backend import make_deterministic  # noqa: PLC0415
 
     make_deterministic(params.seed, params.threads)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from reid.architecture import Architecture, Precision
 from reid.augmentation import Augmentation
+from reid.backend_choice import Backend, choose
 from reid.folds import read_folds
 from reid.objective import Objective
 from reid.optimisation import Optimisation
@@ -22,6 +23,7 @@ class TrainingParams(Settings):
 
     lr: float = Field(gt=0)
     seed: int = Field(ge=0)
+    backend: Backend
     threads: int = Field(ge=1)
     precision: Precision
     xla: bool
@@ -49,6 +51,7 @@ def train_model(
             (batches, batch size).
         start: a model to go on from; without it, ``params.model.weights``.
     """
+    choose(params.backend)
     from reid.backend import make_deterministic  # noqa: PLC0415
 
     make_deterministic(params.seed, params.threads, params.xla)

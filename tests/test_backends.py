@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from reid.backend import keras, make_deterministic
+from reid.backend_choice import choose
+from reid.errors import UserError
 from reid.network import EMBEDDING, build_network, load_network, save_network
+from tests.project import ROOT, make_project
 from tests.small_training import PEOPLE, SHALLOW, fold
-
-ROOT = Path(__file__).parents[1]
 
 
 def history(backend: str, network: Path, folder: Path, *options: str) -> pd.DataFrame:
@@ -59,3 +60,38 @@ def test_jax_and_tensorflow_train_alike(start: Path, tmp_path: Path) -> None:
         for backend in ("tensorflow", "jax")
     ]
     assert np.sum(embeddings[0] * embeddings[1], axis=1) == pytest.approx(1, abs=1e-4)
+
+
+def test_pipeline_trains_and_extracts_without_tensorflow(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    project.set_params({"backend": "jax", "baseline": {"epochs": 1}})
+    (tmp_path / "tensorflow.py").write_text("raise ImportError('TensorFlow, under JAX')")
+    done = project.run("dvc", "repro", "extract@baseline", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stdout
+    assert np.load(project.root / "build/features/baseline/query.npy").any()
+
+
+def test_backend_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reid.backend_choice.find_spec", lambda _: None)
+    with pytest.raises(UserError, match="backend: jax is not installed"):
+        choose("jax")
+
+
+def test_settings_of_the_user_change_nothing(tmp_path: Path) -> None:
+    settings = {"backend": "jax", "floatx": "float64", "epsilon": 0.1}
+    settings["image_data_format"] = "channels_first"
+    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
+    told = subprocess.run(
+        [
+            *(sys.executable, "-c"),
+            "from reid.backend import keras as k; c = k.config; "
+            "print(c.backend(), c.floatx(), c.epsilon(), c.image_data_format())",
+        ],
+        cwd=ROOT,
+        env=environment | {"KERAS_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert told.split() == ["tensorflow", "float32", "1e-07", "channels_last"]

@@ -21,7 +21,7 @@ ASSETS = {"reid/assets/data_docs"}
 """Declared beside code, but no code."""
 
 USERS_OWN = {
-    ".keras/keras.json": "written by Keras itself with its defaults",
+    ".keras/keras.json": "read by Keras itself, and overruled in reid/backend.py",
     ".cache/matplotlib": "a list of the fonts, in a library that others import",
 }
 """Files in the home folder that libraries read, and why that is left alone."""
