@@ -29,7 +29,9 @@ NOTEBOOK: Settings = {
     "augmentation.pad": 0,
     "augmentation.colour": 0.0,
     "augmentation.erase": 0.0,
+    "triplet.start": "pretrained",
     "triplet.mining": "random",
+    "triplet.weight": 1.0,
     "triplet.label_smoothing": 0.0,
     "extract.flip": False,
 }
@@ -37,12 +39,14 @@ NOTEBOOK: Settings = {
 
 INGREDIENTS: dict[str, tuple[str, ...]] = {
     "hard triplets of the batch": ("triplet.mining",),
+    "triplet loss times 10": ("triplet.weight",),
     "batch-norm neck": ("model.neck",),
     "label smoothing": ("triplet.label_smoothing",),
     "crop and colour": ("augmentation.pad", "augmentation.colour"),
     "last stride 1": ("model.last_stride",),
     "random erasing": ("augmentation.erase",),
     "mirrored images at test": ("extract.flip",),
+    "start from the baseline": ("triplet.start",),
 }
 """What each row sets to the value of ``params.yaml``."""
 
