@@ -29,10 +29,15 @@ def sorted_by(results: Sequence[Result], metric: str) -> list[Result]:
 
 
 def differing_params(results: Sequence[Result]) -> list[str]:
-    """Names of the parameters that have more than one value among the results."""
-    with_params = [result.params for result in results if result.params]
-    names = dict.fromkeys(name for params in with_params for name in params)
-    return [name for name in names if len({params.get(name) for params in with_params}) > 1]
+    """Names of the parameters that have more than one value among the results.
+
+    Results from before a parameter was there say nothing of it.
+    """
+    values: dict[str, set[str]] = {}
+    for result in results:
+        for name, value in result.params.items():
+            values.setdefault(name, set()).add(value)
+    return [name for name, found in values.items() if len(found) > 1]
 
 
 def results_table(results: Sequence[Result], metric: str, console: Console) -> Group:

@@ -65,6 +65,7 @@ def test_only_parameters_that_differ_are_shown() -> None:
     results = [
         result("a", {"lr": "0.01", "seed": "1", "triplet.margin": "0.3"}),
         result("b", {"lr": "0.02", "seed": "1", "triplet.margin": "0.3"}),
+        result("older", {"lr": "0.01", "seed": "1"}),
         Result(("queued",), "DVC", "", "", "queued", "", {}, {}),
     ]
     assert differing_params(results) == ["lr"]
