@@ -44,9 +44,11 @@ class DistanceHistograms:
         """Count the pairs of one query."""
         per_bin = BINS / self.distance.highest
         for group, similarity in zip(pairs._fields, pairs, strict=True):
-            # The cast cuts towards 0, so a distance that rounding makes negative is in bin 0.
             bins = (self.distance.of(similarity) * per_bin).astype(np.int64)
-            self.counts[group] += np.bincount(np.minimum(bins, BINS - 1), minlength=BINS)
+            # A re-ranked distance is a share of the largest one: where all features are nearly the
+            # same, rounding alone makes it negative, or more than 1.
+            inside = np.clip(bins, 0, BINS - 1)
+            self.counts[group] += np.bincount(inside, minlength=BINS)
 
     def table(self) -> pd.DataFrame:
         """A row a bin, with the share of each group's pairs in it; NaN where a group has none.

@@ -16,11 +16,12 @@ GROUPS = ["same_person", "other_person", "distractor"]
 
 def feature_set(rows: int, seed: int, pids: tuple[int, int]) -> FeatureSet:
     rng = np.random.default_rng(seed)
-    features = rng.standard_normal((rows, 8))
-    features /= np.linalg.norm(features, axis=1, keepdims=True)
-    return FeatureSet(
-        features.astype(np.float32), rng.integers(*pids, rows), rng.integers(1, 4, rows)
-    )
+    features = normalised(rng.standard_normal((rows, 8)))
+    return FeatureSet(features, rng.integers(*pids, rows), rng.integers(1, 4, rows))
+
+
+def normalised(features: np.ndarray) -> np.ndarray:
+    return (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
 
 
 def group_of(query: FeatureSet, q: int, gallery: FeatureSet, g: int) -> str | None:
@@ -100,3 +101,15 @@ def test_group_without_a_pair_has_no_share() -> None:
     table = histograms(query, gallery, EUCLIDEAN, dot_products).table()
     assert table["distractor"].isna().all()
     assert table["same_person"].notna().all()
+
+
+def test_reranked_distances_of_photos_that_look_all_the_same_are_counted() -> None:
+    query, gallery = (
+        FeatureSet(normalised(made.features * 5e-7 + np.ones(8)), made.pids, made.camids)
+        for made in (feature_set(13, 1, (1, 5)), feature_set(60, 2, (1, 6)))
+    )
+    similarities = Reranking(k1=5, k2=3).similarities
+    assert min(-s.max() for s in similarities(query.features, gallery.features, 4)) < -1 / BINS
+    made = histograms(query, gallery, RERANKED, similarities)
+    pairs = sum(group_of(query, q, gallery, g) is not None for q in range(13) for g in range(60))
+    assert sum(counts.sum() for counts in made.counts.values()) == pairs
