@@ -36,7 +36,7 @@ def shift_and_flip(
     """
     n, height, width, _ = images.shape
     tops, lefts = rng.integers(0, 2 * pad + 1, (2, n))
-    is_mirrored = np.less(rng.random(n), 0.5 if flip else 0.0)
+    is_mirrored = np.less(rng.random(n), 0.5) if flip else np.zeros(n, bool)
     padded = np.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     shifted = np.empty_like(images)
     for row, (top, left) in enumerate(zip(tops, lefts, strict=True)):

@@ -17,7 +17,7 @@ def choose(backend: Backend) -> None:
     """
     if find_spec(backend) is None:
         raise UserError(
-            f"backend: {backend} is not installed. Choose tensorflow, or install {backend} "
-            'as its documentation says: `pip install "jax[cuda13]"` for a GPU of NVIDIA.'
+            f"backend: {backend} is not installed. Choose the other one, or install it: "
+            "README.md says how, where it speaks of GPUs."
         )
     os.environ["KERAS_BACKEND"] = backend

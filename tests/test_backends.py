@@ -78,8 +78,12 @@ def test_backend_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_settings_of_the_user_change_nothing(tmp_path: Path) -> None:
-    settings = {"backend": "jax", "floatx": "float64", "epsilon": 0.1}
-    settings["image_data_format"] = "channels_first"
+    settings = {
+        "backend": "jax",
+        "floatx": "float64",
+        "epsilon": 0.1,
+        "image_data_format": "channels_first",
+    }
     (tmp_path / "keras.json").write_text(json.dumps(settings))
     environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
     told = subprocess.run(
