@@ -16,7 +16,7 @@ from reid.tracking import (
     RESULT,
     SQLITE,
     UNREACHABLE,
-    end_as_killed,
+    end,
     tracking_uri,
 )
 
@@ -121,7 +121,7 @@ class RunStore:
     def kill(self, run_id: str) -> None:
         """End a run that nothing works on any more."""
         with self._reached():
-            end_as_killed(self.client, run_id)
+            end(self.client, run_id, "KILLED")
 
     def comparison_page(self, run_ids: Iterable[str]) -> str:
         """URL of MLflow's page that compares runs."""

@@ -3,7 +3,7 @@
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,7 +136,7 @@ class Tracker:
         self.client.log_batch(self.id, metrics=_epoch_metrics(model, row))
 
     def mark(self, status: str) -> None:
-        """Set the run's status: ``RUNNING``, ``FAILED`` or ``FINISHED``."""
+        """Set the run's status: ``RUNNING`` or ``FINISHED``."""
         if status == "RUNNING":
             self.client.update_run(self.id, status=status)
         else:
@@ -147,8 +147,8 @@ class Tracker:
         self.client.log_artifact(self.id, str(path), place)
 
     def kill(self, run_id: str) -> None:
-        """End another run of the store, as ``end_as_killed`` does."""
-        end_as_killed(self.client, run_id)
+        """End another run of the store as killed, if it still runs."""
+        end(self.client, run_id, "KILLED")
 
     def describe(self, markdown: str) -> None:
         """Set what the run's page shows as its description."""
@@ -218,11 +218,18 @@ class Tracker:
         self.client.log_inputs(self.id, [logged])
 
 
-def end_as_killed(client: MlflowClient, run_id: str) -> None:
+def fail(root: Path, run_ids: Iterable[str]) -> None:
+    """End runs of the project's store as failed, if they still run."""
+    client = MlflowClient(tracking_uri(root))
+    for run_id in run_ids:
+        end(client, run_id, "FAILED")
+
+
+def end(client: MlflowClient, run_id: str, status: str) -> None:
     """End a run that nothing works on any more, if it is there and not ended yet."""
     try:
         if client.get_run(run_id).info.status == "RUNNING":
-            client.set_terminated(run_id, "KILLED")
+            client.set_terminated(run_id, status)
     except MlflowException as e:
         if e.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
             raise

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from reid.errors import first_line
-from stages.lineage import run_identity, state
-from stages.pipelines import end_abandoned, note
+from stages.lineage import project_root, run_identity, state
+from stages.pipelines import end_abandoned, note, own_runs
 
 if TYPE_CHECKING:
     from reid.tracking import Tracker
@@ -53,7 +53,7 @@ def live_report(model: str) -> Iterator[Callable[[Mapping[str, float]], None]]:
     """Give a function that reports an epoch of ``model`` to the pipeline's MLflow run.
 
     It works in a thread of its own, and a store that can't be reached costs the training
-    nothing. A training that fails marks the run as failed.
+    nothing.
     """
     live = _LiveRun()
     with ThreadPoolExecutor(1, "mlflow") as worker:
@@ -62,8 +62,17 @@ def live_report(model: str) -> Iterator[Callable[[Mapping[str, float]], None]]:
             worker.submit(live.tell, lambda tracker: tracker.log_epoch(model, row))
 
         worker.submit(live.tell, lambda tracker: tracker.mark("RUNNING"))
-        try:
-            yield report
-        except BaseException:
-            worker.submit(live.tell, lambda tracker: tracker.mark("FAILED"))
-            raise
+        yield report
+
+
+def mark_failed() -> None:
+    """Mark the run that a training of this pipeline began as failed, if it is not ended."""
+    try:
+        root = project_root()
+        if runs := own_runs(root):
+            from reid.tracking import fail  # noqa: PLC0415
+
+            fail(root, runs)
+    # Nothing may stand between a stage's failure and its message.
+    except Exception as e:
+        logger.warning("The run in MLflow can't be marked as failed (%s).", first_line(e))

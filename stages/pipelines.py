@@ -92,16 +92,22 @@ def end_abandoned(root: Path, store: str, kill: Callable[[str], None], own: str 
         kill: ends a run, given by its id.
         own: id of a run that goes on now, whoever worked on it before.
     """
-    notes = _notes(root, store)
+    notes = _notes_of(root, store)
     alive = {found.run_id for _, found in notes if found.is_alive()} | {own}
     for run_id in {found.run_id for _, found in notes} - alive:
         kill(run_id)
         forget(root, store, run_id)
 
 
+def own_runs(root: Path) -> list[str]:
+    """Ids of the runs that this pipeline noted and that have not come to their end."""
+    pipeline = this_pipeline()
+    return [found.run_id for _, found in _notes(root) if found.pipeline == pipeline]
+
+
 def forget(root: Path, store: str, run_id: str) -> None:
     """Remove what was noted about a run that has come to its end."""
-    for file, found in _notes(root, store):
+    for file, found in _notes_of(root, store):
         if found.run_id == run_id:
             file.unlink(missing_ok=True)
 
@@ -115,9 +121,8 @@ def _store_key(uri: str) -> str:
     return hashlib.sha256(uri.encode()).hexdigest()[:16]
 
 
-def _notes(root: Path, store: str) -> list[tuple[Path, Note]]:
-    """Notes about runs of a store that were made on this machine, with their files."""
-    here = (_store_key(store), socket.gethostname())
+def _notes(root: Path) -> list[tuple[Path, Note]]:
+    """Notes that were made on this machine, with their files."""
     notes = []
     for file in sorted(_folder(root).glob("*.json")):
         try:
@@ -125,7 +130,10 @@ def _notes(root: Path, store: str) -> list[tuple[Path, Note]]:
         except FileNotFoundError:  # another process has just removed it
             continue
         processes = {name: Process(**values[name]) for name in ("stage", "pipeline")}
-        found = Note(**values | processes)
-        if (found.store, found.host) == here:
-            notes.append((file, found))
-    return notes
+        notes.append((file, Note(**values | processes)))
+    return [(file, found) for file, found in notes if found.host == socket.gethostname()]
+
+
+def _notes_of(root: Path, store: str) -> list[tuple[Path, Note]]:
+    """Those about runs of the store at a URI."""
+    return [(file, found) for file, found in _notes(root) if found.store == _store_key(store)]

@@ -25,10 +25,23 @@ def declared(stage: str, kind: type[AnySettings]) -> AnySettings:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage; what a user can mend ends with one message and exit status 1."""
+    """Run a stage; what a user can mend ends with one message and exit status 1.
+
+    Where the pipeline's training has begun a run in MLflow, that run has failed then, too.
+    """
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     for package in ("__main__", "reid", "stages"):
         logging.getLogger(package).setLevel(logging.INFO)
+    try:
+        _explained(main)
+    except BaseException:
+        from stages.live import mark_failed  # noqa: PLC0415
+
+        mark_failed()
+        raise
+
+
+def _explained(main: Callable[[], None]) -> None:
     try:
         main()
     except UserError as e:

@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from stages.pipelines import end_abandoned, forget
-from tests.project import ROOT, Project, make_project
+from tests.project import ROOT, Project, assert_one_clear_message, make_project
 
 STORE = "sqlite:///somewhere.db"
 NOTE = (
@@ -178,6 +178,20 @@ def test_run_that_goes_on_is_running_again(project: Project) -> None:
     assert runs[-1].info.status == "RUNNING"
     # Its pipeline ended before the run was whole.
     assert status(project) == "KILLED"
+
+
+def test_stage_that_fails_after_the_training_fails_its_run(project: Project) -> None:
+    project.must("git", "checkout", ".")
+    project.set_params({"baseline": {"epochs": 3}, "evaluate": {"max_rank": 0}})
+    before = project.mlflow_runs()
+    assert_one_clear_message(project.run("dvc", "repro"), "max_rank")
+    *others, failed = project.mlflow_runs()
+    assert [run.info.run_id for run in others] == [run.info.run_id for run in before]
+    assert failed.info.status == "FAILED"
+    project.set_params({"evaluate": {"max_rank": 10}})
+    project.must("dvc", "repro")
+    # Other parameters, another run.
+    assert [run.info.status for run in project.mlflow_runs()[-2:]] == ["FAILED", "FINISHED"]
 
 
 def test_code_edited_in_the_middle_of_a_pipeline_ends_the_first_run(project: Project) -> None:
