@@ -21,6 +21,8 @@ NAMES = {
     "accuracy": "accuracy",
 }
 
+FAR_WORSE = 10
+"""Times the loss of guessing: beyond, a training has diverged."""
 
 VALIDATION = ("val_loss", "val_accuracy", "val_rank1", "val_mAP")
 """The first two are of held-out images, the others of held-out people."""
@@ -31,12 +33,19 @@ def renamed(logs: Mapping[str, float]) -> Row:
     return {ours: float(logs[keras]) for keras, ours in NAMES.items() if keras in logs}
 
 
-def require_finite(row: Row) -> None:
-    """Raise UserError where a training has diverged."""
+def require_sound(row: Row, people: int) -> None:
+    """Raise UserError where a training of a softmax over so many people has diverged.
+
+    That is where a number is none, or where the softmax's loss is ten times that of guessing,
+    log(people): huge losses may stay finite to the end.
+    """
     wrong = [name for name, value in row.items() if not math.isfinite(value)]
+    softmax = "softmax_loss" if "softmax_loss" in row else "loss"
+    if row.get(softmax, 0.0) > FAR_WORSE * math.log(people):
+        wrong.append(softmax)
     if wrong:
         raise UserError(
-            f"Training diverged in epoch {row['epoch']}: {wrong[0]} is {row[wrong[0]]}. "
+            f"Training diverged in epoch {row['epoch']:.0f}: {wrong[0]} is {row[wrong[0]]:.3g}. "
             f"Lower lr (it stood at {row['learning_rate']:.3g}) or raise "
             "optimisation.warmup_epochs."
         )

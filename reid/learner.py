@@ -11,11 +11,11 @@ from reid.augmentation import Augmentation, augment
 from reid.backend import keras
 from reid.folds import Fold
 from reid.losses import Triplet
-from reid.network import BACKBONE, FEATURE, SOFTMAX
+from reid.network import BACKBONE, FEATURE, LOGITS
 from reid.objective import Objective
 from reid.optimisation import Optimisation
 
-TRIPLET = "triplet"
+SOFTMAX, TRIPLET = "softmax", "triplet"
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,11 @@ def compiled(network: keras.Model, plan: Plan, frozen: bool = False) -> keras.Mo
     for layer in (*backbone.layers, *network.layers):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = max(layer.momentum, plan.optimisation.average)
-    outputs = {SOFTMAX: network.output[SOFTMAX]}
+    outputs = {SOFTMAX: network.output[LOGITS]}
     losses: dict[str, keras.losses.Loss] = {
+        # Of probabilities, Keras under JAX cuts off those near 0 and their gradients.
         SOFTMAX: keras.losses.CategoricalCrossentropy(
-            label_smoothing=plan.objective.label_smoothing
+            from_logits=True, label_smoothing=plan.objective.label_smoothing
         )
     }
     weights = {SOFTMAX: 1.0}

@@ -1,4 +1,4 @@
-"""The network of both models: images in; feature, embedding and class probabilities out."""
+"""The network of both models: images in; feature, embedding and logits of the people out."""
 
 import json
 import re
@@ -15,18 +15,18 @@ from reid.fused_norm import FusedBatchNormalization
 from reid.pooling import GeneralisedMeanPooling2D
 
 BACKBONE = "backbone"
-FEATURE, EMBEDDING, SOFTMAX = "feature", "embedding", "softmax"
+FEATURE, EMBEDDING, LOGITS = "feature", "embedding", "logits"
 POOLING = {"average": keras.layers.GlobalAveragePooling2D, "gem": GeneralisedMeanPooling2D}
 
-# Lengths and probabilities are sums, too many for half precision.
-FULL_PRECISION = (FEATURE, EMBEDDING, SOFTMAX)
+# Lengths and logits are sums, too long for half precision.
+FULL_PRECISION = (FEATURE, EMBEDDING, LOGITS)
 
 # The first date that a zip archive can hold.
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def build_network(how: Architecture, weights: str, classes: int) -> keras.Model:
-    """Backbone, pooling, batch-norm neck and softmax head.
+    """Backbone, pooling, batch-norm neck and the softmax's logits.
 
     The neck is that of Luo et al., "Bag of Tricks and a Strong Baseline for Deep Person
     Re-Identification", 2019: the triplet loss works on what enters it, the softmax and the
@@ -39,7 +39,7 @@ def build_network(how: Architecture, weights: str, classes: int) -> keras.Model:
 
     Returns:
         A model from images (n, height, width, 3) in 0..255 to a dict: ``feature`` (n, d) as the
-        pooling gives it, ``embedding`` (n, d) after the neck with length 1, ``softmax``
+        pooling gives it, ``embedding`` (n, d) after the neck with length 1, ``logits``
         (n, classes). d is the backbone's number of channels, 1,280 for MobileNetV2.
     """
     image = keras.Input((how.height, how.width, 3), name="image")
@@ -55,25 +55,33 @@ def build_network(how: Architecture, weights: str, classes: int) -> keras.Model:
             center=False, momentum=backbones.NORM_MOMENTUM, name="neck"
         )(feature)
     embedding = keras.layers.UnitNormalization(name=EMBEDDING)(neck)
-    softmax = keras.layers.Dense(
+    logits = keras.layers.Dense(
         classes,
-        activation="softmax",
         use_bias=False,
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
-        name=SOFTMAX,
+        name=LOGITS,
     )(neck)
-    return keras.Model(
-        image, {FEATURE: feature, EMBEDDING: embedding, SOFTMAX: softmax}, name="reid"
-    )
+    return keras.Model(image, {FEATURE: feature, EMBEDDING: embedding, LOGITS: logits}, name="reid")
 
 
-def for_training(network: keras.Model, precision: Precision = "float32") -> keras.Model:
-    """The same network, weights included, that trains quickly and computes in a precision."""
-    return _converted(network, precision, keras.layers.BatchNormalization, FusedBatchNormalization)
+def for_training(
+    network: keras.Model, precision: Precision = "float32", xla: bool = False
+) -> keras.Model:
+    """The same network, weights included, that trains quickly and computes in a precision.
+
+    ``xla``: whether TensorFlow's steps are to be compiled. XLA joins the operations by itself,
+    and in batch norm's one kernel its variance is E[x^2] - E[x]^2, which rounding makes negative
+    where the mean is large.
+    """
+    norm = keras.layers.BatchNormalization
+    return _converted(network, precision, norm, norm if xla else FusedBatchNormalization)
 
 
 def for_keeping(network: keras.Model) -> keras.Model:
-    """The same network, weights included, as whoever has Keras alone can load it: float32."""
+    """The same network, weights included, in float32 and with Keras's own layers.
+
+    But for the generalised mean, which Keras lacks: a network with it needs ``reid.pooling``.
+    """
     return _converted(network, "float32", FusedBatchNormalization, keras.layers.BatchNormalization)
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 from tqdm import tqdm
 
+from reid.ahead import made_ahead
 from reid.backend import keras
 from reid.checkpoint import Checkpoint
 from reid.files import replacing_folder, write_json
 from reid.folds import Fold
-from reid.history import Row, best_epoch, history_table, renamed, require_finite
+from reid.history import Row, best_epoch, history_table, renamed, require_sound
 from reid.learner import Plan, augmented_batches, averaged, compiled
-from reid.network import SOFTMAX, embedder, save_network
+from reid.network import LOGITS, embedder, save_network
 from reid.optimisation import learning_rate
 from reid.validation import validate
 
@@ -42,6 +43,7 @@ class _EpochEnd(keras.callbacks.Callback):
         self.history = history
         self.report = report
         self.batch_size = plan.batches(0).shape[1]
+        self.people = int(network.output[LOGITS].shape[-1])
         self.began = time.monotonic()
         self.seen = 0
 
@@ -56,10 +58,10 @@ class _EpochEnd(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.bar.close()
         row = {"epoch": epoch + 1} | renamed(logs or {})
-        require_finite(row)
+        require_sound(row, self.people)
         with averaged(self.model):
             row |= validate(self.model, self.embedding, self.validation, self.batch_size)
-        require_finite(row)
+        require_sound(row, self.people)
         self.history.append(row)
         self.checkpoint.save(self.model, self.network, self.history)
         self.seen += 1
@@ -120,7 +122,7 @@ def train(
         elif history:
             checkpoint.load(network, "last")
         model.fit(
-            augmented_batches(model, training, plan, len(history)),
+            made_ahead(augmented_batches(model, training, plan, len(history))),
             steps_per_epoch=len(plan.batches(0)),
             epochs=epochs.stop,
             initial_epoch=len(history),
@@ -142,7 +144,7 @@ def train(
         summary = {
             "images": len(training),
             "validation_images": len(validation),
-            "people": int(network.output[SOFTMAX].shape[-1]),
+            "people": int(network.output[LOGITS].shape[-1]),
             "parameters": embedder(network).count_params(),
             "epochs": plan.epochs,
             "best_epoch": best + 1,

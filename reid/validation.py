@@ -1,10 +1,11 @@
 """How good a model is after an epoch, judged on what it was not trained with."""
 
+import numpy as np
 import pandas as pd
 
 from reid.backend import keras
 from reid.evaluation import rank_queries, summarise
-from reid.feature_set import FeatureSet
+from reid.feature_set import FeatureSet, has_unit_length
 from reid.features import embed
 from reid.folds import Fold
 from reid.history import Row, renamed
@@ -37,8 +38,13 @@ def validate(model: keras.Model, embedding: keras.Model, fold: Fold, batch_size:
 
 
 def validate_retrieval(embedding: keras.Model, fold: Fold, batch_size: int) -> Row:
-    """rank-1 and mAP among other people: a query for each person and camera, the rest gallery."""
+    """rank-1 and mAP among other people: a query for each person and camera, the rest gallery.
+
+    Both are NaN where the network gives an image no embedding, as after a training that diverged.
+    """
     embeddings = embed(embedding, [fold.images], batch_size)
+    if not has_unit_length(embeddings).all():
+        return {"val_rank1": np.nan, "val_mAP": np.nan}
     key = pd.DataFrame({"pid": fold.pids, "camid": fold.camids})
     is_query = ~key.duplicated().to_numpy()
     query, gallery = (

@@ -9,6 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from reid.backend_choice import Backend, choose
+from reid.errors import UserError
+from reid.feature_set import has_unit_length
 from reid.files import replacing_folder, sha256, write_json
 from reid.settings import Settings
 from stages.shell import declared, run
@@ -53,6 +55,7 @@ def main() -> None:
             parquet = Path("build/dataset") / f"{subset}.parquet"
             batches = decoded_batches(parquet, size, height, width)
             embeddings = embed(model, batches, size, params.extract.flip)
+            _require_embeddings(embeddings, subset, weights)
             np.save(part / f"{subset}.npy", embeddings)
             logger.info("%s %s: %d embeddings of %d numbers", name, subset, *embeddings.shape)
         gallery = sha256(Path("build/dataset/gallery.parquet"))
@@ -63,6 +66,16 @@ def main() -> None:
                 "flip": params.extract.flip,
                 "gallery": gallery,
             },
+        )
+
+
+def _require_embeddings(embeddings: np.ndarray, subset: str, weights: Path) -> None:
+    without = np.count_nonzero(~has_unit_length(embeddings))
+    if without:
+        raise UserError(
+            f"{weights} gives {without} of {len(embeddings)} {subset} images no embedding, but "
+            "zeros or numbers that are none: its training diverged. Lower lr or raise "
+            "optimisation.warmup_epochs."
         )
 
 

@@ -71,7 +71,7 @@ def train_model(
         network = build_network(how, weights, len(labels))
     else:
         network = load_network(start)
-    network = for_training(network, params.precision)
+    network = for_training(network, params.precision, params.xla)
     plan = Plan(
         epochs=epochs,
         lr=params.lr,

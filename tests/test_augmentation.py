@@ -40,6 +40,12 @@ def test_crop_is_a_window_of_the_padded_image(pad: int, seed: int) -> None:
     assert any(np.array_equal(crop, window) for window in windows)
 
 
+def test_crop_reaches_every_place() -> None:
+    image = np.arange(1, 16 * 8 * 3 + 1).reshape(1, 16, 8, 3).astype(np.uint8)
+    crops = shift_and_flip(np.repeat(image, 500, 0), 1, False, np.random.default_rng(0))
+    assert len(np.unique(crops, axis=0)) == 9
+
+
 def test_colour_scales_every_pixel_of_a_channel_alike() -> None:
     images = np.full((50, 4, 4, 3), 100, np.uint8)
     how = Augmentation(flip=False, pad=0, colour=0.2, erase=0.0)
@@ -51,14 +57,20 @@ def test_colour_scales_every_pixel_of_a_channel_alike() -> None:
 
 
 def test_erasing_fills_one_rectangle_of_the_chosen_images() -> None:
-    images = np.zeros((300, 16, 8, 3), np.uint8)
-    erased = erase_rectangles(images.copy(), 0.5, np.random.default_rng(0)).any(axis=3)
+    images = np.zeros((2000, 16, 8, 3), np.uint8)
+    noise = erase_rectangles(images, 0.5, np.random.default_rng(0))
+    # Noise may be black, too, but hardly in all three channels.
+    erased = noise.any(axis=3)
     touched = erased.any(axis=(1, 2))
     assert 0.4 < touched.mean() < 0.6
     for mask in erased[touched]:
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         area = (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
         assert mask.sum() == area
+    # Every place is reached, the borders as well, and no two images get the same noise.
+    assert erased.any(axis=0).all()
+    assert len(np.unique(noise[touched], axis=0)) == touched.sum()
+    assert not images.any()
 
 
 def test_same_generator_same_images() -> None:

@@ -26,7 +26,7 @@ from reid.network import (
     BACKBONE,
     EMBEDDING,
     FEATURE,
-    SOFTMAX,
+    LOGITS,
     build_network,
     embedder,
     for_training,
@@ -37,6 +37,7 @@ from reid.objective import Objective
 from reid.optimisation import Optimisation
 from reid.pooling import GeneralisedMeanPooling2D
 from reid.training import train
+from reid.validation import validate_retrieval
 from tests.small_training import ADAMW, NETWORK, PEOPLE, SGD, SHALLOW, fold, plan
 
 FILES = ("best.keras", "last.keras", "history.csv", "train.json")
@@ -98,7 +99,7 @@ def test_frozen_backbone_stays_as_it_is_while_the_rest_learns(tmp_path: Path) ->
         strict=True,
     ):
         np.testing.assert_array_equal(before, after)
-    head = [network.get_layer(SOFTMAX).get_weights()[0] for network in (start, trained)]
+    head = [network.get_layer(LOGITS).get_weights()[0] for network in (start, trained)]
     assert not np.allclose(*head)
 
 
@@ -168,6 +169,14 @@ def test_fused_batch_norm_is_that_of_keras() -> None:
         results[-1].append(norm(x, training=True))
     for theirs, ours in zip(*results, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-5, rtol=2e-5)
+
+
+def test_steps_that_xla_compiles_normalise_maps_with_a_large_mean() -> None:
+    maps = np.random.default_rng(0).normal(3000.0, 1.0, (32, 16, 8, 7)).astype(np.float32)
+    image = keras.Input(maps.shape[1:])
+    norm = for_training(keras.Model(image, keras.layers.BatchNormalization()(image)), xla=True)
+    step = tf.function(lambda x: norm(x, training=True), jit_compile=True, autograph=False)
+    assert np.isfinite(step(maps).numpy()).all()
 
 
 def test_saved_network_needs_nothing_but_keras(tmp_path: Path) -> None:
@@ -299,19 +308,38 @@ def test_held_out_people_are_validated_by_retrieval(tmp_path: Path) -> None:
     assert history[["val_loss", "val_accuracy"]].isna().all(axis=None)
 
 
-def test_saved_model_gives_embeddings_of_length_one_and_probabilities(tmp_path: Path) -> None:
+def test_saved_model_gives_embeddings_of_length_one_and_a_logit_a_person(tmp_path: Path) -> None:
     run(tmp_path, plan(1, Objective(label_smoothing=0.0)))
     network = load_network(tmp_path / "model" / "best.keras")
     outputs = network.predict_on_batch(fold(1, 5).images)
-    assert outputs[SOFTMAX].sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert outputs[LOGITS].shape == (PEOPLE, PEOPLE)
     assert np.linalg.norm(outputs[EMBEDDING], axis=1) == pytest.approx(1, abs=1e-5)
     assert embedder(network).output_shape == (None, 1280)
 
 
-def test_diverging_training_ends_with_the_parameter_to_lower(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"diverged in epoch 1.*Lower lr"):
-        run(tmp_path, plan(2, Objective(label_smoothing=0.0), lr=1e30))
+@pytest.mark.parametrize("lr", [1e30, 30.0], ids=["no number", "huge numbers"])
+@pytest.mark.parametrize("are_people_held_out", [False, True])
+def test_diverging_training_ends_with_the_parameter_to_lower(
+    lr: float, are_people_held_out: bool, tmp_path: Path
+) -> None:
+    strangers = fold(4, 1, first_label=100, labelled=False, size=64)
+    with pytest.raises(UserError, match=r"diverged in epoch [12].*Lower lr"):
+        run(
+            tmp_path,
+            plan(4, Objective(label_smoothing=0.0), lr),
+            strangers if are_people_held_out else fold(2, 1, size=64),
+            network=SHALLOW,
+        )
     assert not (tmp_path / "model").exists()
+
+
+def test_embeddings_that_are_none_are_no_retrieval_to_judge() -> None:
+    network = build_network(NETWORK, "none", PEOPLE)
+    strangers = fold(4, 1, first_label=100, labelled=False)
+    for broken in (np.nan, 0.0):
+        network.get_layer("neck").gamma.assign(np.full(1280, broken))
+        figures = validate_retrieval(embedder(network), strangers, 8)
+        assert np.isnan([figures["val_rank1"], figures["val_mAP"]]).all()
 
 
 def test_too_few_images_or_people_for_a_batch_are_explained() -> None:
