@@ -26,6 +26,11 @@ class WrongFirstAnswers:
     distractor: int
     other_person: int
 
+    @property
+    def distractor_share(self) -> float:
+        """Of the wrong first answers; 0 where none is wrong."""
+        return self.distractor / self.queries if self.queries else 0.0
+
 
 def per_camera(ranking: Ranking, camids: IntArray) -> pd.DataFrame:
     """Average a ranking over the queries of each camera, in ascending order of cameras.
@@ -74,15 +79,30 @@ def per_camera_pair(query: FeatureSet, gallery: FeatureSet, block: int = 256) ->
     return pairs.sort_values(["query_camera", "gallery_camera"], ignore_index=True)
 
 
-def camera_metrics(cameras: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Nest the table of `per_camera` for JSON: ``{"c1": {"queries": .., "rank1": ..}, ..}``.
+def camera_metrics(table: pd.DataFrame, *cameras: str) -> dict[str, dict[str, float]]:
+    """Nest a table for JSON by its columns of cameras.
 
-    A figure that is NaN is left out; the counts beside it say why.
+    That of `per_camera` by ``camera``: ``{"c1": {"queries": .., "rank1": ..}, ..}``; that of
+    `per_camera_pair` by ``query_camera`` and ``gallery_camera``: ``{"c1-c2": {..}, ..}``. A figure
+    that is NaN is left out; the counts beside it say why.
     """
+    names = ["-".join(f"c{camera}" for camera in row) for row in table[list(cameras)].to_numpy()]
+    rows = table.drop(columns=list(cameras)).to_dict("records")
     return {
-        f"c{camera}": {str(name): x for name, x in figures.items() if not np.isnan(x)}
-        for camera, figures in cameras.set_index("camera").to_dict("index").items()
+        name: {str(figure): x for figure, x in row.items() if not np.isnan(x)}
+        for name, row in zip(names, rows, strict=True)
     }
+
+
+def first_answers(ranking: Ranking, wrong: WrongFirstAnswers) -> pd.DataFrame:
+    """What the first answers show to the queries that have a right one.
+
+    Columns: ``answer`` (right, another person, distractor); ``queries``; ``share`` of them all.
+    """
+    answered = np.count_nonzero(ranking.has_match)
+    counts = [answered - wrong.queries, wrong.other_person, wrong.distractor]
+    table = pd.DataFrame({"answer": ["right", "another person", "distractor"], "queries": counts})
+    return table.assign(share=table["queries"] / answered)
 
 
 def wrong_first_answers(

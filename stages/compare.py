@@ -4,10 +4,11 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
 from pydantic import Field
 
 from reid.confidence import MIN_RESAMPLES, Comparison, compare
-from reid.files import write_json
+from reid.files import replacing_folder, write_json
 from reid.ranking_file import read_paired_rankings
 from reid.settings import Settings
 from stages.shell import declared, run
@@ -44,8 +45,21 @@ def flat(comparison: Comparison) -> dict[str, float]:
     }
 
 
+def difference_table(comparison: Comparison) -> pd.DataFrame:
+    """Triplet less baseline and the ends of the interval, in points, a row a figure."""
+    rows = [
+        (name, 100 * figure.difference, 100 * figure.low, 100 * figure.high)
+        for name, figure in (
+            ("rank-1", comparison.rank1),
+            ("mAP", comparison.mAP),
+            ("mINP", comparison.mINP),
+        )
+    ]
+    return pd.DataFrame(rows, columns=["figure", "value", "low", "high"])
+
+
 def main() -> None:
-    """Write ``metrics/comparison.json``."""
+    """Write ``metrics/comparison.json`` and ``plots/comparison``."""
     params = declared("compare", Params)
     triplet, baseline = read_paired_rankings(
         RANKINGS / "triplet.parquet", RANKINGS / "baseline.parquet"
@@ -54,6 +68,9 @@ def main() -> None:
         triplet.ranking, baseline.ranking, triplet.pids, params.evaluate.resamples, params.seed
     )
     write_json(Path("metrics") / "comparison.json", flat(comparison))
+    with replacing_folder(Path("plots/comparison")) as part:
+        table = difference_table(comparison)
+        table.to_csv(part / "differences.csv", index=False, float_format="%.4f")
     logger.info(
         "triplet against baseline: rank-1 %+.1f points (%+.1f to %+.1f), p = %.4f",
         *(100 * getattr(comparison.rank1, key) for key in ("difference", "low", "high")),

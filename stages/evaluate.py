@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,7 +11,13 @@ import pandas as pd
 from pydantic import Field
 
 from reid.answers import picture_of_answers
-from reid.breakdown import camera_metrics, per_camera, per_camera_pair, wrong_first_answers
+from reid.breakdown import (
+    camera_metrics,
+    first_answers,
+    per_camera,
+    per_camera_pair,
+    wrong_first_answers,
+)
 from reid.confidence import MIN_RESAMPLES, confidence_intervals
 from reid.dataset import read_subset
 from reid.distances import EUCLIDEAN, RERANKED, DistanceHistograms
@@ -82,30 +89,46 @@ def figures(
         "mAP_high": sure.mAP.high,
         "wrong_first_answers": wrong.queries,
         "wrong_first_answers_distractor": wrong.distractor,
+        "wrong_first_answers_distractor_share": wrong.distractor_share,
         "reranked": int(params.evaluate.reranking.use),
     }
+
+
+def figure_table(metrics: Mapping[str, float]) -> pd.DataFrame:
+    """Figures with the ends of their intervals, a row each."""
+    rows = [
+        (name, metrics[key], metrics[f"{key}_low"], metrics[f"{key}_high"])
+        for key, name in (("rank1", "rank-1"), ("mAP", "mAP"))
+    ]
+    return pd.DataFrame(rows, columns=["figure", "value", "low", "high"])
 
 
 def write_plots(
     folder: Path,
     title: str,
     params: Evaluate,
+    metrics: Mapping[str, float],
     ranking: Ranking,
     matches: Matches,
     distances: DistanceHistograms,
     query: FeatureSet,
     gallery: FeatureSet,
 ) -> None:
-    """Write the CMC curve, distances, the figures by camera, and the picture of answers."""
+    """Write figures with intervals, curves, first answers, cameras, and the picture of answers."""
+    figure_table(metrics).to_csv(folder / "figures.csv", index=False, float_format="%.6f")
     cmc = cmc_curve(ranking, params.max_rank)
     table = pd.DataFrame({"rank": np.arange(1, len(cmc) + 1), "cmc": cmc})
     table.to_csv(folder / "cmc.csv", index=False, float_format="%.6f")
     distances.table().to_csv(folder / "distances.csv", index=False, float_format="%.6f")
+    answers = first_answers(ranking, wrong_first_answers(ranking, matches, gallery.pids))
+    answers.to_csv(folder / "first_answers.csv", index=False, float_format="%.6f")
     cameras = per_camera(ranking, query.camids)
     cameras.to_csv(folder / "cameras.csv", index=False, float_format="%.6f")
-    write_json(folder / "cameras.json", camera_metrics(cameras))
+    write_json(folder / "cameras.json", camera_metrics(cameras, "camera"))
     pairs = per_camera_pair(query, gallery)
     pairs.to_csv(folder / "camera_pairs.csv", index=False, float_format="%.6f")
+    nested = camera_metrics(pairs, "query_camera", "gallery_camera")
+    write_json(folder / "camera_pairs.json", nested)
     shown = np.linspace(0, len(query) - 1, min(params.picture_queries, len(query)), dtype=int)
     chosen = Matches(matches.rows[shown], matches.similarity[shown], matches.right[shown])
     picture_of_answers(title, Path("build/dataset"), shown, chosen).save(folder / "answers.png")
@@ -128,7 +151,9 @@ def main() -> None:
     if reranking.use:
         title += ", re-ranked"
     with replacing_folder(Path("plots") / name) as part:
-        write_plots(part, title, params.evaluate, ranking, matches, distances, query, gallery)
+        write_plots(
+            part, title, params.evaluate, metrics, ranking, matches, distances, query, gallery
+        )
     names = read_subset(dataset, "query")["name"].to_numpy()
     write_ranking(
         Path("build/rankings") / f"{name}.parquet",

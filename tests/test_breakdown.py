@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from reid.breakdown import (
     WrongFirstAnswers,
     camera_metrics,
+    first_answers,
     per_camera,
     per_camera_pair,
     wrong_first_answers,
@@ -92,7 +93,7 @@ class TestPerCamera:
         query = FeatureSet(features[:3], np.array([1, 2, 3]), np.array([1, 1, 6]))
         # Person 1 is found, person 2 behind person 3's photo, person 3 under its own camera alone.
         gallery = FeatureSet(features[[0, 3, 1]], np.array([1, 2, 3]), np.array([2, 2, 6]))
-        assert camera_metrics(per_camera(rank_queries(query, gallery), query.camids)) == {
+        assert camera_metrics(per_camera(rank_queries(query, gallery), query.camids), "camera") == {
             "c1": {"queries": 2, "queries_with_match": 2, "rank1": 0.5, "mAP": (1 + 1 / 3) / 2},
             "c6": {"queries": 1, "queries_with_match": 0},
         }
@@ -128,6 +129,11 @@ class TestPerCameraPair:
         assert pairs.index.tolist() == [(1, 2), (1, 3)]
         assert pairs["rank1"].tolist() == [1, 0]
         assert pairs["mAP"].tolist() == [1, 0.5]
+        counts = {"queries": 1, "queries_with_match": 1}
+        assert camera_metrics(pairs.reset_index(), "query_camera", "gallery_camera") == {
+            "c1-c2": counts | {"rank1": 1, "mAP": 1},
+            "c1-c3": counts | {"rank1": 0, "mAP": 0.5},
+        }
 
     def test_a_camera_of_junk_finds_nobody(self) -> None:
         query = FeatureSet(alike(1), np.array([1]), np.array([1]))
@@ -177,9 +183,17 @@ class TestWrongFirstAnswers:
         )
         found = found_wrong(query, gallery)
         assert found == WrongFirstAnswers(queries=3, distractor=2, other_person=1)
+        assert found.distractor_share == 2 / 3
+        # Of the four with a match.
+        assert first_answers(rank_queries(query, gallery), found).to_dict("list") == {
+            "answer": ["right", "another person", "distractor"],
+            "queries": [1, 1, 2],
+            "share": [0.25, 0.25, 0.5],
+        }
 
     def test_none_wrong(self) -> None:
         query = FeatureSet(alike(1), np.array([1]), np.array([1]))
         gallery = FeatureSet(alike(1), np.array([1]), np.array([2]))
         found = found_wrong(query, gallery)
         assert found == WrongFirstAnswers(queries=0, distractor=0, other_person=0)
+        assert found.distractor_share == 0
