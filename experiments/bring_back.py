@@ -52,9 +52,9 @@ def bring_back(root: Path, commit: str, kept: Path, folder: Path) -> None:
     try:
         git("clone", "--quiet", "--no-checkout", str(root), str(folder.resolve()))
         git("checkout", "--quiet", "--detach", commit, folder=folder)
-        if (kept / CHANGES).exists():
-            patch = str((kept / CHANGES).resolve())
-            git("apply", "--whitespace=nowarn", patch, folder=folder)
+        patch = kept / CHANGES
+        if patch.exists() and patch.stat().st_size:
+            git("apply", "--whitespace=nowarn", str(patch.resolve()), folder=folder)
         shutil.copytree(kept, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CHANGES))
         _use_storage_of(root, folder)
         _bring_data(folder)

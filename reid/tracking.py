@@ -25,8 +25,10 @@ from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from reid.files import replacing_file
 from reid.run_identity import RunIdentity
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,11 @@ for talkative in ("mlflow", "alembic"):
 
 EXPERIMENT = "reid"
 FINGERPRINT, RESULT = "fingerprint", "result"
+ORIGIN = (
+    *("git_commit", "mlflow.source.git.commit", "dvc_exp"),
+    *("git_dirty", "git_changes", "params_changed"),
+)
+"""Tags that say where a result comes from; not every result has all of them."""
 DESCRIPTION = "mlflow.note.content"
 """The tag that MLflow's pages show as a run's description, in markdown."""
 SQLITE = "sqlite:///"
@@ -86,11 +93,34 @@ def tracking_uri(root: Path) -> str:
 
 @contextmanager
 def alone(root: Path) -> Iterator[None]:
-    """One process at a time: two that create the tables, or one run, at once would both fail."""
+    """One process at a time: two that create the tables, or one run, at once would both fail.
+
+    Processes of all projects that share a sqlite file wait for each other; of a server's, those
+    of this project.
+    """
+    database = _sqlite_file(tracking_uri(root))
     lock = root / ".dvc" / "tmp" / "mlflow.lock"
+    if database is not None:
+        lock = database.with_name(f".{database.name}.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
         yield
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    url = make_url(uri) if uri.startswith(SQLITE) else None
+    return Path(url.database) if url and url.database else None
+
+
+def _create_database(uri: str) -> None:
+    """Create a sqlite store that is not there: whole, or, where this is killed, not at all."""
+    database = _sqlite_file(uri)
+    if database is None or database.exists():
+        return
+    with replacing_file(database) as part:
+        part.unlink(missing_ok=True)
+        new = make_url(uri).set(database=str(part)).render_as_string(hide_password=False)
+        MlflowClient(new).search_experiments(max_results=1)
 
 
 class Tracker:
@@ -101,6 +131,7 @@ class Tracker:
         self.root = root = identity.root.resolve()
         self.store = uri = tracking_uri(root)
         with alone(root):
+            _create_database(uri)
             self.client = MlflowClient(uri)
             experiment = self.client.get_experiment_by_name(EXPERIMENT)
             if experiment is None:
@@ -110,18 +141,25 @@ class Tracker:
                 experiment_id = self.client.create_experiment(EXPERIMENT, artifact_location=place)
             else:
                 experiment_id = experiment.experiment_id
-            self.run = self._find(experiment_id, identity.fingerprint) or self.client.create_run(
-                experiment_id,
-                run_name=identity.name,
-                tags={**identity.tags, **identity.origin(), FINGERPRINT: identity.fingerprint},
+            self.run = self._find(experiment_id, identity.fingerprint) or self._create(
+                experiment_id, identity
             )
         self.id = self.run.info.run_id
+
+    def _create(self, experiment_id: str, identity: RunIdentity) -> Run:
+        tags = {**identity.tags, **identity.origin(), FINGERPRINT: identity.fingerprint}
+        created = self.client.create_run(experiment_id, run_name=identity.name, tags=tags)
+        # Other machines that share a server don't wait for this one. All of them keep the oldest.
+        run = self._find(experiment_id, identity.fingerprint) or created
+        if run.info.run_id != created.info.run_id:
+            self.client.delete_run(created.info.run_id)
+        return run
 
     def _find(self, experiment_id: str, fingerprint: str) -> Run | None:
         found = self.client.search_runs(
             [experiment_id],
             f"tags.{FINGERPRINT} = '{fingerprint}'",
-            order_by=["attributes.start_time ASC"],
+            order_by=["attributes.start_time ASC", "attributes.run_id ASC"],
             max_results=1,
         )
         return found[0] if found else None
@@ -150,9 +188,18 @@ class Tracker:
         """End another run of the store as killed, if it still runs."""
         end(self.client, run_id, "KILLED")
 
-    def describe(self, markdown: str) -> None:
-        """Set what the run's page shows as its description."""
-        self.client.set_tag(self.id, DESCRIPTION, markdown)
+    def say_origin(self, identity: RunIdentity, description: str) -> None:
+        """Say where the result comes from, in place of what was said when the run began.
+
+        In between something may have been committed. ``description``: markdown, for its page.
+        """
+        tags = {**identity.tags, **identity.origin()}
+        for name in ORIGIN:
+            if name in tags:
+                self.client.set_tag(self.id, name, tags[name])
+            elif name in self.run.data.tags:
+                self.client.delete_tag(self.id, name)
+        self.client.set_tag(self.id, DESCRIPTION, description)
 
     def bring_up_to_date(self, result: Result) -> None:
         """Log what the run lacks of a result; a run that holds it already is left as it is."""
@@ -163,6 +210,9 @@ class Tracker:
                     "Another kind of processor, or a library that was changed, may be why.",
                     self.id,
                 )
+            elif self.run.info.status != "FINISHED":
+                # The last thing that was missing when it was killed.
+                self.mark("FINISHED")
             return
         self._log_params({**result.params, TEST_SET: _facts(result.metrics)})
         self._log_metrics(result)
@@ -198,11 +248,11 @@ class Tracker:
             if key not in (*FACTS, RERANKED)
         ]
         there = {
-            (metric.key, metric.step)
+            _as_logged(metric)
             for key in {metric.key for metric in wanted}
             for metric in self.client.get_metric_history(self.id, key)
         }
-        missing = [metric for metric in wanted if (metric.key, metric.step) not in there]
+        missing = [metric for metric in wanted if _as_logged(metric) not in there]
         for start in range(0, len(missing), BATCH):
             self.client.log_batch(self.id, metrics=missing[start : start + BATCH])
 
@@ -233,6 +283,11 @@ def end(client: MlflowClient, run_id: str, status: str) -> None:
     except MlflowException as e:
         if e.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
             raise
+
+
+def _as_logged(metric: Metric) -> tuple[str, int, str]:
+    """What makes two metrics the same. A history's file has fewer digits than what was live."""
+    return metric.key, metric.step, f"{metric.value:.6g}"
 
 
 def _now() -> int:

@@ -104,7 +104,7 @@ def train(
         plan: how to train.
         destination: folder to write, replaced as a whole when the training is done.
         checkpoint: where the state after each epoch is kept; a training that finds one goes on
-            from there and ends as if it had never stopped.
+            from there and ends as if it had never stopped. It stays, for the caller to discard.
         report: called after each epoch with its numbers.
 
     Raises:
@@ -151,4 +151,3 @@ def train(
             **{k: v for k, v in history[best].items() if k.startswith("val_")},
         }
         write_json(part / "train.json", summary)
-    checkpoint.discard()

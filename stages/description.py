@@ -58,10 +58,10 @@ def _params(state: State) -> str:
 
 
 def _in_this_checkout(experiment: str, state: State) -> list[str]:
-    """Commands; none where neither a commit nor an experiment holds the whole state."""
+    """Commands; none where neither a commit nor an experiment holds state and result."""
     if experiment:
         return [f"dvc exp apply {experiment}"]
-    if state.determining or state.params:
+    if state.determining or state.params or not state.has_result:
         return []
     return [f"git checkout {state.commit}", "dvc checkout"]
 
@@ -74,7 +74,8 @@ def _by_hand(root: Path, state: State, run_id: str) -> list[str]:
         f"mlflow artifacts download --run-id {run_id} --artifact-path pipeline --dst-path {folder}",
         f"cd {folder}",
         f"git checkout {state.commit}",
-        *([f"git apply pipeline/{CHANGES} && rm pipeline/{CHANGES}"] if state.patch else []),
+        *([f"git apply pipeline/{CHANGES}"] if state.patch else []),
+        f"rm pipeline/{CHANGES}",
         "cp -R pipeline/. . && rm -r pipeline",
         'dvc cache dir --local "$OLDPWD/.dvc/cache" && dvc checkout',
     ]

@@ -37,8 +37,12 @@ class Params(Settings):
 
 def main() -> None:
     """Write ``build/features/<model>``, the model named on the command line."""
+    from stages.lineage import inputs, require_unedited  # noqa: PLC0415
+
     name = sys.argv[1]
-    params = declared(f"extract@{name}", Params)
+    stage = f"extract@{name}"
+    before = inputs(stage)
+    params = declared(stage, Params)
     choose(params.backend)
     from reid.backend import make_deterministic  # noqa: PLC0415
 
@@ -67,6 +71,7 @@ def main() -> None:
                 "gallery": gallery,
             },
         )
+        require_unedited(stage, before)
 
 
 def _require_embeddings(embeddings: np.ndarray, subset: str, weights: Path) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,16 @@ def _stages() -> "list[Stage]":
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(_as_compared(value), sort_keys=True).encode()).hexdigest()
+
+
+def _as_compared(value: Any) -> Any:
+    """To DVC, 10 and 10.0 are the same value of a parameter, and the stage didn't change."""
+    if isinstance(value, Mapping):
+        return {key: _as_compared(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_as_compared(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _content(
@@ -80,6 +90,14 @@ def fingerprint() -> str:
     determine nothing.
     """
     return _fingerprint(_stages(), recorded=False)
+
+
+def is_up_to_date() -> bool:
+    """Whether ``dvc.lock`` records the result of what is declared now.
+
+    It does not where something was edited since a stage ran, the pipeline going on after it.
+    """
+    return _fingerprint(_stages(), recorded=True) == fingerprint()
 
 
 def recorded_fingerprint(repo: Repo) -> str:
@@ -169,6 +187,32 @@ def tracked_md5(path: str) -> str:
     return tracked[path].hash_info.value
 
 
+def inputs(stage_name: str) -> str:
+    """Hash of the parameters and the content of the files that a stage declares to read."""
+    return _inputs(stage_name, _stages())
+
+
+def require_unedited(stage_name: str, before: str) -> None:
+    """Raise UserError where ``inputs`` of a stage are not what they were before it ran.
+
+    DVC hashes them after the stage has run, and would record as the result of the edited ones
+    what the stage made of the former.
+    """
+    with Repo() as repo:
+        now = _inputs(stage_name, list(repo.index.stages))
+    if now != before:
+        raise UserError(
+            f"parameters, code or data that {stage_name} declares were edited while it ran, so "
+            "its result would be recorded as that of the edit. Run `dvc repro` again; a training "
+            "whose edit you take back first is finished at once."
+        )
+
+
+def _inputs(stage_name: str, stages: "list[Stage]") -> str:
+    stage = next(stage for stage in stages if stage.addressing == stage_name)
+    return _digest([stage_name, _content(stage, stages, only_leaves=False)])
+
+
 def checkpoint(stage_name: str) -> "Checkpoint":
     """Where a training stage keeps its state: a folder for these parameters and inputs alone.
 
@@ -177,6 +221,5 @@ def checkpoint(stage_name: str) -> "Checkpoint":
     """
     from reid.checkpoint import Checkpoint  # noqa: PLC0415
 
-    stage = next(stage for stage in _stages() if stage.addressing == stage_name)
-    key = _digest([stage_name, _content(stage, _stages(), only_leaves=False)])[:16]
-    return Checkpoint(project_root() / ".dvc" / "tmp" / "checkpoints" / key)
+    folder = project_root() / ".dvc" / "tmp" / "checkpoints"
+    return Checkpoint(folder / inputs(stage_name)[:16])

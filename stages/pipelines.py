@@ -127,10 +127,12 @@ def _notes(root: Path) -> list[tuple[Path, Note]]:
     for file in sorted(_folder(root).glob("*.json")):
         try:
             values = json.loads(file.read_text(encoding="utf-8"))
+            processes = {name: Process(**values[name]) for name in ("stage", "pipeline")}
+            notes.append((file, Note(**values | processes)))
         except FileNotFoundError:  # another process has just removed it
             continue
-        processes = {name: Process(**values[name]) for name in ("stage", "pipeline")}
-        notes.append((file, Note(**values | processes)))
+        except (ValueError, TypeError, KeyError):  # the machine went down while it was written
+            file.unlink(missing_ok=True)
     return [(file, found) for file, found in notes if found.host == socket.gethostname()]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dvc.api
+from dvc.utils.serialize import parse_yaml
 
 from reid.errors import listed
 from stages.git import PATCH, git, names
@@ -48,6 +49,8 @@ class State:
     """Of all changed files that don't travel whole."""
     whole: tuple[str, ...] = ()
     """Files that travel whole."""
+    has_result: bool = False
+    """Whether the commit's ``dvc.lock`` records the result that is here."""
 
     def tags(self) -> dict[str, str]:
         """For the MLflow run.
@@ -72,8 +75,8 @@ class State:
             copy = folder / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(name, copy)
-        if self.patch:
-            (folder / CHANGES).write_bytes(self.patch)
+        # Written even where it is empty: nothing else replaces that of an earlier attempt.
+        (folder / CHANGES).write_bytes(self.patch)
 
 
 def state_since(commit: str, declared: Declarations) -> State:
@@ -100,7 +103,21 @@ def state_since(commit: str, declared: Declarations) -> State:
         _patch(commit, [path for path in tracked if path not in whole])
         + b"".join(_patch_of_new(path) for path in new if path not in whole),
         whole,
+        _has_result(commit),
     )
+
+
+def _has_result(commit: str) -> bool:
+    here = _outputs(Path(LOCK).read_bytes()) if Path(LOCK).is_file() else {}
+    # Exit status 128: the commit has no such file.
+    there = _outputs(git("show", f"{commit}:./{LOCK}", accepted=(0, 128)))
+    return bool(here) and here == there
+
+
+def _outputs(lock: bytes) -> dict[str, Any]:
+    """What a ``dvc.lock`` records of the files that stages made."""
+    stages = parse_yaml(lock.decode(), LOCK).get("stages", {})
+    return {name: stage["outs"] for name, stage in stages.items() if "outs" in stage}
 
 
 def _is_below(path: str, roots: tuple[str, ...]) -> bool:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,7 +13,7 @@ from dvc.utils.serialize import load_yaml
 from reid.dataset import read_source, read_subset
 from reid.errors import first_line
 from stages.description import describe
-from stages.lineage import run_identity, state, tracked_md5
+from stages.lineage import is_up_to_date, run_identity, state, tracked_md5
 from stages.pipelines import end_abandoned, forget
 from stages.plots_page import log_plots_page
 from stages.shell import run
@@ -37,7 +38,14 @@ def main() -> None:
 
 
 def _track(pipeline: Path) -> None:
-    from reid.tracking import UNREACHABLE, Result, Tracker, tracking_uri  # noqa: PLC0415
+    if not is_up_to_date():
+        logger.warning(
+            "Parameters, code or data were edited since the stages ran, so what they made is not "
+            "the result of what is declared now, and no run is made of it. `dvc repro` goes on "
+            "with the edit."
+        )
+        return
+    from reid.tracking import Result, Tracker, tracking_uri  # noqa: PLC0415
     from stages.registration import register  # noqa: PLC0415
 
     identity = run_identity()
@@ -68,11 +76,16 @@ def _track(pipeline: Path) -> None:
         if not tracker.is_finished:
             state().write(pipeline)
             log_plots_page(tracker)
-            tracker.describe(describe(identity, state(), result.data_md5, tracker.id))
+            # What an experiment began, a `dvc repro` may end.
+            begun = {k: v for k, v in tracker.run.data.tags.items() if k == "dvc_exp"}
+            identity = replace(identity, tags={**begun, **identity.tags})
+            description = describe(identity, state(), result.data_md5, tracker.id)
+            tracker.say_origin(identity, description)
         tracker.bring_up_to_date(result)
         forget(tracker.root, tracker.store, tracker.id)
         end_abandoned(tracker.root, tracker.store, tracker.kill)
-    except UNREACHABLE as e:
+    # Each kind of store and of artifacts raises errors of its own.
+    except Exception as e:
         logger.warning(
             "The run in MLflow at %s can't be brought up to date (%s). The result is safe in its "
             "files; the next `dvc repro` tries again.",

@@ -51,6 +51,10 @@ def train_model(
             (batches, batch size).
         start: a model to go on from; without it, ``params.model.weights``.
     """
+    from stages.lineage import checkpoint, inputs, require_unedited  # noqa: PLC0415
+
+    stage = f"train_{name}"
+    before = inputs(stage)
     choose(params.backend)
     from reid.backend import make_deterministic  # noqa: PLC0415
 
@@ -58,7 +62,6 @@ def train_model(
     from reid.learner import Plan  # noqa: PLC0415
     from reid.network import build_network, for_training, load_network  # noqa: PLC0415
     from reid.training import train  # noqa: PLC0415
-    from stages.lineage import checkpoint  # noqa: PLC0415
     from stages.live import live_report  # noqa: PLC0415
 
     how = params.model
@@ -82,6 +85,8 @@ def train_model(
         seed=params.seed,
         xla=params.xla,
     )
-    state = checkpoint(f"train_{name}")
+    state = checkpoint(stage)
     with state.alone(), live_report(name) as report:
         train(network, folds, plan, Path("models") / name, state, report)
+        require_unedited(stage, before)
+        state.discard()

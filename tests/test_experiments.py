@@ -83,11 +83,14 @@ def test_run_of_a_committed_state_names_the_commit(project: Project, tmp_path: P
     for fact in (started_from, data_md5, tags["fingerprint"], "unchanged", "those of the commit"):
         assert fact in description
     assert f"python -m reid reproduce {run.info.run_id}\n" in description
-    assert f"git checkout {started_from}\ndvc checkout\n" in description
+    # That commit holds no result yet.
+    assert "dvc checkout\n" not in description
     files = kept(project, run, tmp_path / "kept")
     assert {file.name for file in files.iterdir()} == {
         *("params.yaml", "dvc.yaml", "dvc.lock", "data.dvc", "pretrained.dvc", "metrics"),
+        "changes.patch",
     }
+    assert (files / "changes.patch").read_bytes() == b""
     metrics = Path("metrics") / "triplet.json"
     assert (files / metrics).read_bytes() == (project.root / metrics).read_bytes()
 

@@ -15,6 +15,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
@@ -86,6 +87,16 @@ def test_number_of_a_dead_process_may_be_taken_by_another(tmp_path: Path) -> Non
         values["pipeline"]["began"] -= 3600
         file.write_text(json.dumps(values))
         assert ended(tmp_path) == ["a"]
+
+
+def test_note_that_was_not_written_to_its_end_is_dropped(tmp_path: Path) -> None:
+    with pipeline(tmp_path, "a"):
+        pass
+    folder = tmp_path / ".dvc" / "tmp" / "runs"
+    (folder / "b-1.json").write_text("")
+    (folder / "c-1.json").write_text("{}")
+    assert ended(tmp_path) == ["a"]
+    assert not list(folder.iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +189,52 @@ def test_run_that_goes_on_is_running_again(project: Project) -> None:
     assert runs[-1].info.status == "RUNNING"
     # Its pipeline ended before the run was whole.
     assert status(project) == "KILLED"
+
+
+def test_run_that_lacks_only_its_end_gets_it(project: Project) -> None:
+    project.must("git", "checkout", ".")
+    project.must("dvc", "repro")
+    (run,) = (r for r in project.mlflow_runs() if r.data.params.get("baseline.epochs") == "12")
+    client = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
+    client.update_run(run.info.run_id, status="RUNNING")
+    project.must("dvc", "repro")
+    assert client.get_run(run.info.run_id).info.status == "FINISHED"
+
+
+def test_what_is_committed_while_a_run_waits_to_go_on_is_where_it_is_from(
+    project: Project,
+) -> None:
+    project.set_params({"baseline": {"epochs": 14}})
+    with project.trained_for(epochs=1):
+        pass
+    begun = project.mlflow_runs()[-1]
+    assert begun.data.tags["params_changed"] == "baseline.epochs: 12 -> 14"
+    project.commit()
+    project.must("dvc", "repro")
+    run = project.mlflow_runs()[-1]
+    assert run.info.run_id == begun.info.run_id
+    commit = project.must("git", "rev-parse", "HEAD").strip()
+    assert run.data.tags["git_commit"] == commit != begun.data.tags["git_commit"]
+    assert "params_changed" not in run.data.tags
+    assert f"`{commit}`, unchanged" in run.data.tags["mlflow.note.content"]
+    project.must("git", "checkout", ".")
+    project.must("git", "reset", "--quiet", "--hard", "HEAD~1")
+
+
+def test_edit_during_a_training_is_no_cause_of_its_result(project: Project) -> None:
+    project.set_params({"baseline": {"epochs": 8}})
+    with project.trained_for(epochs=1) as repro:
+        project.set_params({"lr": 0.02})
+        assert repro.wait() != 0
+    lock = yaml.safe_load((project.root / "dvc.lock").read_text())
+    assert lock["stages"]["train_baseline"]["params"]["params.yaml"]["lr"] == 0.01
+    assert project.mlflow_runs()[-1].info.status == "FAILED"
+    again = project.run("dvc", "repro", "train_baseline")
+    assert again.returncode == 0
+    assert "epoch 1/8" in again.stdout
+    # What was trained before the edit is not lost.
+    project.set_params({"lr": 0.01})
+    assert "going on after epoch 8" in project.must("dvc", "repro", "train_baseline")
 
 
 def test_stage_that_fails_after_the_training_fails_its_run(project: Project) -> None:

@@ -111,6 +111,28 @@ def test_pulled_result_gets_its_run_without_training(project: Project, tmp_path:
     (here,), (there,) = project.mlflow_runs(), clone.mlflow_runs()
     assert there.data.tags["fingerprint"] == here.data.tags["fingerprint"]
     assert there.data.metrics == pytest.approx(here.data.metrics, rel=1e-6)
+    # The clone's commit, other than the one that the first run began with, has the result.
+    commit = clone.must("git", "rev-parse", "HEAD").strip()
+    bring_back = f"git checkout {commit}\ndvc checkout\n"
+    assert bring_back in there.data.tags["mlflow.note.content"]
+    assert bring_back not in here.data.tags["mlflow.note.content"]
+
+
+def test_edit_that_nothing_was_run_for_makes_no_run(project: Project) -> None:
+    before = project.mlflow_runs()
+    project.set_params({"lr": 0.3})
+    output = project.must("dvc", "repro", "--single-item", "track")
+    assert "edited since the stages ran" in output
+    project.must("git", "checkout", "params.yaml")
+    assert [run.info.run_id for run in project.mlflow_runs()] == [r.info.run_id for r in before]
+
+
+def test_number_written_otherwise_is_the_same_result(project: Project) -> None:
+    before = len(project.mlflow_runs())
+    output = project.must("dvc", "exp", "run", "-S", "triplet.weight=10")
+    assert stages_run(output) == {"track"}
+    assert len(project.mlflow_runs()) == before
+    back_to_commit(project)
 
 
 def test_edit_reruns_only_what_it_touches(project: Project) -> None:

@@ -76,6 +76,7 @@ def test_committed_tree_lacks_nothing(project: Project) -> None:
     state = state_of(project)
     assert (state.determining, state.other, state.params, state.patch) == ((), (), {}, b"")
     assert state.tags() == {"git_dirty": "false"}
+    assert not state.has_result
 
 
 def test_parameters_and_documents_do_not_make_it_dirty(project: Project) -> None:
@@ -135,3 +136,20 @@ def test_without_a_commit_nothing_is_claimed(project: Project) -> None:
 def test_long_lists_are_cut() -> None:
     assert listed(["a", "b"]) == "a, b"
     assert listed([str(i) for i in range(7)], limit=5) == "0, 1, 2, 3, 4, and 2 more"
+
+
+def test_commit_that_records_the_result_that_is_here(project: Project) -> None:
+    pipeline = b"stages:\n  train:\n    cmd: train\n    outs:\n    - model\n"
+    lock = (
+        b"schema: '2.0'\nstages:\n  train:\n    cmd: train\n    outs:\n"
+        b"    - path: model\n      hash: md5\n      md5: %s\n" % (32 * b"a")
+    )
+    write(project, {"dvc.yaml": pipeline, "dvc.lock": lock})
+    assert not state_of(project).has_result
+    project.commit()
+    assert state_of(project).has_result
+    # What always runs has no outputs, and is recorded after the run was described.
+    write(project, {"dvc.lock": lock + b"  track:\n    cmd: track\n"})
+    assert state_of(project).has_result
+    write(project, {"dvc.lock": lock.replace(b"a" * 32, b"b" * 32)})
+    assert not state_of(project).has_result

@@ -1,0 +1,113 @@
+"""The run of a result in the tracking store: one, whole, and with what was measured last."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow.entities import Run
+
+from reid.run_identity import RunIdentity
+from reid.tracking import Result, Tracker
+from tests.project import ROOT
+
+TRACK = (
+    "import sys; from pathlib import Path; from reid.run_identity import RunIdentity; "
+    "from reid.tracking import Tracker; "
+    "print(Tracker(RunIdentity(Path(sys.argv[1]), 'abc', 'run', {})).id)"
+)
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store that is not there yet."""
+    store = tmp_path / "shared" / "mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")
+    return store
+
+
+def identity(root: Path, **tags: str) -> RunIdentity:
+    return RunIdentity(root, "abc", "run", tags)
+
+
+def started(root: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", TRACK, str(root)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+
+
+def runs(tracker: Tracker) -> list[Run]:
+    return tracker.client.search_runs([tracker.run.info.experiment_id])
+
+
+def result(losses: list[float]) -> Result:
+    history = pd.DataFrame({"epoch": range(1, len(losses) + 1), "loss": losses})
+    cmc = pd.DataFrame({"rank": [1], "cmc": [0.5]})
+    return Result(
+        digest=str(losses),
+        params={"lr": 0.1},
+        metrics={"triplet": {"rank1": 0.5}},
+        histories={"triplet": history},
+        cmc={"triplet": cmc},
+        data=pd.DataFrame({"pid": [1]}),
+        data_name="photos",
+        data_md5="123",
+    )
+
+
+def test_checkouts_that_share_a_store_make_one_run_of_one_result(tmp_path: Path) -> None:
+    processes = [started(tmp_path / name) for name in ("here", "there")]
+    ids = {process.communicate()[0].split()[-1] for process in processes}
+    assert {process.returncode for process in processes} == {0}
+    tracker = Tracker(identity(tmp_path / "third"))
+    assert ids == {tracker.id} == {run.info.run_id for run in runs(tracker)}
+
+
+def test_machine_that_was_later_takes_the_run_of_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Tracker(identity(tmp_path))
+    find = Tracker._find
+    answers = iter([None])
+    # As where both look before one of them has made its run.
+    monkeypatch.setattr(Tracker, "_find", lambda *a: next(answers, find(*a)))
+    assert Tracker(identity(tmp_path)).id == first.id
+    assert [run.info.run_id for run in runs(first)] == [first.id]
+
+
+def test_store_whose_creation_was_killed_is_created_anew(tmp_path: Path, own_store: Path) -> None:
+    process = started(tmp_path)
+    while not list(own_store.parent.glob(".mlflow.db.*.part")):
+        assert process.poll() is None
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not own_store.exists()
+    assert runs(Tracker(identity(tmp_path)))
+
+
+def test_epochs_that_came_out_otherwise_are_logged_as_they_ended(tmp_path: Path) -> None:
+    live = Tracker(identity(tmp_path))
+    live.log_epoch("triplet", {"epoch": 1, "loss": 0.123456789})
+    live.log_epoch("triplet", {"epoch": 2, "loss": 99.0})
+    live.bring_up_to_date(result([0.12345679, 1.0]))
+    history = live.client.get_metric_history(live.id, "triplet/loss")
+    assert [(m.step, m.value) for m in history] == [(1, 0.123456789), (2, 99.0), (2, 1.0)]
+    assert live.client.get_run(live.id).data.metrics["triplet/loss"] == 1.0
+
+
+def test_origin_is_that_of_the_end(tmp_path: Path) -> None:
+    begun = {"git_commit": "a", "params_changed": "lr: 1 -> 2", "data_md5": "123"}
+    Tracker(identity(tmp_path, **begun)).say_origin(
+        identity(tmp_path, git_commit="b", git_dirty="false"), "from b"
+    )
+    tags = Tracker(identity(tmp_path)).run.data.tags
+    assert tags["git_commit"] == "b"
+    assert tags["git_dirty"] == "false"
+    assert "params_changed" not in tags
+    assert tags["data_md5"] == "123"
+    assert tags["mlflow.note.content"] == "from b"
