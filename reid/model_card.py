@@ -67,6 +67,7 @@ def model_card(facts: CardFacts) -> str:
     how = facts.params["model"]
     sections = {
         "Made for": _made_for(how),
+        "Protocol": _protocol(facts),
         "Figures": _figures(facts),
         "Data": _data(facts),
         "Limits": _limits(facts),
@@ -87,6 +88,19 @@ def _made_for(how: Mapping[str, Any]) -> str:
     )
 
 
+def _protocol(facts: CardFacts) -> str:
+    triplet = facts.metrics["triplet"]
+    reranking = "re-ranked (the embeddings alone give other figures)"
+    scored = int(triplet["queries"] - triplet["queries_without_match"])
+    people = int(facts.metrics["comparison"]["people"])
+    return (
+        f"Market-1501's single query, {reranking if triplet['reranked'] else 'no re-ranking'}: "
+        f"{scored} queries of {people} people against {triplet['gallery']:.0f} gallery images, "
+        f"{triplet['distractors']:.0f} of them distractors, without {triplet['junk']:.0f} pieces "
+        "of junk. Photos of the query's person by the query's own camera are left out."
+    )
+
+
 def _figures(facts: CardFacts) -> str:
     triplet, baseline = facts.metrics["triplet"], facts.metrics["baseline"]
     rows = [
@@ -94,18 +108,10 @@ def _figures(facts: CardFacts) -> str:
         f"| {_percent(baseline[figure])} |"
         for figure, name in FIGURES.items()
     ]
-    reranking = "re-ranked (the embeddings alone give other figures)"
-    scored = int(triplet["queries"] - triplet["queries_without_match"])
-    people = int(facts.metrics["comparison"]["people"])
     return "\n".join(
         [
-            f"Single query, {reranking if triplet['reranked'] else 'no re-ranking'}, {scored} "
-            f"queries of {people} people against {triplet['gallery']:.0f} gallery images, "
-            f"{triplet['distractors']:.0f} of them distractors, without {triplet['junk']:.0f} "
-            "pieces of junk. Per cent.",
-            "",
             # MLflow's page draws columns without a gap.
-            "| | this model&emsp; | 95 % interval&emsp; | baseline |",
+            "| per cent&emsp; | this model&emsp; | 95 % interval&emsp; | baseline |",
             "|---|---|---|---|",
             *rows,
             "",

@@ -77,7 +77,7 @@ def _by_hand(root: Path, state: State, run_id: str) -> list[str]:
         *([f"git apply pipeline/{CHANGES}"] if state.patch else []),
         f"rm pipeline/{CHANGES}",
         "cp -R pipeline/. . && rm -r pipeline",
-        'dvc cache dir --local "$OLDPWD/.dvc/cache" && dvc checkout',
+        'dvc cache dir --local "$(cd "$OLDPWD" && dvc cache dir)" && dvc checkout',
     ]
 
 
