@@ -86,9 +86,14 @@ def _figures(results: Sequence[Result], metric: str, names: list[str]) -> Table:
 def _params(results: Sequence[Result], names: list[str]) -> Table:
     table = _table()
     table.add_column("result", overflow="fold", max_width=24)
-    table.add_column("parameters that differ")
+    table.add_column("parameters that differ: the first result's, and what others have instead")
     for result in results:
-        values = [f"{name}={result.params[name]}" for name in names if name in result.params]
+        first = {} if result is results[0] else results[0].params
+        values = [
+            f"{name}={result.params[name]}"
+            for name in names
+            if name in result.params and result.params[name] != first.get(name)
+        ]
         table.add_row(", ".join(result.names), "  ".join(values) or "-")
     return table
 

@@ -100,3 +100,15 @@ def test_a_hundred_columns_are_enough(many: int) -> None:
     assert "finished" in text
     assert "a-long-name-of-an-experi" in text
     assert "ment" in text
+
+
+def test_where_many_parameters_differ_only_the_first_result_shows_all() -> None:
+    names = [f"optimisation.parameter_{i}" for i in range(12)]
+    best = result("best", dict.fromkeys(names, "0.5"), 0.75)
+    others = [
+        result(f"other-{i}", {**best.params, name: "0.0125"}, 0.25) for i, name in enumerate(names)
+    ]
+    text = shown([best, *others])
+    assert text.count("=0.5") == len(names)
+    for i, name in enumerate(names):
+        assert f"other-{i:<3} {name}=0.0125" in text
