@@ -150,6 +150,9 @@ class Registry:
         for logged in found:
             if logged.status == LoggedModelStatus.READY:
                 return logged
+        # A process that was killed, or lost its server, could not take back what it had begun.
+        for begun in found:
+            self.client.delete_logged_model(begun.model_id)
         logged = self.client.create_logged_model(
             experiment,
             name=MODEL,

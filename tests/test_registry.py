@@ -14,6 +14,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
 from reid.evaluation import Ranking
@@ -205,6 +206,22 @@ class TestVersion:
         experiment = store.client.get_run(version.run_id).info.experiment_id
         assert len(store.client.search_logged_models([experiment])) == 1
         assert store.champion == version.version
+
+    def test_whose_server_went_down_leaves_no_half_of_a_model(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def down(*_: Any, **__: Any) -> None:
+            raise MlflowException("connection refused")
+
+        with monkeypatch.context() as patched:
+            for method in ("log_model_artifacts", "delete_logged_model"):
+                patched.setattr(MlflowClient, method, down)
+            with pytest.raises(MlflowException, match="refused"):
+                settle(store.root, "f1", 20)
+        version = store.settle("f1", 20)
+        experiment = store.client.get_run(version.run_id).info.experiment_id
+        (logged,) = store.client.search_logged_models([experiment])
+        assert version.source == f"models:/{logged.model_id}"
 
 
 class TestChampion:
