@@ -41,6 +41,8 @@ class Decision:
     """Follows on "because"."""
     compared_with: str | None = None
     """The version of the champion that it was measured against; None where it could not be."""
+    not_compared_with: str | None = None
+    """The version of the champion that it could not be measured against."""
 
 
 def protocol_digest(
@@ -84,9 +86,14 @@ def decide(candidate: Contender, champion: Contender | None, resamples: int, see
             False,
             f"{against} was measured on another test ({champion.data}; this one on "
             f"{candidate.data}), and nothing says which of the two is better",
+            not_compared_with=champion.version,
         )
     if candidate.ranking is None or champion.ranking is None:
-        return Decision(False, f"the ranking of {against} can't be read, so nothing is known of it")
+        return Decision(
+            False,
+            f"the ranking of {against} can't be read, so nothing is known of it",
+            not_compared_with=champion.version,
+        )
     try:
         test = compare(
             candidate.ranking.ranking,
@@ -96,7 +103,11 @@ def decide(candidate: Contender, champion: Contender | None, resamples: int, see
             seed,
         )
     except UserError as e:
-        return Decision(False, f"it can't be compared with {against}: {e}")
+        return Decision(
+            False,
+            f"it can't be compared with {against}: {e}",
+            not_compared_with=champion.version,
+        )
     figures = f"{_figures(test)} against {against}, over {test.people} people"
     is_better = test.rank1.low > 0 and test.mAP.low > 0
     return Decision(is_better, f"{_verdict(test)}: {figures}", champion.version)

@@ -33,7 +33,8 @@ REGISTERED, CHAMPION = "reid", "champion"
 MODEL = "triplet"
 
 PROTOCOL, DATA = "protocol", "data"
-DECISION, REASON, AGAINST = "decision", "reason", "compared_with"
+DECISION, REASON = "decision", "reason"
+AGAINST, NOT_AGAINST = "compared_with", "not_compared_with"
 PROMOTED, KEPT = "promoted", "kept"
 """Tags of a version, and the two values of its decision."""
 
@@ -100,14 +101,17 @@ class Registry:
         """Whether nothing was decided, or it could not be, and can be now.
 
         A version that the champion of then could not be compared with is judged again when there is
-        another one, named by hand, that it can be compared with.
+        another one, named by hand, that it may be compared with.
         """
         if DECISION not in version.tags:
             return True
         if version.tags[DECISION] == PROMOTED or AGAINST in version.tags:
             return False
         champion = self._champion()
-        return champion is None or version.tags[PROTOCOL] == champion.tags.get(PROTOCOL)
+        if champion is None:
+            return True
+        is_another = str(champion.version) != version.tags.get(NOT_AGAINST)
+        return is_another and version.tags[PROTOCOL] == champion.tags.get(PROTOCOL)
 
     def _run_holds(self, result: str) -> bool:
         # Another kind of processor gives other figures: a version must be that of its run.
@@ -220,8 +224,8 @@ class Registry:
         )
         # The decision comes last: without it, an interrupted one is made again.
         tags = {REASON: decision.reason, DECISION: PROMOTED if decision.promoted else KEPT}
-        if decision.compared_with:
-            tags = {AGAINST: decision.compared_with, **tags}
+        rivals = {AGAINST: decision.compared_with, NOT_AGAINST: decision.not_compared_with}
+        tags = {key: rival for key, rival in rivals.items() if rival} | tags
         for key, value in tags.items():
             self.client.set_model_version_tag(REGISTERED, version.version, key, value)
         logger.info(

@@ -120,7 +120,7 @@ class TestNotComparable:
         one, other = drawn(rng, 0.9, 0.9), drawn(rng, 0.2, 0.2)
         decision = decide(contender("2", one, "market"), contender("1", other, "sample"), 1000, 0)
         assert not decision.promoted
-        assert decision.compared_with is None
+        assert (decision.compared_with, decision.not_compared_with) == (None, "1")
         assert "data of sample" in decision.reason
         assert "data of market" in decision.reason
 
@@ -128,7 +128,7 @@ class TestNotComparable:
         one = drawn(np.random.default_rng(0), 0.9, 0.9)
         decision = decide(contender("2", one), contender("1", None), 1000, 0)
         assert not decision.promoted
-        assert decision.compared_with is None
+        assert (decision.compared_with, decision.not_compared_with) == (None, "1")
         assert "version 1 can't be read" in decision.reason
 
     def test_other_queries_keep_the_champion(self) -> None:
@@ -136,7 +136,7 @@ class TestNotComparable:
         fewer = replace(one, ranking=Ranking(**{k: v[:-1] for k, v in vars(one.ranking).items()}))
         decision = decide(contender("2", one), contender("1", fewer), 1000, 0)
         assert not decision.promoted
-        assert decision.compared_with is None
+        assert (decision.compared_with, decision.not_compared_with) == (None, "1")
         assert "240 queries" in decision.reason
 
 

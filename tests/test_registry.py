@@ -28,9 +28,9 @@ from tests.project import ROOT
 PEOPLE = 40
 
 
-def ranking(first_right: int) -> RankedQueries:
+def ranking(first_right: int, people: int = PEOPLE) -> RankedQueries:
     """Two queries a person; of the first people both are answered right, of the others none."""
-    pids = np.repeat(np.arange(PEOPLE), 2)
+    pids = np.repeat(np.arange(people), 2)
     right = pids < first_right
     figures = np.where(right, 1.0, 0.2)
     return RankedQueries(
@@ -285,12 +285,22 @@ class TestChampion:
     def test_whose_ranking_is_gone_stays(self, store: Store) -> None:
         first = store.settle("f1", 20)
         (store.folder(first) / "ranking.parquet").unlink()
-        registry = Registry(finished_run(store.root, "f2"), store.root, "f2")
-        registry.settle(submission(store.root, 39))
-        second = store.versions()[-1]
+        second = store.settle("f2", 39)
         assert second.tags["decision"] == "kept"
         assert "can't be read" in second.tags["reason"]
         assert store.champion == first.version
+
+    def test_that_can_not_be_compared_stays_until_another_is_named(self, store: Store) -> None:
+        first = store.settle("f1", 20)
+        write_ranking(store.folder(first) / "ranking.parquet", ranking(20, people=PEOPLE - 1))
+        second = store.settle("f2", 39)
+        third = store.settle("f3", 30)
+        for version in (second, third):
+            assert "can't be compared with champion version 1" in version.tags["reason"]
+        assert store.champion == first.version
+        store.client.set_registered_model_alias(REGISTERED, CHAMPION, str(third.version))
+        assert store.settle("f2", 39).tags["compared_with"] == "3"
+        assert store.champion == second.version
 
 
 def in_processes(work: Callable[..., None], arguments: list[tuple[Any, ...]]) -> None:
