@@ -114,6 +114,44 @@ def test_change_of_the_data_without_its_lock_fails(project: Project, tmp_path: P
     assert_one_clear_message(done, "split gave other bytes: build/split.parquet")
 
 
+def drop_figure(folder: Path) -> None:
+    path = folder / "metrics" / "triplet.json"
+    figures = json.loads(path.read_text())
+    del figures["mINP"]
+    path.write_text(json.dumps(figures))
+
+
+def test_change_that_adds_a_figure_has_none_to_lay_beside_it(
+    project: Project, tmp_path: Path
+) -> None:
+    project.must("git", "checkout", "--quiet", "main")
+    drop_figure(project.root)
+    project.commit()
+    project.must("git", "checkout", "--quiet", "change")
+    write_result(tmp_path / "clone", RANK1, lr=0.01)
+    done = verify(project, "change", str(tmp_path / "clone"), "--base", "main")
+    assert done.returncode == 0, done.stdout
+    assert row(done.stdout, "triplet", "mINP") == ["-", "50.0", "50.0", "0", ""]
+
+
+@pytest.mark.parametrize(
+    ("lacks", "cells", "message"),
+    [
+        ("project", ["-", "50.0", "-", "too far"], "triplet mINP came out and is not committed"),
+        ("clone", ["50.0", "-", "-", "too far"], "triplet mINP is committed and did not come out"),
+    ],
+)
+def test_figure_that_is_on_one_side_only_fails(
+    project: Project, tmp_path: Path, lacks: str, cells: list[str], message: str
+) -> None:
+    write_result(tmp_path / "clone", RANK1, lr=0.01)
+    drop_figure(tmp_path / lacks)
+    project.commit()
+    done = verify(project, "change", str(tmp_path / "clone"))
+    assert_one_clear_message(done, message)
+    assert row(done.stdout, "triplet", "mINP") == cells
+
+
 def test_change_of_what_is_counted_fails(project: Project, tmp_path: Path) -> None:
     write_result(tmp_path / "clone", RANK1, lr=0.01)
     path = tmp_path / "clone" / "metrics" / "triplet.json"

@@ -6,6 +6,7 @@ figures with them.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import isnan
 
 from reid.recurrence import FIGURES, Recurrence, recurrences
 from verify.result import Result
@@ -29,8 +30,7 @@ class Comparison:
     def problems(self) -> list[str]:
         """Why the committed result did not come out again; empty where it did."""
         return self.other_data + [
-            f"{figure.model} {FIGURES[figure.metric]} moved by {100 * figure.moved:+.1f} points, "
-            f"from {100 * figure.before:.1f} to {100 * figure.now:.1f}"
+            f"{figure.model} {FIGURES[figure.metric]} {_what_became_of(figure)}"
             for figure in self.figures
             if figure.verdict == "differs"
         ]
@@ -39,6 +39,17 @@ class Comparison:
     def largest_move(self) -> float:
         """Of any figure, without its sign."""
         return max(abs(figure.moved) for figure in self.figures)
+
+
+def _what_became_of(figure: Recurrence) -> str:
+    if isnan(figure.before):
+        return "came out and is not committed"
+    if isnan(figure.now):
+        return "is committed and did not come out"
+    return (
+        f"moved by {100 * figure.moved:+.1f} points, "
+        f"from {100 * figure.before:.1f} to {100 * figure.now:.1f}"
+    )
 
 
 def _differing(committed: dict[str, str], came_out: dict[str, str]) -> Iterator[str]:

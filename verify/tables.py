@@ -1,6 +1,7 @@
 """Tables that read well in a terminal and are Markdown, for the page of a pull request."""
 
 from collections.abc import Sequence
+from math import isnan, nan
 
 from rich.box import MARKDOWN
 from rich.console import Console
@@ -29,15 +30,19 @@ def figures_table(comparison: Comparison, base: Result | None = None) -> Table:
         table.add_column(heading, justify="right")
     table.add_column("")
     for figure in comparison.figures:
-        before = [base.named_metrics[figure.name]] if base else []
+        before = [base.named_metrics.get(figure.name, nan)] if base else []
         table.add_row(
             figure.model,
             FIGURES[figure.metric],
-            *(f"{100 * value:.1f}" for value in (*before, figure.before, figure.now)),
-            f"{100 * figure.moved:+.1f}" if figure.moved else "0",
+            *(_points(value) for value in (*before, figure.before, figure.now)),
+            _points(figure.moved, sign="+") if figure.moved else "0",
             "too far" if figure.verdict == "differs" else "",
         )
     return table
+
+
+def _points(share: float, sign: str = "") -> str:
+    return "-" if isnan(share) else f"{100 * share:{sign}.1f}"
 
 
 def files_table(clones: Sequence[Result], committed: Result) -> Table:
