@@ -8,6 +8,7 @@ from pathlib import Path
 from dvc.config import Config
 from dvc.repo import Repo
 
+from experiments.dvc_errors import explained
 from reid.errors import UserError
 from stages.git import git
 from stages.state import CHANGES, PIPELINE
@@ -56,8 +57,9 @@ def bring_back(root: Path, commit: str, kept: Path, folder: Path) -> None:
         if patch.exists() and patch.stat().st_size:
             git("apply", "--whitespace=nowarn", str(patch.resolve()), folder=folder)
         shutil.copytree(kept, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CHANGES))
-        _use_storage_of(root, folder)
-        _bring_data(folder)
+        with explained():
+            _use_storage_of(root, folder)
+            _bring_data(folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import chdir
 
+from experiments.dvc_errors import explained
 from experiments.results import Result, all_results
 from reid.errors import UserError
 from reid.run_store import RunStore
@@ -16,13 +17,13 @@ def gathered(which: Sequence[str]) -> list[Result]:
     A run that nothing works on any more is ended first, so that its status is true.
 
     Raises:
-        UserError: there are none, or a word names none.
+        UserError: there are none, or a word names none, or DVC can't read the project.
     """
     root = project_root()
     store = RunStore(root)
     end_abandoned(root, store.uri, store.kill)
     # DVC names files as they are seen from the working folder.
-    with chdir(root):
+    with chdir(root), explained():
         results = all_results(root, store.runs())
     if not which:
         return results

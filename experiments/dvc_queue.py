@@ -4,8 +4,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -13,7 +13,7 @@ from tempfile import TemporaryFile
 import psutil
 from dvc.repo import Repo
 
-from reid.errors import UserError
+from reid.errors import UserError, first_line
 
 QUEUED, RUNNING, FAILED, SUCCESS = "Queued", "Running", "Failed", "Success"
 WORKERS = "dvc-exp-worker-*.json"
@@ -44,6 +44,18 @@ def dvc(*arguments: str) -> None:
         raise UserError(f"dvc {' '.join(arguments)}: {complaint}")
 
 
+@contextmanager
+def _readable() -> Iterator[None]:
+    """DVC finds a damaged queue in many ways: by errors of git, of JSON, of files, of its own."""
+    try:
+        yield
+    except Exception as e:
+        raise UserError(
+            f"DVC can't read its queue: {first_line(e)}. `dvc queue remove --success --failed` "
+            "drops what has ended, which may be it; the results stay"
+        ) from e
+
+
 class Queue:
     """The queue of the project in the working folder. Tasks that others put in are left alone."""
 
@@ -56,17 +68,26 @@ class Queue:
         self._queue = self._repo.experiments.celery_queue
 
     def tasks(self) -> dict[str, Task]:
-        """All tasks by name, those that ended long ago too."""
+        """All tasks by name, those that ended long ago too. One that is damaged is a UserError."""
         found = {}
-        for entry in self._queue.status():
-            process = self._queue.proc.get(entry["rev"])
-            log = Path(process.stdout) if process else None
-            found[entry["name"]] = Task(entry["name"], entry["status"], log)
+        with _readable():
+            for entry in self._queue.status():
+                process = self._queue.proc.get(entry["rev"])
+                log = Path(process.stdout) if process else None
+                found[entry["name"]] = Task(entry["name"], entry["status"], log)
         return found
 
-    def unfinished(self) -> list[str]:
-        """Names of the tasks that wait or run."""
-        return [task.name for task in self.tasks().values() if task.state in {QUEUED, RUNNING}]
+    def unfinished(self) -> dict[str, str]:
+        """States of the tasks that wait or run, by name; those that ended are not looked at."""
+        states: dict[str, str] = {}
+        with _readable():
+            # In the order that they go: one that moves on in between is seen twice, and not never.
+            for state, entries in (
+                (QUEUED, self._queue.iter_queued()),
+                (RUNNING, self._queue.iter_active()),
+            ):
+                states |= {entry.name or entry.stash_rev: state for entry in entries}
+        return states
 
     def experiment_names(self) -> set[str]:
         """Names that can't be given to another experiment, tasks that failed included."""
@@ -93,24 +114,33 @@ class Queue:
 
         A training that is ended has its state after the last epoch saved.
         """
-        names, asked = set(names), set[str]()
+        try:
+            self._take_out(set(names))
+        finally:
+            self.close()
+
+    def _take_out(self, names: set[str]) -> None:
+        asked = set[str]()
         deadline = time.monotonic() + STOP_SECONDS
-        while mine := [task for task in self.tasks().values() if task.name in names]:
-            waiting = [task.name for task in mine if task.state == QUEUED]
-            running = {task.name for task in mine if task.state == RUNNING}
-            if not waiting and not running:
-                break
+        while mine := {k: state for k, state in self.unfinished().items() if k in names}:
+            if time.monotonic() > deadline + STOP_SECONDS:
+                raise UserError(
+                    f"DVC does not take {', '.join(mine)} out of its queue. `dvc queue status` "
+                    "may say why"
+                )
+            waiting = [name for name, state in mine.items() if state == QUEUED]
+            running = {name for name, state in mine.items() if state == RUNNING}
             # Whatever moves on in the meantime is found at the next look.
             with suppress(UserError):
                 if waiting:
                     dvc("queue", "remove", *waiting)
+            with suppress(UserError):
                 if running - asked:
                     dvc("queue", "kill", *(running - asked))
                     asked |= running
                 elif time.monotonic() > deadline:
                     dvc("queue", "kill", "--force", *running)
             time.sleep(LOOK_SECONDS)
-        self.close()
 
     def close(self) -> None:
         """Wait until the workers have gone, as they do when the queue is empty."""

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from tqdm import tqdm
 
+from experiments.dvc_errors import explained
 from experiments.dvc_queue import FAILED, QUEUED, RUNNING, SUCCESS, Queue, Task
 from experiments.sweep_report import MODEL, Run, sweep_table, write_sweep
 from reid.errors import UserError
@@ -256,6 +257,7 @@ def main(
 if __name__ == "__main__":
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     try:
-        typer.run(main)
+        with explained():
+            typer.run(main)
     except UserError as e:
         sys.exit(f"error: {e}")

@@ -150,6 +150,16 @@ def test_compare_shows_what_only_one_of_them_knows(project: Project, edited: Run
     assert (row["place"], row["run_id"]) == ("MLflow", edited.info.run_id)
 
 
+@pytest.mark.parametrize("name", ["dvc.yaml", "params.yaml", "dvc.lock", "data.dvc"])
+def test_compare_in_the_middle_of_a_merge(project: Project, name: str) -> None:
+    file = project.root / name
+    before = file.read_text()
+    file.write_text(f"<<<<<<< HEAD\n{before}")
+    done = project.run("python", "-m", "reid", "compare")
+    file.write_text(before)
+    assert_one_clear_message(done, f"^error: DVC can't work with this project: .*'{name}'")
+
+
 def test_open_gives_the_page_that_compares(project: Project, edited: Run) -> None:
     output = project.must(
         *("python", "-m", "reid", "compare", "--open", "apart", edited.info.run_id[:8]),

@@ -174,16 +174,20 @@ def experiment(project: Project, name: object) -> str:
     return found
 
 
-def test_sweep_that_is_stopped_leaves_nothing_behind(project: Project) -> None:
-    checkpoints = project.root / ".dvc" / "tmp" / "checkpoints"
-    process = subprocess.Popen(
-        sweep("-S", "lr=0.01", "-S", "baseline.epochs=200,300"),
+def started_sweep(project: Project, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        sweep(*arguments),
         cwd=project.root,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
+
+
+def test_sweep_that_is_stopped_leaves_nothing_behind(project: Project) -> None:
+    checkpoints = project.root / ".dvc" / "tmp" / "checkpoints"
+    process = started_sweep(project, "-S", "lr=0.01", "-S", "baseline.epochs=200,300")
     try:
         while not list(checkpoints.glob("*/0002")):
             assert process.poll() is None
@@ -194,6 +198,24 @@ def test_sweep_that_is_stopped_leaves_nothing_behind(project: Project) -> None:
     assert "Stopped: 0 of 2 runs have ended and are kept. Nothing is left" in output
     assert "Traceback" not in output
     assert process.returncode == 130
+    assert_nothing_goes_on(project)
+
+
+def test_queue_that_breaks_ends_the_sweep_and_what_runs(project: Project) -> None:
+    ended, *_ = (project.root / ".dvc/tmp/exps/run").glob("*/*.run")
+    before = ended.read_text()
+    process = started_sweep(project, "-S", "lr=0.01", "-S", "baseline.epochs=400,500")
+    try:
+        while "Running" not in project.must("dvc", "queue", "status"):
+            assert process.poll() is None
+        ended.write_text("{")
+        output, _ = process.communicate()
+    finally:
+        process.send_signal(signal.SIGINT)
+        ended.write_text(before)
+    assert "error: DVC can't read its queue: unable to read" in output
+    assert "Traceback" not in output
+    assert process.returncode == 1
     assert_nothing_goes_on(project)
 
 
