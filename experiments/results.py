@@ -1,13 +1,15 @@
 """All results of a project: what DVC knows of each and what MLflow knows, joined."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
 from dvc.repo import Repo
 from dvc.scm import SCMError
 
+from experiments.fingerprints import CommitFingerprints
 from reid.recurrence import FIGURES, MODELS
 from reid.run_store import Run, fingerprint_of
 from reid.tracking import TEST_SET, flatten
@@ -120,33 +122,32 @@ def known_to_dvc(root: Path) -> list[Known]:
             states = repo.experiments.show(revs=["HEAD", *baselines])
         except SCMError:  # nothing was committed yet
             return []
-        return [known for state in states for known in _known(repo, state)]
+        fingerprints = CommitFingerprints(repo)
+        found = [known for state in states for known in _known(repo, fingerprints, state)]
+        fingerprints.remember()
+        return found
 
 
-def _known(repo: Repo, state: "ExpState") -> Iterator[Known]:
+def _known(repo: Repo, fingerprints: CommitFingerprints, state: "ExpState") -> Iterator[Known]:
     if state.rev == WORKSPACE:
         current = recorded_fingerprint(repo)
         # While stages still wait to be run, its figures belong to other parameters.
         if current == fingerprint():
-            yield from _finished(state, WORKSPACE, current)
+            yield from _finished(state, WORKSPACE, lambda: current)
         return
-    yield from _finished(state, state.name or state.rev[:7], _recorded(repo, state.rev))
+    yield from _finished(state, state.name or state.rev[:7], partial(fingerprints.of, state.rev))
     for experiment in state.experiments or []:
         last = experiment.revs[0]
         name = experiment.name or last.rev[:7]
         status = experiment.executor.state if experiment.executor else "success"
         if status == "success":
-            yield from _finished(last, name, _recorded(repo, last.rev))
+            yield from _finished(last, name, partial(fingerprints.of, last.rev))
         else:
             yield Known(name, status, params=_params(last))
 
 
-def _recorded(repo: Repo, rev: str) -> str:
-    with repo.switch(rev):
-        return recorded_fingerprint(repo)
-
-
-def _finished(state: "ExpState", name: str, key: str) -> Iterator[Known]:
+def _finished(state: "ExpState", name: str, key: Callable[[], str]) -> Iterator[Known]:
+    """What is known where there are figures; a commit that DVC can't read has none."""
     metrics = {
         f"{PurePosixPath(path).stem}/{figure}": value
         for path, content in (state.data.metrics if state.data else {}).items()
@@ -154,7 +155,7 @@ def _finished(state: "ExpState", name: str, key: str) -> Iterator[Known]:
     }
     figures = _figures(metrics)
     if figures:
-        yield Known(name, "finished", key, _params(state), figures)
+        yield Known(name, "finished", key(), _params(state), figures)
 
 
 def _params(state: "ExpState") -> dict[str, str]:

@@ -150,6 +150,47 @@ def test_compare_shows_what_only_one_of_them_knows(project: Project, edited: Run
     assert (row["place"], row["run_id"]) == ("MLflow", edited.info.run_id)
 
 
+REMEMBERED = Path(".dvc") / "tmp" / "fingerprints.json"
+WITHOUT_A_LOOK = """
+from dvc.repo import Repo
+from reid.__main__ import main
+
+Repo.switch = None
+main()
+"""
+
+
+def test_compare_looks_into_a_commit_once(project: Project) -> None:
+    rows = project.must("python", "-m", "reid", "compare", "--json")
+    assert project.must("python", "-c", WITHOUT_A_LOOK, "compare", "--json") == rows
+
+
+@pytest.mark.parametrize("damage", ["", "[3]", '{"another definition": {"REV": "wrong"}}'])
+def test_compare_looks_again_where_nothing_useful_is_remembered(
+    project: Project, damage: str
+) -> None:
+    rows = compare(project)
+    remembered = (project.root / REMEMBERED).read_text()
+    head = project.must("git", "rev-parse", "HEAD").strip()
+    (project.root / REMEMBERED).write_text(damage.replace("REV", head))
+    assert compare(project) == rows
+    assert (project.root / REMEMBERED).read_text() == remembered
+
+
+def test_compare_leaves_out_a_commit_that_can_not_be_read(project: Project) -> None:
+    rows = compare(project)
+    file = project.root / "dvc.yaml"
+    before = file.read_text()
+    file.write_text(f"<<<<<<< HEAD\n{before}")
+    project.must("git", "commit", "--quiet", "--all", "-m", "a merge gone wrong")
+    file.write_text(before)
+    assert {row["run_id"] for row in compare(project).values()} == {
+        row["run_id"] for row in rows.values()
+    }
+    project.must("git", "reset", "--quiet", "--hard", "HEAD~1")
+    assert compare(project) == rows
+
+
 @pytest.mark.parametrize("name", ["dvc.yaml", "params.yaml", "dvc.lock", "data.dvc"])
 def test_compare_in_the_middle_of_a_merge(project: Project, name: str) -> None:
     file = project.root / name

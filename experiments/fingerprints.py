@@ -1,0 +1,45 @@
+"""The fingerprints of commits, remembered: to look into a commit takes DVC half a second."""
+
+import json
+from pathlib import Path
+
+from dvc.repo import Repo
+
+import stages.lineage
+from reid.files import sha256, write_json
+from stages.lineage import recorded_fingerprint
+
+FILE = "fingerprints.json"
+"""In ``.dvc/tmp``."""
+
+
+class CommitFingerprints:
+    """What `recorded_fingerprint` says of commits, which never change."""
+
+    def __init__(self, repo: Repo) -> None:
+        """Read what is remembered; a file that is damaged or of another definition is none."""
+        self._repo = repo
+        self._file = Path(repo.tmp_dir) / FILE
+        self._definition = sha256(Path(stages.lineage.__file__))
+        self._remembered = self._read()
+        self._asked: dict[str, str] = {}
+
+    def of(self, rev: str) -> str:
+        """The fingerprint of the result that a commit records."""
+        self._asked[rev] = self._remembered.get(rev) or self._look_into(rev)
+        return self._asked[rev]
+
+    def remember(self) -> None:
+        """Keep those that were asked for, and none of commits that may be gone."""
+        if self._asked != self._remembered:
+            write_json(self._file, {self._definition: self._asked})
+
+    def _read(self) -> dict[str, str]:
+        try:
+            return dict(json.loads(self._file.read_bytes())[self._definition])
+        except (OSError, ValueError, TypeError, KeyError):
+            return {}
+
+    def _look_into(self, rev: str) -> str:
+        with self._repo.switch(rev):
+            return recorded_fingerprint(self._repo)
