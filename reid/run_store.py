@@ -9,7 +9,7 @@ from urllib.parse import quote
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from reid.errors import UserError, first_line
+from reid.errors import UserError, first_line, without_credentials
 from reid.tracking import (
     EXPERIMENT,
     FINGERPRINT,
@@ -51,6 +51,7 @@ class RunStore:
             UserError: it isn't there, or can't be read, or holds no results.
         """
         self.uri = tracking_uri(root)
+        self.shown = without_credentials(self.uri)
         file = Path(self.uri.removeprefix(SQLITE))
         if self.uri.startswith(SQLITE) and not file.is_file():
             raise UserError(f"{file} is not there: no result was tracked yet. Run `dvc repro`.")
@@ -58,7 +59,7 @@ class RunStore:
             self.client = MlflowClient(self.uri)
             experiment = self.client.get_experiment_by_name(EXPERIMENT)
         if experiment is None:
-            raise UserError(f"{self.uri} has no experiment {EXPERIMENT} yet. Run `dvc repro`.")
+            raise UserError(f"{self.shown} has no experiment {EXPERIMENT} yet. Run `dvc repro`.")
         self.experiment_id = experiment.experiment_id
 
     @contextmanager
@@ -67,7 +68,7 @@ class RunStore:
             yield
         except UNREACHABLE as e:
             raise UserError(
-                f"the tracking store {self.uri} can't be read ({first_line(e)}). Is "
+                f"the tracking store {self.shown} can't be read ({first_line(e)}). Is "
                 "MLFLOW_TRACKING_URI right, and does the server run?"
             ) from e
 
@@ -99,7 +100,7 @@ class RunStore:
         ]
         if not found:
             raise UserError(
-                f"no run of {self.uri} has the id or the name {text}. "
+                f"no run of {self.shown} has the id or the name {text}. "
                 "`python -m reid compare` lists them."
             )
         if len(found) > 1:
@@ -125,7 +126,8 @@ class RunStore:
 
     def comparison_page(self, run_ids: Iterable[str]) -> str:
         """URL of MLflow's page that compares runs."""
-        base = self.uri.rstrip("/") if self.uri.startswith(("http://", "https://")) else LOCAL_UI
+        has_server = self.uri.startswith(("http://", "https://"))
+        base = self.shown.rstrip("/") if has_server else LOCAL_UI
         runs = json.dumps(list(run_ids), separators=(",", ":"))
         query = f"runs={quote(runs)}&experiments={quote(json.dumps([self.experiment_id]))}"
         return f"{base}/#/compare-runs?{query}"

@@ -11,7 +11,7 @@ import pandas as pd
 from dvc.utils.serialize import load_yaml
 
 from reid.dataset import read_source, read_subset
-from reid.errors import first_line
+from reid.errors import first_line, without_credentials
 from stages.description import describe
 from stages.lineage import is_up_to_date, run_identity, state, tracked_md5
 from stages.pipelines import end_abandoned, forget
@@ -89,7 +89,7 @@ def _track(pipeline: Path) -> None:
         logger.warning(
             "The run in MLflow at %s can't be brought up to date (%s). The result is safe in its "
             "files; the next `dvc repro` tries again.",
-            tracking_uri(identity.root),
+            without_credentials(tracking_uri(identity.root)),
             first_line(e),
         )
     else:

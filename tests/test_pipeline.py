@@ -179,8 +179,9 @@ def test_experiment_in_a_temporary_folder_reaches_the_same_store(project: Projec
 def test_server_that_is_down_costs_nothing_and_is_caught_up_with(project: Project) -> None:
     before = len(project.mlflow_runs())
     project.set_params({"extract": {"checkpoint": "last"}})
-    output = project.must("dvc", "repro", MLFLOW_TRACKING_URI="http://127.0.0.1:9")
-    assert "can't be brought up to date" in output
+    output = project.must("dvc", "repro", MLFLOW_TRACKING_URI="http://me:secret@127.0.0.1:9")
+    assert "MLflow at http://127.0.0.1:9 can't be brought up to date" in output
+    assert "secret" not in output
     assert len(project.mlflow_runs()) == before
     project.must("dvc", "repro")
     runs = project.mlflow_runs()
