@@ -52,7 +52,8 @@ class Result:
 
     def answers_to(self, text: str) -> bool:
         """Whether a user may mean this result: by a name, or the beginning of its run's id."""
-        return text in (*self.names, self.run_name) or self.run_id.startswith(text)
+        by_id = bool(text) and self.run_id.startswith(text)
+        return by_id or text in (*self.names, self.run_name)
 
 
 def all_results(root: Path, runs: Iterable[Run]) -> list[Result]:

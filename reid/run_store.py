@@ -94,6 +94,8 @@ class RunStore:
         Raises:
             UserError: there is none, or there are several.
         """
+        if not text:
+            raise UserError("no run is named: give its id, the beginning of that, or its name.")
         runs = self.runs()
         found = [run for run in runs if run.info.run_id.startswith(text)] or [
             run for run in runs if run.info.run_name == text

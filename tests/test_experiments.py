@@ -289,6 +289,7 @@ def lost_data(project: Project, run: Run) -> str:
     ("cause", "message"),
     [
         (lambda project, run: "never-heard", "no run of .* has the id or the name never-heard"),
+        (lambda project, run: "", "no run is named"),
         (unfinished, "is RUNNING and holds no whole result"),
         (lost_commit, "git commit 0123456789.* is not in .* any more"),
         (lost_data, r"what data\.dvc names is neither in the project's cache nor in its remote"),

@@ -61,6 +61,12 @@ def test_results_are_joined_by_fingerprint() -> None:
     ]
 
 
+def test_result_is_known_by_its_names_and_the_beginning_of_its_run() -> None:
+    one = result("main", {})
+    assert all(map(one.answers_to, ("main", "run", "01", "0123456789abcdef")))
+    assert not any(map(one.answers_to, ("", "mai", "123")))
+
+
 def test_only_parameters_that_differ_are_shown() -> None:
     results = [
         result("a", {"lr": "0.01", "seed": "1", "triplet.margin": "0.3"}),
