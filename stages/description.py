@@ -4,7 +4,7 @@ from pathlib import Path
 
 from reid.errors import listed
 from reid.run_identity import RunIdentity
-from stages.state import CHANGES, State
+from stages.state import CHANGES, State, has_result
 
 
 def describe(identity: RunIdentity, state: State, data_md5: str, run_id: str) -> str:
@@ -61,7 +61,7 @@ def _in_this_checkout(experiment: str, state: State) -> list[str]:
     """Commands; none where neither a commit nor an experiment holds state and result."""
     if experiment:
         return [f"dvc exp apply {experiment}"]
-    if state.determining or state.params or not state.has_result:
+    if state.determining or state.params or not has_result(state.commit):
         return []
     return [f"git checkout {state.commit}", "dvc checkout"]
 

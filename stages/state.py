@@ -49,8 +49,6 @@ class State:
     """Of all changed files that don't travel whole."""
     whole: tuple[str, ...] = ()
     """Files that travel whole."""
-    has_result: bool = False
-    """Whether the commit's ``dvc.lock`` records the result that is here."""
 
     def tags(self) -> dict[str, str]:
         """For the MLflow run.
@@ -103,11 +101,11 @@ def state_since(commit: str, declared: Declarations) -> State:
         _patch(commit, [path for path in tracked if path not in whole])
         + b"".join(_patch_of_new(path) for path in new if path not in whole),
         whole,
-        _has_result(commit),
     )
 
 
-def _has_result(commit: str) -> bool:
+def has_result(commit: str) -> bool:
+    """Whether a commit's ``dvc.lock`` records the result that is here."""
     here = _outputs(Path(LOCK).read_bytes()) if Path(LOCK).is_file() else {}
     # Exit status 128: the commit has no such file.
     there = _outputs(git("show", f"{commit}:./{LOCK}", accepted=(0, 128)))

@@ -13,7 +13,7 @@ from tests.project import ROOT, Project
 from tests.watched_stage import DESCRIPTION, OBSERVERS, Seen
 
 DOCSTRINGS = {"reid/__init__.py", "stages/__init__.py"}
-BOOKKEEPING = {*DESCRIPTION, ".dvcignore", ".gitignore", "mlflow.db"}
+BOOKKEEPING = {*DESCRIPTION, ".dvcignore", ".gitignore", "mlflow.db", ".mlflow.db.lock"}
 """Of DVC, git and MLflow. What is read of ``params.yaml`` is compared value by value."""
 
 

@@ -84,7 +84,7 @@ def test_run_of_a_committed_state_names_the_commit(project: Project, tmp_path: P
         assert fact in description
     assert f"python -m reid reproduce {run.info.run_id}\n" in description
     # That commit holds no result yet.
-    assert "dvc checkout\n" not in description
+    assert f"git checkout {started_from}\ndvc checkout\n" not in description
     files = kept(project, run, tmp_path / "kept")
     assert {file.name for file in files.iterdir()} == {
         *("params.yaml", "dvc.yaml", "dvc.lock", "data.dvc", "pretrained.dvc", "metrics"),
