@@ -47,7 +47,7 @@ sweep: .venv/run pull
 
 ui: .venv/run
 	@case "$$MLFLOW_TRACKING_URI" in \
-	  http*) echo "The runs are on a server: open $$MLFLOW_TRACKING_URI" ;; \
+	  http*) echo "The runs are on a server: open $$(echo "$$MLFLOW_TRACKING_URI" | sed -E 's,//[^/]*@,//,')" ;; \
 	  *) mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
 	esac
 

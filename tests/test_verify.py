@@ -160,6 +160,17 @@ def test_change_of_what_is_counted_fails(project: Project, tmp_path: Path) -> No
     assert_one_clear_message(done, "triplet queries was 200, is 100")
 
 
+@pytest.mark.parametrize("damaged", ["dvc.lock", "metrics/triplet.json"])
+def test_marks_of_a_merge_are_pointed_out(project: Project, tmp_path: Path, damaged: str) -> None:
+    write_result(tmp_path / "clean", RANK1, lr=0.01)
+    file = project.root / damaged
+    content = file.read_text()
+    file.write_text(f"<<<<<<< HEAD\n{content}=======\n{content}>>>>>>> other\n")
+    project.commit()
+    done = verify(project, "change", str(tmp_path / "clean"))
+    assert_one_clear_message(done, "of commit .* can't be read .* marks of a merge")
+
+
 def test_what_can_not_be_compared_is_named(project: Project, tmp_path: Path) -> None:
     assert_one_clear_message(
         verify(project, "change", str(tmp_path / "absent")), "absent/dvc.lock is not there"

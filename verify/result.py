@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from reid.errors import UserError
+from reid.errors import UserError, first_line
 from reid.recurrence import MODELS
 
 LOCK = "dvc.lock"
@@ -78,17 +78,25 @@ class Result:
         return inputs
 
 
-def _read(content: Callable[[str], str]) -> Result:
-    return Result(
-        content(LOCK), {model: json.loads(content(f"metrics/{model}.json")) for model in MODELS}
-    )
+def _read(content: Callable[[str], str], place: str) -> Result:
+    lock, metrics = content(LOCK), {m: content(f"metrics/{m}.json") for m in MODELS}
+    try:
+        result = Result(lock, {model: json.loads(text) for model, text in metrics.items()})
+        # Parsed here, so that nobody else meets what can't be.
+        _ = result.outputs, result.named_metrics
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError) as e:
+        raise UserError(
+            f"{LOCK} or metrics/ of {place} can't be read ({first_line(e)}). Are marks of a merge "
+            "left in them?"
+        ) from e
+    return result
 
 
 def result_in(folder: Path) -> Result:
     """The result that lies in a project's folder.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or it can't be read.
     """
 
     def content(path: str) -> str:
@@ -96,14 +104,14 @@ def result_in(folder: Path) -> Result:
             raise UserError(f"{folder / path} is not there. Run `dvc repro` in {folder} first.")
         return (folder / path).read_text(encoding="utf-8")
 
-    return _read(content)
+    return _read(content, str(folder))
 
 
 def result_of(commit: str, project: Path) -> Result:
     """The result that a commit of a project holds.
 
     Raises:
-        UserError: no such commit, or it holds none.
+        UserError: no such commit, or it holds none that can be read.
     """
 
     def content(path: str) -> str:
@@ -121,4 +129,4 @@ def result_of(commit: str, project: Path) -> Result:
             )
         return show.stdout
 
-    return _read(content)
+    return _read(content, f"commit {commit}")
