@@ -10,7 +10,6 @@ import time
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import dvc.api
@@ -222,14 +221,6 @@ def say_interrupted(sweep: Sweep) -> None:
     )
 
 
-def _hung_up(number: int, frame: FrameType | None) -> None:
-    """Stop as after Ctrl-C, without a word: the terminal is gone."""
-    # A shell and the system each send one.
-    signal.signal(number, signal.SIG_IGN)
-    console.quiet = True
-    signal.default_int_handler(number, frame)
-
-
 def main(
     settings: Annotated[
         list[str], typer.Option("-S", "--set", help="A parameter and its values: lr=0.01,0.02")
@@ -249,9 +240,6 @@ def main(
     # SIGINT is behind a shell's `&`, and DVC ends them by SIGINT.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    # `nohup` has it ignored, to go on without a terminal.
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, _hung_up)
     try:
         run_sweep(sweep, queue, jobs)
     except KeyboardInterrupt:

@@ -4,10 +4,7 @@ The tests with a project share one and build upon each other, in the order of th
 """
 
 import json
-import os
-import pty
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -201,23 +198,6 @@ def test_sweep_that_is_stopped_leaves_nothing_behind(project: Project) -> None:
     assert "Stopped: 0 of 2 runs have ended and are kept. Nothing is left" in output
     assert "Traceback" not in output
     assert process.returncode == 130
-    assert_nothing_goes_on(project)
-
-
-def test_sweep_whose_terminal_is_closed_leaves_nothing_behind(project: Project) -> None:
-    pid, terminal = pty.fork()
-    if not pid:
-        os.chdir(project.root)
-        os.execv(sys.executable, sweep("-S", "lr=0.01", "-S", "baseline.epochs=600,700"))
-    try:
-        while "Running" not in project.must("dvc", "queue", "status"):
-            # Its spinner fills the terminal, and would wait for a reader.
-            while select.select([terminal], [], [], 0)[0]:
-                os.read(terminal, 4096)
-    finally:
-        os.close(terminal)
-        _, status = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 130
     assert_nothing_goes_on(project)
 
 
