@@ -201,24 +201,6 @@ def test_sweep_that_is_stopped_leaves_nothing_behind(project: Project) -> None:
     assert_nothing_goes_on(project)
 
 
-def test_queue_that_breaks_ends_the_sweep_and_what_runs(project: Project) -> None:
-    ended, *_ = (project.root / ".dvc/tmp/exps/run").glob("*/*.run")
-    before = ended.read_text()
-    process = started_sweep(project, "-S", "lr=0.01", "-S", "baseline.epochs=400,500")
-    try:
-        while "Running" not in project.must("dvc", "queue", "status"):
-            assert process.poll() is None
-        ended.write_text("{")
-        output, _ = process.communicate()
-    finally:
-        process.send_signal(signal.SIGINT)
-        ended.write_text(before)
-    assert "error: DVC can't read its queue: unable to read" in output
-    assert "Traceback" not in output
-    assert process.returncode == 1
-    assert_nothing_goes_on(project)
-
-
 def test_queue_that_holds_something_else_is_left_alone(project: Project) -> None:
     project.must("dvc", "exp", "run", "--queue", "--name", "mine", "-S", "lr=0.5")
     assert_one_clear_message(project.run(*sweep("-S", "lr=0.01")), "already holds mine")
