@@ -12,6 +12,7 @@ from pydantic import Field
 
 from reid.answers import picture_of_answers
 from reid.breakdown import (
+    WrongFirstAnswers,
     camera_metrics,
     first_answers,
     per_camera,
@@ -77,11 +78,14 @@ def read_features(dataset: Path, features: Path, subset: str) -> FeatureSet:
 
 
 def figures(
-    ranking: Ranking, matches: Matches, query: FeatureSet, gallery: FeatureSet, params: Params
+    ranking: Ranking,
+    wrong: WrongFirstAnswers,
+    query: FeatureSet,
+    gallery: FeatureSet,
+    params: Params,
 ) -> dict[str, float]:
     """All that ``metrics/<model>.json`` says: figures, the ends of their intervals, counts."""
     sure = confidence_intervals(ranking, query.pids, params.evaluate.resamples, params.seed)
-    wrong = wrong_first_answers(ranking, matches, gallery.pids)
     return asdict(summarise(ranking, gallery.pids)) | {
         "rank1_low": sure.rank1.low,
         "rank1_high": sure.rank1.high,
@@ -107,21 +111,17 @@ def write_plots(
     folder: Path,
     title: str,
     params: Evaluate,
-    metrics: Mapping[str, float],
     ranking: Ranking,
     matches: Matches,
     distances: DistanceHistograms,
     query: FeatureSet,
     gallery: FeatureSet,
 ) -> None:
-    """Write figures with intervals, curves, first answers, cameras, and the picture of answers."""
-    figure_table(metrics).to_csv(folder / "figures.csv", index=False, float_format="%.6f")
+    """Write the CMC curve, distances, the figures by camera, and the picture of answers."""
     cmc = cmc_curve(ranking, params.max_rank)
     table = pd.DataFrame({"rank": np.arange(1, len(cmc) + 1), "cmc": cmc})
     table.to_csv(folder / "cmc.csv", index=False, float_format="%.6f")
     distances.table().to_csv(folder / "distances.csv", index=False, float_format="%.6f")
-    answers = first_answers(ranking, wrong_first_answers(ranking, matches, gallery.pids))
-    answers.to_csv(folder / "first_answers.csv", index=False, float_format="%.6f")
     cameras = per_camera(ranking, query.camids)
     cameras.to_csv(folder / "cameras.csv", index=False, float_format="%.6f")
     write_json(folder / "cameras.json", camera_metrics(cameras, "camera"))
@@ -146,14 +146,16 @@ def main() -> None:
     ranking, matches = rank_and_match(
         query, gallery, ANSWERS, similarities=similarities, watch=distances.add
     )
-    metrics = figures(ranking, matches, query, gallery, params)
+    wrong = wrong_first_answers(ranking, matches, gallery.pids)
+    metrics = figures(ranking, wrong, query, gallery, params)
     title = f"{name}: queries (blue) and their first ten answers, right (green) and wrong (red)"
     if reranking.use:
         title += ", re-ranked"
     with replacing_folder(Path("plots") / name) as part:
-        write_plots(
-            part, title, params.evaluate, metrics, ranking, matches, distances, query, gallery
-        )
+        tables = {"figures": figure_table(metrics), "first_answers": first_answers(ranking, wrong)}
+        for table, rows in tables.items():
+            rows.to_csv(part / f"{table}.csv", index=False, float_format="%.6f")
+        write_plots(part, title, params.evaluate, ranking, matches, distances, query, gallery)
     names = read_subset(dataset, "query")["name"].to_numpy()
     write_ranking(
         Path("build/rankings") / f"{name}.parquet",

@@ -13,6 +13,7 @@ from reid.errors import UserError
 from reid.feature_set import has_unit_length
 from reid.files import replacing_folder, sha256, write_json
 from reid.settings import Settings
+from stages.lineage import inputs, require_unedited
 from stages.shell import declared, run
 
 logger = logging.getLogger(__name__)
@@ -37,8 +38,6 @@ class Params(Settings):
 
 def main() -> None:
     """Write ``build/features/<model>``, the model named on the command line."""
-    from stages.lineage import inputs, require_unedited  # noqa: PLC0415
-
     name = sys.argv[1]
     stage = f"extract@{name}"
     before = inputs(stage)

@@ -82,6 +82,7 @@ def _content(
     return content
 
 
+@cache
 def fingerprint() -> str:
     """Hash of everything that determines the pipeline's result, known before it runs.
 
@@ -213,8 +214,8 @@ def _inputs(stage_name: str, stages: "list[Stage]") -> str:
     return _digest([stage_name, _content(stage, stages, only_leaves=False)])
 
 
-def checkpoint(stage_name: str) -> "Checkpoint":
-    """Where a training stage keeps its state: a folder for these parameters and inputs alone.
+def checkpoint(key: str) -> "Checkpoint":
+    """Where a training stage keeps its state: a folder for its ``inputs`` alone.
 
     It lies in the project's own folder in temporary and queued experiments too, so a training
     that was killed there goes on in the next one.
@@ -222,4 +223,4 @@ def checkpoint(stage_name: str) -> "Checkpoint":
     from reid.checkpoint import Checkpoint  # noqa: PLC0415
 
     folder = project_root() / ".dvc" / "tmp" / "checkpoints"
-    return Checkpoint(folder / inputs(stage_name)[:16])
+    return Checkpoint(folder / key[:16])

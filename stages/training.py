@@ -14,6 +14,7 @@ from reid.folds import read_folds
 from reid.objective import Objective
 from reid.optimisation import Optimisation
 from reid.settings import Settings
+from stages.lineage import checkpoint, inputs, require_unedited
 
 KERAS_WEIGHTS = ("imagenet", "none")
 
@@ -51,8 +52,6 @@ def train_model(
             (batches, batch size).
         start: a model to go on from; without it, ``params.model.weights``.
     """
-    from stages.lineage import checkpoint, inputs, require_unedited  # noqa: PLC0415
-
     stage = f"train_{name}"
     before = inputs(stage)
     choose(params.backend)
@@ -85,7 +84,7 @@ def train_model(
         seed=params.seed,
         xla=params.xla,
     )
-    state = checkpoint(stage)
+    state = checkpoint(before)
     with state.alone(), live_report(name) as report:
         train(network, folds, plan, Path("models") / name, state, report)
         require_unedited(stage, before)

@@ -11,7 +11,7 @@ from pathlib import Path
 from reid.backend import make_deterministic
 from reid.checkpoint import Checkpoint
 from reid.history import Row
-from reid.network import for_training, load_network
+from reid.network import load_network
 from reid.objective import Objective
 from reid.training import train
 from tests.small_training import SGD, fold, plan
@@ -25,7 +25,7 @@ def main(path: Path, folder: Path, xla: bool) -> None:
     optimisation = SGD.model_copy(update={"frozen_epochs": 1, "average": 0.9})
     how = plan(3, Objective(label_smoothing=0.1, margin=0.3), 0.003, optimisation)
     how = replace(how, xla=xla)
-    network = for_training(load_network(path), xla=xla)
+    network = load_network(path)
     size = network.input_shape[1]
     folds = fold(6, 0, size=size), fold(2, 1, size=size)
     train(

@@ -17,8 +17,6 @@ from reid.network import EMBEDDING, build_network, load_network, save_network
 from tests.project import ROOT, make_project
 from tests.small_training import PEOPLE, SHALLOW, fold
 
-ROUNDING = 5e-3
-"""What three epochs make of it: batch norm is one kernel here, and composed of operations there."""
 LOSS_OF_A_SURE_MISTAKE = """
 from reid.backend import keras
 from reid.learner import compiled
@@ -58,13 +56,13 @@ def start(tmp_path: Path) -> Path:
 def test_xla_trains_alike(start: Path, tmp_path: Path) -> None:
     plain = history("tensorflow", start, tmp_path / "plain")
     compiled = history("tensorflow", start, tmp_path / "xla", "xla")
-    pd.testing.assert_frame_equal(plain, compiled, rtol=ROUNDING)
+    pd.testing.assert_frame_equal(plain, compiled, rtol=1e-3)
 
 
 def test_jax_and_tensorflow_train_alike(start: Path, tmp_path: Path) -> None:
     histories = [history(backend, start, tmp_path / backend) for backend in ("tensorflow", "jax")]
     assert len(histories[0]) == 3
-    pd.testing.assert_frame_equal(*histories, rtol=ROUNDING)
+    pd.testing.assert_frame_equal(*histories, rtol=1e-3)
     # What one trained, the other loads.
     images = fold(1, 5, size=64).images
     embeddings = [

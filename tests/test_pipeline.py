@@ -199,6 +199,8 @@ def test_killed_repro_goes_on_in_its_own_run_and_ends_with_the_same_bytes(
     with project.trained_for(epochs=2):
         pass
     assert "going on after epoch" in project.must("dvc", "repro")
+    states = (project.root / ".dvc" / "tmp" / "checkpoints").iterdir()
+    assert not [state for state in states if state.is_dir()]
     resumed = (project.root / "dvc.lock").read_bytes()
     run = project.mlflow_runs()[-1]
     assert len(project.mlflow_runs()) == before + 1

@@ -322,7 +322,7 @@ def test_diverging_training_ends_with_the_parameter_to_lower(
     lr: float, are_people_held_out: bool, tmp_path: Path
 ) -> None:
     strangers = fold(4, 1, first_label=100, labelled=False, size=64)
-    with pytest.raises(UserError, match=r"diverged in epoch [12].*Lower lr"):
+    with pytest.raises(UserError, match=r"diverged in epoch 1.*Lower lr"):
         run(
             tmp_path,
             plan(4, Objective(label_smoothing=0.0), lr),
