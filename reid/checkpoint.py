@@ -1,22 +1,20 @@
 """A training's state after its last whole epoch, so that a killed one can go on."""
 
 import json
-import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock
 
-from reid.backend import keras
 from reid.files import replacing_folder, write_json
 from reid.history import Row, best_epoch
-from reid.learner import averaged
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from reid.backend import keras
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Checkpoint:
 
     folder: Path
 
-    def save(self, model: keras.Model, network: keras.Model, history: list[Row]) -> None:
+    def save(self, model: "keras.Model", network: "keras.Model", history: list[Row]) -> None:
         """Keep an epoch: what training goes on from, and the network to judge and to use.
 
         Args:
@@ -33,6 +31,8 @@ class Checkpoint:
             network: saved with averaged weights, where the optimizer averages them.
             history: up to this epoch.
         """
+        from reid.learner import averaged  # noqa: PLC0415
+
         epoch = len(history)
         with replacing_folder(self.folder / f"{epoch:04}") as part:
             model.save_weights(part / "state.weights.h5")
@@ -55,26 +55,30 @@ class Checkpoint:
         if not saved:
             return []
         history: list[Row] = json.loads((saved[-1] / "history.json").read_text(encoding="utf-8"))
-        logger.info("going on after epoch %d, from %s", len(history), saved[-1])
         return history
 
-    def resume(self, model: keras.Model) -> None:
+    def resume(self, model: "keras.Model") -> None:
         """Bring a model and its optimizer to the saved state."""
         model.load_weights(self._saved()[-1] / "state.weights.h5")
 
-    def load(self, network: keras.Model, which: Literal["best", "last"]) -> None:
+    def load(self, network: "keras.Model", which: Literal["best", "last"]) -> None:
         """Give a network the weights of its best or its last epoch."""
         network.load_weights(self._saved()[-1] / f"{which}.weights.h5")
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Wait until no other process trains from this folder, as another experiment may."""
+    def alone(self, timeout: float = -1) -> Iterator[None]:
+        """Wait until no other process trains from this folder, as another experiment may.
+
+        Raises ``filelock.Timeout`` after as many seconds; never where negative.
+        """
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder.with_suffix(".lock")):
+        with FileLock(self.folder.with_suffix(".lock"), timeout):
             yield
 
     def discard(self) -> None:
-        """Remove the state of a training that is finished."""
+        """Remove the state, if there is one, of a training that is finished."""
+        if not self.folder.exists():
+            return
         # Renamed first: half a state would stop the next training of this kind.
         finished = self.folder.with_suffix(".finished")
         shutil.rmtree(finished, ignore_errors=True)

@@ -51,8 +51,6 @@ TEST_SET = "test_set"
 """The group of parameters that those become."""
 RERANKED = "reranked"
 """A parameter that the metrics repeat."""
-BATCH = 1000
-"""Metrics that MLflow takes in one request."""
 
 UNREACHABLE = (MlflowException, SQLAlchemyError, ImportError, OSError)
 """What a store raises that is down, damaged, full, or lacks its driver."""
@@ -253,8 +251,7 @@ class Tracker:
             for metric in self.client.get_metric_history(self.id, key)
         }
         missing = [metric for metric in wanted if _as_logged(metric) not in there]
-        for start in range(0, len(missing), BATCH):
-            self.client.log_batch(self.id, metrics=missing[start : start + BATCH])
+        self.client.log_batch(self.id, metrics=missing)
 
     def _log_data(self, result: Result) -> None:
         context = InputTag("mlflow.data.context", "training")

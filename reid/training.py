@@ -113,6 +113,8 @@ def train(
     training, validation = folds
     history = checkpoint.history()
     done = len(history)
+    if done:
+        logger.info("going on after epoch %d of %d", done, plan.epochs)
     for is_frozen, epochs in _stretches(plan):
         if done >= epochs.stop:
             continue

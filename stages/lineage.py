@@ -61,24 +61,23 @@ def _content(
 
     Those of now, or those that ``dvc.lock`` recorded.
     """
-    # What a stage with a command makes is determined by that stage's own leaves; what `dvc add`
-    # tracks has its hash in its .dvc file, whether or not the files are here.
-    outputs = {str(out): (s.is_data_source, out) for s in stages for out in s.outs}
+    # What a stage with a command makes is determined by that stage's own leaves.
+    made = {str(out) for s in stages if not s.is_data_source for out in s.outs}
+    # What `dvc add` tracks has its hash in its .dvc file, whether or not the files are here.
+    added = {str(out): out for s in stages if s.is_data_source for out in s.outs}
     content: dict[str, Any] = {}
     for dep in stage.deps:
         if isinstance(dep, ParamsDependency):
             values = dep.hash_info.value if recorded else dep.read_params()
             content |= {f"params.yaml:{k}": v for k, v in (values or {}).items()}
             continue
-        made = [
-            (tracked, out)
-            for path, (tracked, out) in outputs.items()
-            if str(dep) == path or str(dep).startswith(path + os.sep)
-        ]
-        if made and made[0][0]:
-            content[str(dep)] = made[0][1].hash_info.value
-        elif not made or not only_leaves:
-            content[str(dep)] = (dep.hash_info if recorded else dep.get_hash()).value
+        path = str(dep)
+        if only_leaves and any(path == out or path.startswith(out + os.sep) for out in made):
+            continue
+        if recorded or path in added:
+            content[path] = (dep if recorded else added[path]).hash_info.value
+        else:
+            content[path] = dep.get_hash().value
     return content
 
 
@@ -209,9 +208,20 @@ def require_unedited(stage_name: str, before: str) -> None:
         )
 
 
-def _inputs(stage_name: str, stages: "list[Stage]") -> str:
-    stage = next(stage for stage in stages if stage.addressing == stage_name)
-    return _digest([stage_name, _content(stage, stages, only_leaves=False)])
+def is_saved(stage_name: str) -> bool:
+    """Whether DVC has, in ``dvc.lock`` and its cache, what a stage makes of its inputs of now."""
+    stage = _stage(stage_name, _stages())
+    is_recorded = _inputs(stage_name, _stages(), recorded=True) == inputs(stage_name)
+    return is_recorded and not any(out.changed_cache() for out in stage.outs)
+
+
+def _stage(name: str, stages: "list[Stage]") -> "Stage":
+    return next(stage for stage in stages if stage.addressing == name)
+
+
+def _inputs(stage_name: str, stages: "list[Stage]", recorded: bool = False) -> str:
+    stage = _stage(stage_name, stages)
+    return _digest([stage_name, _content(stage, stages, only_leaves=False, recorded=recorded)])
 
 
 def checkpoint(key: str) -> "Checkpoint":

@@ -12,7 +12,7 @@ from reid.model_card import CardFacts, model_card
 from reid.registry import MODEL, Registry, Submission
 from reid.report import FIGURES
 from reid.run_identity import RunIdentity
-from reid.tracking import UNREACHABLE, Result, Tracker
+from reid.tracking import Result, Tracker
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,8 @@ def register(tracker: Tracker, identity: RunIdentity, result: Result) -> None:
     try:
         if not registry.is_settled():
             registry.settle(_submission(identity, result))
-    except UNREACHABLE as e:
+    # Each kind of store and of artifacts raises errors of its own.
+    except Exception as e:
         logger.warning(
             "The model of run %s can't be registered (%s). The next `dvc repro` tries again.",
             tracker.id,

@@ -3,17 +3,19 @@
 import hashlib
 import json
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
 from dvc.utils.serialize import load_yaml
+from filelock import Timeout
 
 from reid.dataset import read_source, read_subset
 from reid.errors import first_line, without_credentials
 from stages.description import describe
-from stages.lineage import is_up_to_date, run_identity, state, tracked_md5
+from stages.lineage import checkpoint, inputs, is_up_to_date, run_identity, state, tracked_md5
 from stages.pipelines import end_abandoned, forget
 from stages.plots_page import log_plots_page
 from stages.shell import run
@@ -37,6 +39,15 @@ def main() -> None:
         _track(Path(folder))
 
 
+def _discard_states() -> None:
+    """Remove what a training would go on from: DVC has saved both models by now."""
+    for name in MODELS:
+        kept = checkpoint(inputs(f"train_{name}"))
+        # Another experiment that is at it removes it at its own end.
+        with suppress(Timeout), kept.alone(timeout=0):
+            kept.discard()
+
+
 def _track(pipeline: Path) -> None:
     if not is_up_to_date():
         logger.warning(
@@ -45,6 +56,7 @@ def _track(pipeline: Path) -> None:
             "with the edit."
         )
         return
+    _discard_states()
     from reid.tracking import Result, Tracker, tracking_uri  # noqa: PLC0415
     from stages.registration import register  # noqa: PLC0415
 

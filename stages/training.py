@@ -14,7 +14,7 @@ from reid.folds import read_folds
 from reid.objective import Objective
 from reid.optimisation import Optimisation
 from reid.settings import Settings
-from stages.lineage import checkpoint, inputs, require_unedited
+from stages.lineage import checkpoint, inputs, is_saved, require_unedited
 
 KERAS_WEIGHTS = ("imagenet", "none")
 
@@ -86,6 +86,9 @@ def train_model(
     )
     state = checkpoint(before)
     with state.alone(), live_report(name) as report:
+        # A state at its end whose model DVC has saved is of no use: it was asked to train again.
+        if len(state.history()) == epochs and is_saved(stage):
+            state.discard()
         train(network, folds, plan, Path("models") / name, state, report)
+        # The state stays until `track`: DVC may be killed before it has saved the model.
         require_unedited(stage, before)
-        state.discard()

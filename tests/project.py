@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,10 +91,12 @@ class Project:
             process.wait()
 
     @contextmanager
-    def trained_for(self, epochs: int) -> "Iterator[subprocess.Popen[bytes]]":
+    def trained_for(
+        self, epochs: int, command: Sequence[str] = ("dvc", "repro", "train_baseline")
+    ) -> "Iterator[subprocess.Popen[bytes]]":
         """The baseline in training, after some of its epochs; killed at the end of the block."""
         saved = f"*/{epochs:04}"
-        with self.started("dvc", "repro", "train_baseline") as repro:
+        with self.started(*command) as repro:
             while not list((self.root / ".dvc" / "tmp" / "checkpoints").glob(saved)):
                 assert repro.poll() is None
                 time.sleep(0.05)

@@ -127,6 +127,20 @@ def test_edit_that_nothing_was_run_for_makes_no_run(project: Project) -> None:
     assert [run.info.run_id for run in project.mlflow_runs()] == [r.info.run_id for r in before]
 
 
+def test_data_that_nothing_was_run_for_makes_no_run(project: Project) -> None:
+    before = project.mlflow_runs()
+    lock = (project.root / "dvc.lock").read_bytes()
+    note = project.root / "data" / "note.txt"
+    note.write_text("another data set")
+    project.must("dvc", "add", "data")
+    output = project.must("dvc", "repro", "--single-item", "track")
+    assert "edited since the stages ran" in output
+    note.unlink()
+    project.must("git", "checkout", "data.dvc")
+    assert (project.root / "dvc.lock").read_bytes() == lock
+    assert [run.info.run_id for run in project.mlflow_runs()] == [r.info.run_id for r in before]
+
+
 def test_number_written_otherwise_is_the_same_result(project: Project) -> None:
     before = len(project.mlflow_runs())
     output = project.must("dvc", "exp", "run", "-S", "triplet.weight=10")
@@ -211,6 +225,28 @@ def test_killed_repro_goes_on_in_its_own_run_and_ends_with_the_same_bytes(
     undisturbed = project.must("dvc", "repro", "--force", "--single-item", "train_baseline")
     assert "epoch 1/5" in undisturbed
     assert (project.root / "dvc.lock").read_bytes() == resumed
+
+
+def test_training_killed_before_dvc_saved_it_is_not_repeated(project: Project) -> None:
+    project.set_params({"baseline": {"epochs": 3}})
+    with project.trained_for(epochs=3):
+        pass
+    output = project.must("dvc", "repro", "train_baseline")
+    assert "going on after epoch 3 of 3" in output
+    lock = (project.root / "dvc.lock").read_bytes()
+    # Once it is saved, to ask for it again means to train it again.
+    assert "epoch 1/3" in project.must("dvc", "repro", "--force", "train_baseline")
+    assert (project.root / "dvc.lock").read_bytes() == lock
+
+
+def test_what_another_experiment_trains_is_not_trained_twice(project: Project) -> None:
+    project.set_params({"baseline": {"epochs": 30}})
+    experiment = ("dvc", "exp", "run", "--temp", "-S")
+    with project.trained_for(1, (*experiment, "triplet.margin=0.7")) as first:
+        output = project.must(*experiment, "triplet.margin=0.6")
+        assert first.wait() == 0
+    assert "epoch 1/1" in output
+    assert "epoch 1/30" not in output
 
 
 @pytest.mark.parametrize(
