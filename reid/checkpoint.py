@@ -1,6 +1,7 @@
 """A training's state after its last whole epoch, so that a killed one can go on."""
 
 import json
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from reid.files import replacing_folder, write_json
 from reid.history import Row, best_epoch
 
 if TYPE_CHECKING:
     from reid.backend import keras
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,21 @@ class Checkpoint:
         network.load_weights(self._saved()[-1] / f"{which}.weights.h5")
 
     @contextmanager
-    def alone(self, timeout: float = -1) -> Iterator[None]:
+    def alone(self, wait: bool = True) -> Iterator[None]:
         """Wait until no other process trains from this folder, as another experiment may.
 
-        Raises ``filelock.Timeout`` after as many seconds; never where negative.
+        Raises ``filelock.Timeout`` where one does and ``wait`` is false.
         """
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder.with_suffix(".lock"), timeout):
+        lock = FileLock(self.folder.with_suffix(".lock"))
+        try:
+            held = lock.acquire(timeout=0)
+        except Timeout:
+            if not wait:
+                raise
+            logger.info("another experiment is at this very training; waiting for what it makes")
+            held = lock.acquire()
+        with held:
             yield
 
     def discard(self) -> None:

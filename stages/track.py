@@ -44,7 +44,7 @@ def _discard_states() -> None:
     for name in MODELS:
         kept = checkpoint(inputs(f"train_{name}"))
         # Another experiment that is at it removes it at its own end.
-        with suppress(Timeout), kept.alone(timeout=0):
+        with suppress(Timeout), kept.alone(wait=False):
             kept.discard()
 
 
