@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 METRICS = tuple(f"{model}/{figure}" for model in MODELS for figure in FIGURES)
 WORKSPACE = "workspace"
+DATA = "data"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Result:
     fingerprint: str
     """Empty where it is not known yet, as of a queued experiment."""
     params: Mapping[str, str]
+    """What was chosen: the parameters, and as ``DATA`` the beginning of the data's md5."""
     metrics: Mapping[str, float]
     """Those of ``METRICS`` that are there."""
 
@@ -108,7 +110,12 @@ def _result(group: list[Known], run: Run | None) -> Result:
 def _recipe(run: Run) -> dict[str, str]:
     """What was chosen, without what the run says of its test set."""
     params: dict[str, str] = run.data.params
-    return {k: v for k, v in params.items() if not k.startswith(f"{TEST_SET}.")}
+    chosen = {k: v for k, v in params.items() if not k.startswith(f"{TEST_SET}.")}
+    return _of_data(run.data.tags.get("data_md5")) | chosen if chosen else {}
+
+
+def _of_data(md5: str | None) -> dict[str, str]:
+    return {DATA: md5[:7]} if md5 else {}
 
 
 def _figures(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -161,7 +168,8 @@ def _finished(state: "ExpState", name: str, key: Callable[[], str]) -> Iterator[
 
 def _params(state: "ExpState") -> dict[str, str]:
     files: Iterable[Mapping[str, Any]] = state.data.params.values() if state.data else ()
-    return {
+    data = state.data.deps.get(DATA) if state.data else None
+    return _of_data(data.hash if data else None) | {
         key: str(value)
         for content in files
         for key, value in flatten(content.get("data", {})).items()

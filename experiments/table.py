@@ -8,7 +8,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from experiments.results import METRICS, Result
+from experiments.results import DATA, METRICS, Result
 from reid.errors import UserError
 from reid.report import FIGURES as HEADINGS
 from reid.run_store import short
@@ -41,7 +41,7 @@ def differing_params(results: Sequence[Result]) -> list[str]:
 
 
 def results_table(results: Sequence[Result], metric: str, console: Console) -> Group:
-    """A row a result, the best of each metric bold, the best by ``metric`` starred.
+    """A row a result; on each data, the best of each metric bold, the best by ``metric`` starred.
 
     Each parameter that differs has a column of its own, where the console is wide enough; else
     all stand in a table of their own below.
@@ -57,9 +57,11 @@ def results_table(results: Sequence[Result], metric: str, console: Console) -> G
 def _figures(results: Sequence[Result], metric: str, names: list[str]) -> Table:
     metrics = list(dict.fromkeys([*SHOWN, metric]))
     best = {
-        name: max((r.metrics.get(name, -inf) for r in results), default=-inf) for name in metrics
+        data: {name: max(r.metrics.get(name, -inf) for r in alike) for name in metrics}
+        for data, alike in _by_data(results).items()
     }
-    table = _table(caption=f"per cent; * is the best by {metric}")
+    warning = " on its data;\nfigures on other data can't be compared" if len(best) > 1 else ""
+    table = _table(caption=f"per cent; * is the best by {metric}{warning}")
     table.add_column("", width=1)
     table.add_column("result", overflow="fold", max_width=24)
     for heading in ("in", "run", "status"):
@@ -71,16 +73,26 @@ def _figures(results: Sequence[Result], metric: str, names: list[str]) -> Table:
         heading = f"{model}\n{HEADINGS.get(figure, figure)}"
         table.add_column(heading, justify="right", no_wrap=True)
     for result in results:
+        bests = best.get(result.params.get(DATA, ""), {})
         table.add_row(
-            "*" if result.metrics.get(metric) == best[metric] else "",
+            "*" if metric in result.metrics and result.metrics[metric] == bests[metric] else "",
             ", ".join(result.names),
             result.place,
             short(result.run_id) or "-",
             result.status,
             *(result.params.get(name, "-") for name in names),
-            *(_figure(result, name, best[name]) for name in metrics),
+            *(_figure(result, name, bests.get(name, inf)) for name in metrics),
         )
     return table
+
+
+def _by_data(results: Sequence[Result]) -> dict[str, list[Result]]:
+    """Those that have figures; none is compared with one on other data."""
+    found: dict[str, list[Result]] = {}
+    for result in results:
+        if result.metrics:
+            found.setdefault(result.params.get(DATA, ""), []).append(result)
+    return found
 
 
 def _params(results: Sequence[Result], names: list[str]) -> Table:

@@ -91,6 +91,27 @@ def test_best_comes_first_and_is_marked() -> None:
         sorted_by(results, "rank1")
 
 
+def test_figures_on_other_data_are_not_compared() -> None:
+    results = [
+        result("easy", {"data": "aaaaaaa"}, 0.9),
+        result("hard", {"data": "bbbbbbb"}, 0.5),
+        result("harder", {"data": "bbbbbbb"}, 0.4),
+        Result(("queued",), "DVC", "", "", "queued", "", {}, {}),
+    ]
+    text = shown(results)
+    assert "aaaaaaa" in text
+    starred = [line.split()[1] for line in text.splitlines() if line.startswith(" *")]
+    assert starred == ["easy", "hard"]
+    assert "figures on other data can't be compared" in text
+    assert "other data" not in shown(results[1:])
+
+
+def test_data_is_known_from_dvc_and_from_mlflow() -> None:
+    tags = {"fingerprint": "F", "data_md5": "0123456789.dir"}
+    (alone,) = joined([], [run("a", "FINISHED", tags, 0.5)])
+    assert alone.params == {"data": "0123456", "lr": "0.01"}
+
+
 @pytest.mark.parametrize("many", [1, 3, 12])
 def test_a_hundred_columns_are_enough(many: int) -> None:
     names = [f"optimisation.parameter_{i}" for i in range(many)]
