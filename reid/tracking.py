@@ -283,8 +283,8 @@ def end(client: MlflowClient, run_id: str, status: str) -> None:
 
 
 def _as_logged(metric: Metric) -> tuple[str, int, str]:
-    """What makes two metrics the same. A history's file has fewer digits than what was live."""
-    return metric.key, metric.step, f"{metric.value:.6g}"
+    """What makes two metrics the same: what was live is rounded as in a history's file."""
+    return metric.key, metric.step, f"{metric.value:.8g}"
 
 
 def _now() -> int:

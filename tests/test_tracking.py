@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from mlflow.entities import Run
@@ -98,6 +99,19 @@ def test_epochs_that_came_out_otherwise_are_logged_as_they_ended(tmp_path: Path)
     history = live.client.get_metric_history(live.id, "triplet/loss")
     assert [(m.step, m.value) for m in history] == [(1, 0.123456789), (2, 99.0), (2, 1.0)]
     assert live.client.get_run(live.id).data.metrics["triplet/loss"] == 1.0
+
+
+def test_epoch_that_was_told_live_is_not_told_again_from_the_file(tmp_path: Path) -> None:
+    live = Tracker(identity(tmp_path))
+    # The first is rounded up to seven digits where it was rounded up to eight before.
+    losses = [3.0919649600982666, *np.random.default_rng(0).normal(size=100, scale=3)]
+    for epoch, loss in enumerate(losses, start=1):
+        live.log_epoch("triplet", {"epoch": epoch, "loss": loss})
+    file = tmp_path / "history.csv"
+    result(losses).histories["triplet"].to_csv(file, index=False, float_format="%.8g")
+    live.bring_up_to_date(result(pd.read_csv(file)["loss"].tolist()))
+    history = live.client.get_metric_history(live.id, "triplet/loss")
+    assert sorted(m.step for m in history) == list(range(1, len(losses) + 1))
 
 
 def test_origin_is_that_of_the_end(tmp_path: Path) -> None:
