@@ -16,7 +16,7 @@ from dvc.scm import SCMError
 
 from reid.errors import UserError
 from reid.run_identity import RunIdentity
-from stages.state import Declarations, State, state_since
+from stages.state import PIPELINE, Declarations, State, state_since
 
 if TYPE_CHECKING:
     from dvc.stage import Stage
@@ -38,7 +38,12 @@ def project_root() -> Path:
 @cache
 def _stages() -> "list[Stage]":
     with Repo() as repo:
-        return list(repo.index.stages)
+        return _stages_of(repo)
+
+
+def _stages_of(repo: Repo) -> "list[Stage]":
+    # A run's files hold a dvc.yaml, too, and may lie in some folder of the project.
+    return [s for s in repo.index.stages if s.is_data_source or s.path_in_repo == PIPELINE]
 
 
 def _digest(value: Any) -> str:
@@ -106,7 +111,7 @@ def recorded_fingerprint(repo: Repo) -> str:
     ``repo.switch`` gives that of a commit or an experiment. Where stages were never run, it is
     the fingerprint of no run.
     """
-    return _fingerprint(list(repo.index.stages), recorded=True)
+    return _fingerprint(_stages_of(repo), recorded=True)
 
 
 def _fingerprint(stages: "list[Stage]", recorded: bool) -> str:
@@ -199,7 +204,7 @@ def require_unedited(stage_name: str, before: str) -> None:
     what the stage made of the former.
     """
     with Repo() as repo:
-        now = _inputs(stage_name, list(repo.index.stages))
+        now = _inputs(stage_name, _stages_of(repo))
     if now != before:
         raise UserError(
             f"parameters, code or data that {stage_name} declares were edited while it ran, so "

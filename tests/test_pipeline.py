@@ -5,6 +5,7 @@ The tests of this file share one project and build upon each other, in the order
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,18 @@ def test_first_repro_gives_figures_and_one_whole_run(project: Project) -> None:
 def test_second_repro_does_nothing_and_keeps_the_one_run(project: Project) -> None:
     output = project.must("dvc", "repro")
     assert stages_run(output) == {"track"}
+    assert len(project.mlflow_runs()) == 1
+
+
+def test_files_of_a_run_may_lie_in_the_project(project: Project) -> None:
+    (files,) = (project.root / "mlartifacts").glob("**/artifacts/pipeline")
+    shutil.copytree(files, project.root / "kept")
+    try:
+        assert stages_run(project.must("dvc", "repro")) == {"track"}
+        (result,) = json.loads(project.must("python", "-m", "reid", "compare", "--json"))
+        assert result["place"] == "both"
+    finally:
+        shutil.rmtree(project.root / "kept")
     assert len(project.mlflow_runs()) == 1
 
 
