@@ -61,7 +61,7 @@ class Submission:
 class Registry:
     """The version of one run's result.
 
-    What its methods raise where the registry can't be used is `reid.tracking.UNREACHABLE`.
+    Where it can't be used, its methods raise whatever that kind of store or of artifacts does.
     """
 
     def __init__(self, tracker: Tracker, root: Path, fingerprint: str) -> None:
