@@ -1,8 +1,9 @@
 """What each ingredient of the recipe adds: ``python -m benchmarks.ablation [SEED]``.
 
 Run it in a clone that holds the data set in ``data/``. Each row is one ``dvc exp run`` that adds an
-ingredient to the row above it, from the notebook's recipe to that of ``params.yaml``. Rows that are
-there already are not run again, so what was interrupted goes on.
+ingredient to the row above it, from the notebook's recipe to that of ``params.yaml``. What DVC has
+in its cache is not trained again, so what was interrupted goes on. A model without seconds per
+epoch is that of a row above.
 """
 
 import json
@@ -15,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dvc.repo import Repo
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from reid.report import value_and_interval
-from reid.tracking import EXPERIMENT, flatten, tracking_uri
+from reid.tracking import EXPERIMENT, FINGERPRINT, flatten, tracking_uri
+from stages.lineage import recorded_fingerprint
 
 Settings = dict[str, Any]
 
@@ -34,10 +37,16 @@ NOTEBOOK: Settings = {
     "triplet.weight": 1.0,
     "triplet.label_smoothing": 0.0,
     "extract.flip": False,
+    "optimisation.warmup_epochs": 0,
+    "optimisation.decay": "none",
+    "optimisation.weight_decay": 0.0,
 }
-"""One positive and one negative drawn at random for each anchor, mirrored images, plain softmax."""
+"""A positive and a negative drawn at random for each anchor, mirrored images, plain softmax, one
+learning rate."""
 
 INGREDIENTS: dict[str, tuple[str, ...]] = {
+    "warm-up and cosine": ("optimisation.warmup_epochs", "optimisation.decay"),
+    "weight decay": ("optimisation.weight_decay",),
     "hard triplets of the batch": ("triplet.mining",),
     "triplet loss times 10": ("triplet.weight",),
     "batch-norm neck": ("model.neck",),
@@ -60,35 +69,29 @@ def rows(chosen: Settings) -> Iterator[tuple[str, Settings]]:
         yield name, dict(settings)
 
 
-def finished(client: MlflowClient, experiment: str) -> Run | None:
-    """The whole run of a DVC experiment, if there is one."""
+def run_row(client: MlflowClient, experiment: str, settings: Settings) -> Run:
+    """Run one row, and give the whole run of the result that is in the workspace then."""
+    overrides = [f"--set-param={key}={json.dumps(value)}" for key, value in settings.items()]
+    command = ["dvc", "exp", "run", "--force", "--name", experiment, *overrides]
+    if subprocess.run([sys.executable, "-m", *command], check=False).returncode:
+        sys.exit(f"error: {' '.join(command)} failed")
+    with Repo() as repo:
+        fingerprint = recorded_fingerprint(repo)
     found = client.search_experiments(filter_string=f"name = '{EXPERIMENT}'")
     runs = client.search_runs(
         [experiment.experiment_id for experiment in found],
-        f"tags.dvc_exp = '{experiment}' and attributes.status = 'FINISHED'",
+        f"tags.{FINGERPRINT} = '{fingerprint}' and attributes.status = 'FINISHED'",
     )
-    return runs[0] if runs else None
-
-
-def run_row(client: MlflowClient, experiment: str, settings: Settings) -> Run:
-    """Run one row, unless it is there."""
-    there = finished(client, experiment)
-    if there is None:
-        overrides = [f"--set-param={key}={json.dumps(value)}" for key, value in settings.items()]
-        command = ["dvc", "exp", "run", "--name", experiment, *overrides]
-        if subprocess.run([sys.executable, "-m", *command], check=False).returncode:
-            sys.exit(f"error: {' '.join(command)} failed")
-        there = finished(client, experiment)
-    if there is None:
+    if not runs:
         sys.exit(f"error: {experiment} has no finished run in MLflow")
-    return there
+    return runs[0]
 
 
-def seconds_per_epoch(client: MlflowClient, run: Run, model: str) -> float:
-    """Median time between two epochs reported live; nan where the model came from the cache."""
+def seconds_per_epoch(client: MlflowClient, run: Run, model: str) -> str:
+    """Median time between two epochs reported live; empty where the model came from the cache."""
     told = sorted(m.timestamp for m in client.get_metric_history(run.info.run_id, f"{model}/loss"))
     gaps = [(after - before) / 1000 for before, after in pairwise(told)]
-    return statistics.median(gaps) if gaps and max(gaps) > 1 else float("nan")
+    return f"{statistics.median(gaps):.0f}" if gaps and max(gaps) > 1 else ""
 
 
 def main() -> None:
@@ -104,7 +107,7 @@ def main() -> None:
         for model in ("baseline", "triplet"):
             figures = (f"{model}/{key}" for key in ("rank1", "mAP"))
             cells += ["{} ({})".format(*value_and_interval(run.data.metrics, f)) for f in figures]
-            cells.append(f"{seconds_per_epoch(client, run, model):.0f}")
+            cells.append(seconds_per_epoch(client, run, model))
         lines.append(f"| {' | '.join(cells)} |")
     print("\n".join(lines))
 

@@ -37,14 +37,14 @@ class Measured:
 
     what: str
     value: float
-    limit: float | None
-    """Beyond it is too slow; None where the figure is only shown."""
+    limit: float
+    """Beyond it is too slow."""
     unit: str = "s"
 
     @property
     def over(self) -> bool:
         """Whether it is beyond its limit."""
-        return self.limit is not None and self.value > self.limit
+        return self.value > self.limit
 
 
 def seconds(*command: str) -> tuple[float, str]:
@@ -125,7 +125,14 @@ class Waits:
 
 
 def tracking() -> Iterator[Measured]:
-    """The share of live reports in the training of the baseline, to a store that is new."""
+    """The share of live reports in the training of the baseline, to a store that is new.
+
+    It has two sides, each held to the limit: the time for which the training waits for them,
+    and the processor time of their thread, as a share of what all processors could do while the
+    training goes on; that of the git commands they call is not in it. Most of it is spent once,
+    on importing MLflow, so the sample's 20 epochs, the shortest training that the limit is meant
+    for, say most: the share of a longer one is less.
+    """
     from stages.train_baseline import main as train  # noqa: PLC0415
 
     waits = Waits()
@@ -135,9 +142,12 @@ def tracking() -> Iterator[Measured]:
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{Path(folder) / 'mlflow.db'}"
         began = time.perf_counter()
         train()
-        share = waits.seconds / (time.perf_counter() - began)
-    yield Measured("training that waits for tracking", 100 * share, 100 * TRACKING_SHARE, "%")
-    yield Measured("processor time of tracking beside it", TimedRun.seconds, None)
+        took = time.perf_counter() - began
+    limit = 100 * TRACKING_SHARE
+    waiting = 100 * waits.seconds / took
+    working = 100 * TimedRun.seconds / (took * (os.cpu_count() or 1))
+    yield Measured("training that waits for tracking", waiting, limit, "%")
+    yield Measured("processors that tracking takes meanwhile", working, limit, "%")
 
 
 def main() -> None:
@@ -151,7 +161,7 @@ def main() -> None:
         table.add_row(
             one.what,
             f"{one.value:.2f} {one.unit}",
-            "" if one.limit is None else f"{one.limit:.2f} {one.unit}",
+            f"{one.limit:.2f} {one.unit}",
             "[red]too slow[/red]" if one.over else "",
         )
     Console().print(table)

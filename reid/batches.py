@@ -30,8 +30,10 @@ def people_batches(
     """Batches of P people x K images (Hermans et al., "In Defense of the Triplet Loss", 2017).
 
     Each person's images are shuffled and dealt out in groups of K, the last group filled up with
-    images drawn again. A batch takes one group each of P people, those with most groups left
-    first, so that few groups are left over at the end.
+    images drawn again. There are as many batches as groups of P people can fill; which groups are
+    left over is chance. A person's groups are spread evenly over the epoch, and who meets whom is
+    chance, too: to take those first who have most groups left would set the same people against
+    each other in every epoch, where a few people have many images.
 
     Args:
         labels: int (n,), the person of each image.
@@ -41,7 +43,8 @@ def people_batches(
         epoch: counted from 0.
 
     Returns:
-        Image numbers, int (batches, P * K), the K images of a person side by side.
+        Image numbers, int (batches, P * K), in random order within a batch; the number of batches
+        is the same in each epoch.
 
     Raises:
         UserError: fewer than P people.
@@ -54,15 +57,39 @@ def people_batches(
             "Lower triplet.people."
         )
     groups = [list(_groups(rng.permutation(rows), images, rng)) for rows in rows_of]
-    left = np.array([len(g) for g in groups])
     batches = []
-    while np.count_nonzero(left) >= people:
-        # Random among equals: sort by groups left, ties broken by a draw.
-        chosen = np.lexsort((rng.random(len(left)), -left))[:people]
-        rng.shuffle(chosen)
-        batches.append(np.concatenate([groups[person].pop() for person in chosen]))
-        left[chosen] -= 1
+    for chosen in _people_of_batches(np.array([len(g) for g in groups]), people, rng):
+        batch = np.concatenate([groups[person].pop() for person in chosen])
+        # The triplets that are not mined take who comes next.
+        batches.append(rng.permutation(batch))
     return np.stack(batches)
+
+
+def _people_of_batches(
+    groups: np.ndarray, people: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """The people of each batch, int (people,), each as often as they have groups at most.
+
+    Who has g groups gets one of them in each g-th part of the epoch, at a random moment of it.
+    """
+    batches = groups.sum() // people
+    while np.minimum(groups, batches).sum() < batches * people:
+        batches -= 1
+    places = np.repeat(np.arange(len(groups)), np.minimum(groups, batches))
+    taken = rng.choice(places, batches * people, replace=False)
+    groups = np.bincount(taken, minlength=len(groups))
+    done = np.zeros_like(groups)
+    due = np.full(len(groups), np.inf)
+    np.divide(rng.random(len(groups)), groups, out=due, where=groups > 0)
+    for to_go in range(batches, 0, -1):
+        # Who has as many groups left as there are batches must be in all of them.
+        urgency = np.where(groups - done == to_go, -1.0, due)
+        chosen = np.argsort(urgency, kind="stable")[:people]
+        done[chosen] += 1
+        left = done[chosen] < groups[chosen]
+        moments = (done[chosen] + rng.random(people)) / groups[chosen]
+        due[chosen] = np.where(left, moments, np.inf)
+        yield chosen
 
 
 def _groups(rows: np.ndarray, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -33,21 +33,24 @@ def renamed(logs: Mapping[str, float]) -> Row:
     return {ours: float(logs[keras]) for keras, ours in NAMES.items() if keras in logs}
 
 
-def require_sound(row: Row, people: int) -> None:
+def require_sound(row: Row, people: int, computes_in: str) -> None:
     """Raise UserError where a training of a softmax over so many people has diverged.
 
     That is where a number is none, or where the softmax's loss is ten times that of guessing,
-    log(people): huge losses may stay finite to the end.
+    log(people): huge losses may stay finite to the end. ``computes_in``: the network's type of
+    numbers, a cause of its own where it is half.
     """
     wrong = [name for name, value in row.items() if not math.isfinite(value)]
     softmax = "softmax_loss" if "softmax_loss" in row else "loss"
     if row.get(softmax, 0.0) > FAR_WORSE * math.log(people):
         wrong.append(softmax)
     if wrong:
+        is_full = computes_in == "float32"
+        other = "" if is_full else f" Or choose precision: float32 instead of {computes_in}."
         raise UserError(
             f"Training diverged in epoch {row['epoch']:.0f}: {wrong[0]} is {row[wrong[0]]:.3g}. "
             f"Lower lr (it stood at {row['learning_rate']:.3g}) or raise "
-            "optimisation.warmup_epochs."
+            f"optimisation.warmup_epochs.{other}"
         )
 
 

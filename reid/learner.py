@@ -11,7 +11,7 @@ from reid.augmentation import Augmentation, augment
 from reid.backend import keras
 from reid.folds import Fold
 from reid.losses import Triplet
-from reid.network import BACKBONE, FEATURE, LOGITS
+from reid.network import BACKBONE, FEATURE, LOGITS, compute_type
 from reid.objective import Objective
 from reid.optimisation import Optimisation
 
@@ -76,7 +76,7 @@ def compiled(network: keras.Model, plan: Plan, frozen: bool = False) -> keras.Mo
         losses[TRIPLET] = Triplet(plan.objective.margin, plan.objective.mining)
         weights[TRIPLET] = plan.objective.triplet_weight
     optimizer = build_optimizer(plan.optimisation, plan.lr)
-    if backbone.layers[-1].compute_dtype == "float16":
+    if compute_type(network) == "float16":
         # Small gradients are 0 in half precision, unless they are scaled.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     model = keras.Model(network.input, outputs)

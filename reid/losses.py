@@ -35,7 +35,7 @@ class Triplet(keras.losses.Loss):
 
     Mining ``hard`` takes the farthest positive and the nearest negative (their eq. 5); ``random``
     the next ones in the batch, whose order the drawing of batches has left to chance: the plain
-    triplets of Schroff et al., "FaceNet", 2015, eq. 1.
+    triplets of Schroff et al., "FaceNet", 2015, eq. 1 (there of squared distances).
     """
 
     def __init__(self, margin: Margin, mining: Mining = "hard", name: str = "triplet") -> None:

@@ -99,6 +99,12 @@ def _converted(
     return copied(network, settings, {norm: new_norm})
 
 
+def compute_type(network: keras.Model) -> str:
+    """The type that a network's backbone computes in: float32, bfloat16 or float16."""
+    computing: str = network.get_layer(BACKBONE).layers[-1].compute_dtype
+    return computing
+
+
 def embedder(network: keras.Model) -> keras.Model:
     """The part of a network that retrieval needs: images to embeddings (n, d) of length 1."""
     return keras.Model(network.input, network.output[EMBEDDING], name=EMBEDDING)

@@ -102,29 +102,29 @@ def require_batches(table: pd.DataFrame, batch_size: int, people: int) -> None:
         )
 
 
-def require_matches(table: pd.DataFrame, camids: pd.Series) -> None:
-    """Say before any training that held-out people can't be found again under another camera.
+def held_out_queries(table: pd.DataFrame, camids: pd.Series) -> tuple[int, int]:
+    """How many queries validate retrieval, and how many of them have no match to be found.
 
-    After an epoch, the first image of a person and camera is a query, the others are gallery.
+    After an epoch, the first image of a held-out person and camera is a query, the others are
+    gallery. Both are 0 where images are held out.
 
     Args:
         table: as ``split`` makes it.
         camids: of its rows.
 
     Raises:
-        UserError: people are held out, and none of them gives a query with a match.
+        UserError: people are held out, and no query has a match under another camera.
     """
     held_out = table.assign(camid=camids.to_numpy())[table["label"] == NO_LABEL]
-    if held_out.empty:
-        return
-    images = held_out.groupby(["pid", "camid"]).size()
-    cameras = images.groupby("pid").transform("size")
-    if not ((images > 1) & (cameras > 1)).any():
+    gallery = held_out.groupby(["pid", "camid"]).size() - 1
+    has_match = gallery.groupby("pid").transform("sum") > gallery
+    if len(has_match) and not has_match.any():
         raise UserError(
             f"None of the {held_out['pid'].nunique()} held-out people has images of two cameras, "
             "two of one of them: retrieval can't be validated. Raise split.fraction, or choose "
             "split.holdout: images."
         )
+    return len(has_match), int((~has_match).sum())
 
 
 def label_names(table: pd.DataFrame) -> dict[str, int]:

@@ -15,7 +15,7 @@ from reid.files import replacing_folder, write_json
 from reid.folds import Fold
 from reid.history import Row, best_epoch, history_table, renamed, require_sound
 from reid.learner import Plan, augmented_batches, averaged, compiled
-from reid.network import LOGITS, embedder, save_network
+from reid.network import LOGITS, compute_type, embedder, save_network
 from reid.optimisation import learning_rate
 from reid.validation import validate
 
@@ -44,6 +44,7 @@ class _EpochEnd(keras.callbacks.Callback):
         self.report = report
         self.batch_size = plan.batches(0).shape[1]
         self.people = int(network.output[LOGITS].shape[-1])
+        self.computes_in = compute_type(network)
         self.began = time.monotonic()
         self.seen = 0
 
@@ -58,10 +59,10 @@ class _EpochEnd(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.bar.close()
         row = {"epoch": epoch + 1} | renamed(logs or {})
-        require_sound(row, self.people)
+        require_sound(row, self.people, self.computes_in)
         with averaged(self.model):
             row |= validate(self.model, self.embedding, self.validation, self.batch_size)
-        require_sound(row, self.people)
+        require_sound(row, self.people, self.computes_in)
         self.history.append(row)
         self.checkpoint.save(self.model, self.network, self.history)
         self.seen += 1
@@ -83,6 +84,22 @@ def _stretches(plan: Plan) -> list[tuple[bool, range]]:
     frozen = min(plan.optimisation.frozen_epochs, plan.epochs)
     stretches = [(True, range(frozen)), (False, range(frozen, plan.epochs))]
     return [(is_frozen, epochs) for is_frozen, epochs in stretches if epochs]
+
+
+def _learning_rates(plan: Plan) -> list[float]:
+    """Of each epoch. Warns where the warm-up leaves no epoch at ``plan.lr``."""
+    how = plan.optimisation
+    rates = [learning_rate(plan.lr, how, plan.epochs, epoch) for epoch in range(plan.epochs)]
+    if max(rates) < plan.lr:
+        logger.warning(
+            "the learning rate only rises to %.3g, not to lr %.3g: "
+            "optimisation.warmup_epochs is %d of %d epochs",
+            max(rates),
+            plan.lr,
+            how.warmup_epochs,
+            plan.epochs,
+        )
+    return rates
 
 
 def train(
@@ -111,6 +128,7 @@ def train(
         UserError: the loss is no number any more, or the images don't fill a batch.
     """
     training, validation = folds
+    rates = _learning_rates(plan)
     history = checkpoint.history()
     done = len(history)
     if done:
@@ -122,6 +140,7 @@ def train(
         if done > epochs.start:
             checkpoint.resume(model)
         elif history:
+            # Where weights are averaged, it is the average that the thawed network starts from.
             checkpoint.load(network, "last")
         model.fit(
             made_ahead(augmented_batches(model, training, plan, len(history))),
@@ -131,9 +150,7 @@ def train(
             shuffle=False,
             verbose=0,
             callbacks=[
-                keras.callbacks.LearningRateScheduler(
-                    lambda epoch: learning_rate(plan.lr, plan.optimisation, plan.epochs, epoch)
-                ),
+                keras.callbacks.LearningRateScheduler(rates.__getitem__),
                 _EpochEnd(network, validation, plan, checkpoint, history, report),
             ],
         )

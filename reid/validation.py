@@ -40,6 +40,8 @@ def validate(model: keras.Model, embedding: keras.Model, fold: Fold, batch_size:
 def validate_retrieval(embedding: keras.Model, fold: Fold, batch_size: int) -> Row:
     """rank-1 and mAP among other people: a query for each person and camera, the rest gallery.
 
+    Queries without a match count for nothing, as everywhere; there are as many after each epoch,
+    and ``split`` says how many. Mirrored images are not embedded, which would take twice the time.
     Both are NaN where the network gives an image no embedding, as after a training that diverged.
     """
     embeddings = embed(embedding, [fold.images], batch_size)

@@ -9,7 +9,7 @@ from pydantic import Field
 from reid.dataset import read_subset
 from reid.files import replacing_file, write_json
 from reid.settings import Settings
-from reid.split import label_names, require_batches, require_matches, split
+from reid.split import held_out_queries, label_names, require_batches, split
 from stages.batches import BaselineBatches, TripletBatches
 from stages.shell import declared, run
 
@@ -38,7 +38,7 @@ def main() -> None:
     train = read_subset(Path("build/dataset"), "train")
     table = split(train, params.split.holdout, params.split.fraction, params.seed)
     require_batches(table, params.baseline.batch_size, params.triplet.people)
-    require_matches(table, train["camid"])
+    queries, without_match = held_out_queries(table, train["camid"])
     with replacing_file(Path("build/split.parquet")) as part:
         table.to_parquet(part, index=False)
     labels = label_names(table)
@@ -51,6 +51,12 @@ def main() -> None:
         counts["validation"],
         params.split.holdout,
     )
+    if queries:
+        logger.info(
+            "%d queries among the held-out people; %d without a match, left out of the means",
+            queries,
+            without_match,
+        )
 
 
 if __name__ == "__main__":

@@ -333,5 +333,9 @@ def test_search_answers_a_photo_of_ones_own(project: Project, tmp_path: Path) ->
 
 def test_report_shows_both_models(project: Project) -> None:
     output = project.must("python", "-m", "reid", "report")
-    for word in ("baseline", "triplet", "rank-1", "mAP", "mINP", "make ui"):
+    for word in ("baseline", "triplet", "rank-1", "mAP", "mINP", "make ui", "distractors"):
         assert word in output
+    cameras = json.loads((project.root / "plots" / "triplet" / "cameras.json").read_text())
+    for camera, figures in cameras.items():
+        (row,) = (line for line in output.splitlines() if f" {camera} " in line)
+        assert f" {100 * figures['mAP']:.1f} " in row

@@ -6,7 +6,7 @@ import pytest
 
 from reid.errors import UserError
 from reid.market import parse_name
-from reid.split import label_names, require_batches, require_matches, split
+from reid.split import held_out_queries, label_names, require_batches, split
 
 MARKET_NAMES = Path(__file__).parents[2] / "shared" / "data" / "market1501_filenames.txt"
 
@@ -66,22 +66,22 @@ def test_fractions_and_batches_that_cannot_be_are_explained() -> None:
 
 
 @pytest.mark.parametrize(
-    ("photos_by_camera", "has_match"),
-    [([4, 0], False), ([1, 1], False), ([2, 1], True), ([1, 3], True)],
+    ("photos_by_camera", "without_match"),
+    [([4, 0], None), ([1, 1], None), ([2, 1], 1), ([1, 3], 1), ([2, 3], 0)],
 )
 def test_held_out_people_need_a_match_under_another_camera(
-    photos_by_camera: list[int], has_match: bool
+    photos_by_camera: list[int], without_match: int | None
 ) -> None:
     people = 3
     train = index([sum(photos_by_camera)] * people)
     camids = pd.Series(np.tile(np.repeat([1, 2], photos_by_camera), people))
     held_out = split(train, "people", 0.3, seed=0)
-    require_matches(split(train, "images", 0.5, seed=0), camids)
-    if has_match:
-        require_matches(held_out, camids)
-    else:
+    assert held_out_queries(split(train, "images", 0.5, seed=0), camids) == (0, 0)
+    if without_match is None:
         with pytest.raises(UserError, match="None of the 1 held-out people"):
-            require_matches(held_out, camids)
+            held_out_queries(held_out, camids)
+    else:
+        assert held_out_queries(held_out, camids) == (2, without_match)
 
 
 def test_fraction_that_leaves_a_side_empty_is_explained() -> None:

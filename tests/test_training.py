@@ -49,12 +49,13 @@ def run(
     validation: Fold | None = None,
     report: Callable[[Row], None] = lambda row: None,
     network: Architecture = NETWORK,
+    precision: Precision = "float32",
 ) -> dict[str, bytes]:
     """Train from the same start and give the files that were written."""
     keras.backend.clear_session()
     make_deterministic(seed=1, threads=2)
     folds = (fold(6, 0, size=network.height), validation or fold(2, 1, size=network.height))
-    start = for_training(build_network(network, "none", PEOPLE))
+    start = for_training(build_network(network, "none", PEOPLE), precision)
     train(start, folds, how, folder / "model", Checkpoint(folder / "checkpoint"), report)
     return {name: (folder / "model" / name).read_bytes() for name in FILES}
 
@@ -64,13 +65,20 @@ class KilledError(Exception):
 
 
 @pytest.mark.parametrize(
-    ("network", "optimisation"), [(NETWORK, SGD), (SHALLOW, ADAMW)], ids=["sgd", "all ingredients"]
+    ("network", "optimisation", "precision"),
+    [
+        (NETWORK, SGD, "float32"),
+        (SHALLOW, ADAMW, "float32"),
+        (SHALLOW, SGD, "mixed_bfloat16"),
+        (SHALLOW, ADAMW, "mixed_float16"),
+    ],
+    ids=["sgd", "all ingredients", "bfloat16", "float16, all ingredients"],
 )
 def test_training_killed_after_each_epoch_ends_with_the_same_bytes(
-    network: Architecture, optimisation: Optimisation, tmp_path: Path
+    network: Architecture, optimisation: Optimisation, precision: Precision, tmp_path: Path
 ) -> None:
     how = plan(3, Objective(label_smoothing=0.1, margin=0.3), 0.003, optimisation)
-    undisturbed = run(tmp_path / "a", how, network=network)
+    undisturbed = run(tmp_path / "a", how, network=network, precision=precision)
     epochs: list[float] = []
 
     def kill(row: Row) -> None:
@@ -79,10 +87,10 @@ def test_training_killed_after_each_epoch_ends_with_the_same_bytes(
 
     for _ in range(3):
         with pytest.raises(KilledError):
-            run(tmp_path / "b", how, report=kill, network=network)
+            run(tmp_path / "b", how, report=kill, network=network, precision=precision)
         assert not (tmp_path / "b" / "model").exists()
     assert epochs == [1, 2, 3]
-    assert run(tmp_path / "b", how, network=network) == undisturbed
+    assert run(tmp_path / "b", how, network=network, precision=precision) == undisturbed
 
 
 def test_frozen_backbone_stays_as_it_is_while_the_rest_learns(tmp_path: Path) -> None:
@@ -330,6 +338,29 @@ def test_diverging_training_ends_with_the_parameter_to_lower(
             network=SHALLOW,
         )
     assert not (tmp_path / "model").exists()
+
+
+def test_diverging_in_half_precision_points_at_the_precision(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"Lower lr.* Or choose precision: float32"):
+        run(
+            tmp_path,
+            plan(1, Objective(label_smoothing=0.0), 1e30),
+            network=SHALLOW,
+            precision="mixed_bfloat16",
+        )
+
+
+def test_warm_up_as_long_as_the_training_is_pointed_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow = SGD.model_copy(update={"warmup_epochs": 3})
+    run(tmp_path / "a", plan(2, Objective(label_smoothing=0.0), optimisation=slow))
+    assert "only rises to 0.005, not to lr 0.01" in caplog.text
+    assert "warmup_epochs is 3 of 2 epochs" in caplog.text
+    caplog.clear()
+    enough = SGD.model_copy(update={"warmup_epochs": 1})
+    run(tmp_path / "b", plan(2, Objective(label_smoothing=0.0), optimisation=enough))
+    assert "only rises" not in caplog.text
 
 
 def test_embeddings_that_are_none_are_no_retrieval_to_judge() -> None:
