@@ -57,6 +57,8 @@ class CardFacts:
     fingerprint: str
     commit: str
     """Empty where nothing was committed yet."""
+    has_changes: bool
+    """Whether a file that determines the result differed from the commit."""
 
 
 def model_card(facts: CardFacts) -> str:
@@ -177,6 +179,8 @@ def _weights_licence(weights: str) -> str:
 def _made_by(facts: CardFacts) -> str:
     how = facts.params["model"]
     commit = f", commit `{facts.commit[:10]}`" if facts.commit else ""
+    if facts.commit and facts.has_changes:
+        commit += " with uncommitted changes, which the run holds in `pipeline`"
     return (
         f"{how['backbone']}, alpha {how['alpha']}, softmax and triplet loss, lr "
         f"{facts.params['lr']}, seed {facts.params['seed']}. Fingerprint "

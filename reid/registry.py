@@ -6,12 +6,11 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
-from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS, MLFLOW_RUN_NOTE
 
 from reid.champion import Contender, Decision, decide
@@ -89,7 +88,9 @@ class Registry:
 
     def _version(self) -> "ModelVersion | None":
         found = self.client.search_model_versions(
-            f"name = '{REGISTERED}' and tags.{FINGERPRINT} = '{self.fingerprint}'", max_results=1
+            f"name = '{REGISTERED}' and tags.{FINGERPRINT} = '{self.fingerprint}'",
+            order_by=["version_number ASC"],
+            max_results=1,
         )
         return found[0] if found else None
 
@@ -138,6 +139,13 @@ class Registry:
                 description=submission.package.card,
                 tags=tags,
             )
+        # Other machines that share a server don't wait for this one. All of them keep the first.
+        first = self._version() or version
+        if first.version != version.version:
+            self.client.delete_model_version(REGISTERED, version.version)
+            if first.source != version.source:
+                self.client.delete_logged_model(logged.model_id)
+            return first
         # Without it the model's own page offers to register it.
         registered = [{"name": version.name, "version": version.version}]
         self.client.set_logged_model_tags(
@@ -214,20 +222,21 @@ class Registry:
 
     def _judge(self, version: "ModelVersion", submission: Submission) -> None:
         """Move the alias or leave it, and write on the version which and why."""
-        decision = self._decision(version, submission)
-        if decision.promoted:
-            self.client.set_registered_model_alias(REGISTERED, CHAMPION, version.version)
+        while True:
+            champion = self._champion()
+            decision = self._decision(version, champion, submission)
+            # The reason comes first: of a promotion that is cut off, nobody could tell it later.
+            self._write_reason(version, decision)
+            if not decision.promoted or self._promote(version, champion):
+                break
         self.client.update_model_version(
             REGISTERED,
             version.version,
             f"{_headline(decision)}, because {decision.reason}.\n\n{submission.package.card}",
         )
         # The decision comes last: without it, an interrupted one is made again.
-        tags = {REASON: decision.reason, DECISION: PROMOTED if decision.promoted else KEPT}
-        rivals = {AGAINST: decision.compared_with, NOT_AGAINST: decision.not_compared_with}
-        tags = {key: rival for key, rival in rivals.items() if rival} | tags
-        for key, value in tags.items():
-            self.client.set_model_version_tag(REGISTERED, version.version, key, value)
+        decided = PROMOTED if decision.promoted else KEPT
+        self.client.set_model_version_tag(REGISTERED, version.version, DECISION, decided)
         logger.info(
             "Model %s version %s: %s, because %s",
             REGISTERED,
@@ -236,9 +245,40 @@ class Registry:
             decision.reason,
         )
 
-    def _decision(self, version: "ModelVersion", submission: Submission) -> Decision:
-        champion = self._champion()
+    def _promote(self, version: "ModelVersion", champion: "ModelVersion | None") -> bool:
+        """Move the alias from the champion that was judged against; False where that is another.
+
+        Other machines that share a server don't wait for this one, and MLflow can't move an alias
+        on a condition, so it is looked at just before and after.
+        """
+        now = self._champion()
+        if (now and now.version) != (champion and champion.version):
+            return False
+        self.client.set_registered_model_alias(REGISTERED, CHAMPION, version.version)
+        now = self._champion()
+        return now is not None and now.version == version.version
+
+    def _write_reason(self, version: "ModelVersion", decision: Decision) -> None:
+        """Write why, and on which comparison, in place of an earlier decision."""
+        tags = {
+            DECISION: None,
+            REASON: decision.reason,
+            AGAINST: decision.compared_with,
+            NOT_AGAINST: decision.not_compared_with,
+        }
+        for key, value in tags.items():
+            if value is None:
+                self.client.delete_model_version_tag(REGISTERED, version.version, key)
+            else:
+                self.client.set_model_version_tag(REGISTERED, version.version, key, value)
+
+    def _decision(
+        self, version: "ModelVersion", champion: "ModelVersion | None", submission: Submission
+    ) -> Decision:
         if champion is not None and champion.version == version.version:
+            if REASON in champion.tags and champion.tags.get(DECISION) != KEPT:
+                # Its promotion was cut off, or another machine has just made it.
+                return Decision(True, champion.tags[REASON], champion.tags.get(AGAINST))
             return Decision(True, "the alias was on it already")
         if champion is None:
             rival, ranking = None, None
@@ -251,19 +291,26 @@ class Registry:
         return decide(_contender(version, ranking), rival, resamples, seed)
 
     def _ranking_of(self, version: "ModelVersion") -> RankedQueries | None:
-        """The ranking that was registered with a version; None where it is gone."""
-        from mlflow.artifacts import download_artifacts  # noqa: PLC0415
+        """The ranking that was registered with a version; None where it is gone or damaged.
+
+        A store that can't be reached raises whatever it does: what is decided on None is final.
+        """
+        from mlflow.artifacts import download_artifacts, list_artifacts  # noqa: PLC0415
 
         from reid.model_package import RANKING  # noqa: PLC0415
 
+        place = self.client.get_model_version_download_uri(REGISTERED, version.version)
+        there = list_artifacts(place, tracking_uri=self.client.tracking_uri)
+        if RANKING not in {PurePosixPath(file.path).name for file in there}:
+            logger.warning("Version %s has no %s any more", version.version, RANKING)
+            return None
         with TemporaryDirectory() as folder:
+            file = download_artifacts(
+                f"{place}/{RANKING}", dst_path=folder, tracking_uri=self.client.tracking_uri
+            )
             try:
-                place = self.client.get_model_version_download_uri(REGISTERED, version.version)
-                file = download_artifacts(
-                    f"{place}/{RANKING}", dst_path=folder, tracking_uri=self.client.tracking_uri
-                )
                 return read_ranking(Path(file))
-            except (MlflowException, OSError, UserError) as e:
+            except UserError as e:
                 logger.warning(
                     "The ranking of version %s can't be read: %s", version.version, first_line(e)
                 )

@@ -14,9 +14,9 @@ from reid.tracking import (
     EXPERIMENT,
     FINGERPRINT,
     RESULT,
-    SQLITE,
-    UNREACHABLE,
     end,
+    find_experiment,
+    sqlite_file,
     tracking_uri,
 )
 
@@ -24,6 +24,8 @@ LOCAL_UI = "http://127.0.0.1:5000"
 """Where ``make ui`` opens MLflow."""
 SHORT = 8
 """Characters of a run's id that are shown."""
+HINT = "Is MLFLOW_TRACKING_URI right, and does the server run?"
+ARTIFACTS_HINT = "A store of artifacts may need a password, or a package, of its own."
 
 
 def short(run_id: str) -> str:
@@ -48,28 +50,30 @@ class RunStore:
         """Open the store that the pipeline in the folder ``root`` reports to.
 
         Raises:
-            UserError: it isn't there, or can't be read, or holds no results.
+            UserError: it isn't there, or can't be read, or holds no results, or they were deleted.
         """
         self.uri = tracking_uri(root)
         self.shown = without_credentials(self.uri)
-        file = Path(self.uri.removeprefix(SQLITE))
-        if self.uri.startswith(SQLITE) and not file.is_file():
+        file = sqlite_file(self.uri)
+        if file is not None and not file.is_file():
             raise UserError(f"{file} is not there: no result was tracked yet. Run `dvc repro`.")
         with self._reached():
             self.client = MlflowClient(self.uri)
-            experiment = self.client.get_experiment_by_name(EXPERIMENT)
+            experiment = find_experiment(self.client)
         if experiment is None:
             raise UserError(f"{self.shown} has no experiment {EXPERIMENT} yet. Run `dvc repro`.")
         self.experiment_id = experiment.experiment_id
 
     @contextmanager
-    def _reached(self) -> Iterator[None]:
+    def _reached(self, hint: str = HINT) -> Iterator[None]:
         try:
             yield
-        except UNREACHABLE as e:
+        except UserError:
+            raise
+        # Each kind of store and of artifacts raises errors of its own.
+        except Exception as e:
             raise UserError(
-                f"the tracking store {self.shown} can't be read ({first_line(e)}). Is "
-                "MLFLOW_TRACKING_URI right, and does the server run?"
+                f"the tracking store {self.shown} can't be read ({first_line(e)}). {hint}"
             ) from e
 
     def runs(self) -> list[Run]:
@@ -88,35 +92,13 @@ class RunStore:
                 if not token:
                     return found
 
-    def find(self, text: str) -> Run:
-        """The run with an id, the only one whose id begins so, or the one of a name.
-
-        Raises:
-            UserError: there is none, or there are several.
-        """
-        if not text:
-            raise UserError("no run is named: give its id, the beginning of that, or its name.")
-        runs = self.runs()
-        found = [run for run in runs if run.info.run_id.startswith(text)] or [
-            run for run in runs if run.info.run_name == text
-        ]
-        if not found:
-            raise UserError(
-                f"no run of {self.shown} has the id or the name {text}. "
-                "`python -m reid compare` lists them."
-            )
-        if len(found) > 1:
-            which = ", ".join(short(run.info.run_id) for run in found)
-            raise UserError(f"{text} names {len(found)} runs: {which}. Give more of the id.")
-        return found[0]
-
     def download(self, run: Run, place: str, destination: Path) -> Path:
         """Copy what a run carries at ``place`` into a folder; gives the copy's path.
 
         Raises:
             UserError: the store or the artifacts can't be read.
         """
-        with self._reached():
+        with self._reached(ARTIFACTS_HINT):
             if not self.client.list_artifacts(run.info.run_id, place):
                 raise UserError(f"run {short(run.info.run_id)} carries no artifacts in {place}/.")
             return Path(self.client.download_artifacts(run.info.run_id, place, str(destination)))

@@ -22,12 +22,20 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 from mlflow import MlflowClient
 from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import DatasetInput, InputTag, Metric, Param, Run
+from mlflow.entities import (
+    DatasetInput,
+    Experiment,
+    InputTag,
+    LifecycleStage,
+    Metric,
+    Param,
+    Run,
+)
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
 
+from reid.errors import UserError, listed, without_credentials
 from reid.files import replacing_file
 from reid.run_identity import RunIdentity
 
@@ -51,9 +59,8 @@ TEST_SET = "test_set"
 """The group of parameters that those become."""
 RERANKED = "reranked"
 """A parameter that the metrics repeat."""
-
-UNREACHABLE = (MlflowException, SQLAlchemyError, ImportError, OSError)
-"""What a store raises that is down, damaged, full, or lacks its driver."""
+MOST_AT_ONCE = 100
+"""Runs of one fingerprint that are looked at; there are more than one by accident only."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ def alone(root: Path) -> Iterator[None]:
     Processes of all projects that share a sqlite file wait for each other; of a server's, those
     of this project.
     """
-    database = _sqlite_file(tracking_uri(root))
+    database = sqlite_file(tracking_uri(root))
     lock = root / ".dvc" / "tmp" / "mlflow.lock"
     if database is not None:
         lock = database.with_name(f".{database.name}.lock")
@@ -105,14 +112,15 @@ def alone(root: Path) -> Iterator[None]:
         yield
 
 
-def _sqlite_file(uri: str) -> Path | None:
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a sqlite store; None where the store is another."""
     url = make_url(uri) if uri.startswith(SQLITE) else None
     return Path(url.database) if url and url.database else None
 
 
 def _create_database(uri: str) -> None:
     """Create a sqlite store that is not there: whole, or, where this is killed, not at all."""
-    database = _sqlite_file(uri)
+    database = sqlite_file(uri)
     if database is None or database.exists():
         return
     with replacing_file(database) as part:
@@ -121,17 +129,37 @@ def _create_database(uri: str) -> None:
         MlflowClient(new).search_experiments(max_results=1)
 
 
+def find_experiment(client: MlflowClient) -> Experiment | None:
+    """The experiment that holds the runs, if it is there.
+
+    Raises UserError where it was deleted: MLflow then keeps its name, and takes no run.
+    """
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is not None and found.lifecycle_stage != LifecycleStage.ACTIVE:
+        store = without_credentials(client.tracking_uri)
+        raise UserError(
+            f"the experiment {EXPERIMENT} was deleted in MLflow; `MLFLOW_TRACKING_URI={store} "
+            f"mlflow experiments restore --experiment-id {found.experiment_id}` brings it back "
+            "with its runs"
+        )
+    return found
+
+
 class Tracker:
     """The run of one fingerprint in the tracking store."""
 
     def __init__(self, identity: RunIdentity) -> None:
-        """Find the run, or create it. Raises ``UNREACHABLE`` where the store can't be used."""
+        """Find the run, or create it.
+
+        Raises UserError where the store's experiment was deleted, and whatever that kind of store
+        does where it can't be used.
+        """
         self.root = root = identity.root.resolve()
         self.store = uri = tracking_uri(root)
         with alone(root):
             _create_database(uri)
             self.client = MlflowClient(uri)
-            experiment = self.client.get_experiment_by_name(EXPERIMENT)
+            experiment = find_experiment(self.client)
             if experiment is None:
                 # Without a server, artifacts would otherwise land below the working folder.
                 has_server = uri.startswith(("http://", "https://"))
@@ -139,28 +167,48 @@ class Tracker:
                 experiment_id = self.client.create_experiment(EXPERIMENT, artifact_location=place)
             else:
                 experiment_id = experiment.experiment_id
-            self.run = self._find(experiment_id, identity.fingerprint) or self._create(
+            runs = self._find(experiment_id, identity.fingerprint) or self._create(
                 experiment_id, identity
             )
+        self.run, *self._others = runs
         self.id = self.run.info.run_id
 
-    def _create(self, experiment_id: str, identity: RunIdentity) -> Run:
+    def _create(self, experiment_id: str, identity: RunIdentity) -> list[Run]:
         tags = {**identity.tags, **identity.origin(), FINGERPRINT: identity.fingerprint}
         created = self.client.create_run(experiment_id, run_name=identity.name, tags=tags)
-        # Other machines that share a server don't wait for this one. All of them keep the oldest.
-        run = self._find(experiment_id, identity.fingerprint) or created
-        if run.info.run_id != created.info.run_id:
-            self.client.delete_run(created.info.run_id)
-        return run
+        # Other machines that share a server don't wait for this one. All of them keep the first.
+        runs = self._find(experiment_id, identity.fingerprint) or [created]
+        if runs[0].info.run_id == created.info.run_id:
+            return runs
+        self.client.delete_run(created.info.run_id)
+        return [run for run in runs if run.info.run_id != created.info.run_id]
 
-    def _find(self, experiment_id: str, fingerprint: str) -> Run | None:
+    def _find(self, experiment_id: str, fingerprint: str) -> list[Run]:
+        """The runs of a fingerprint, the one to keep first: a finished one, or else the oldest."""
         found = self.client.search_runs(
             [experiment_id],
             f"tags.{FINGERPRINT} = '{fingerprint}'",
             order_by=["attributes.start_time ASC", "attributes.run_id ASC"],
-            max_results=1,
+            max_results=MOST_AT_ONCE,
         )
-        return found[0] if found else None
+        return sorted(found, key=lambda run: RESULT not in run.data.tags)
+
+    def delete_others(self) -> None:
+        """Delete other runs of the fingerprint, which machines that share a server may have made.
+
+        A run is dated before the server has it, and a creation without an answer is repeated, so
+        two machines may each have seen theirs alone. Who still reports to one that is deleted finds
+        this one later.
+        """
+        if self._others:
+            for run in self._others:
+                self.client.delete_run(run.info.run_id)
+            logger.warning(
+                "MLflow had other runs of the same inputs as run %s, which were deleted: %s",
+                self.id,
+                listed([run.info.run_id for run in self._others]),
+            )
+            self._others = []
 
     @property
     def is_finished(self) -> bool:
@@ -199,6 +247,11 @@ class Tracker:
                 self.client.delete_tag(self.id, name)
         self.client.set_tag(self.id, DESCRIPTION, description)
 
+    def origin(self) -> dict[str, str]:
+        """What the run says of where its result comes from: the tags of ``ORIGIN`` that it has."""
+        tags = self.client.get_run(self.id).data.tags
+        return {name: tags[name] for name in ORIGIN if name in tags}
+
     def bring_up_to_date(self, result: Result) -> None:
         """Log what the run lacks of a result; a run that holds it already is left as it is."""
         if self.is_finished:
@@ -224,8 +277,9 @@ class Tracker:
         self.mark("FINISHED")
 
     def _log_params(self, params: Mapping[str, Any]) -> None:
-        flat = [Param(key, str(value)) for key, value in flatten(params).items()]
-        self.client.log_batch(self.id, params=flat)
+        # A value that is there stays: what was 10.0 may be written 10 now, and MLflow changes none.
+        missing = {k: v for k, v in flatten(params).items() if k not in self.run.data.params}
+        self.client.log_batch(self.id, params=[Param(k, str(v)) for k, v in missing.items()])
 
     def _log_metrics(self, result: Result) -> None:
         wanted = [
@@ -273,9 +327,10 @@ def fail(root: Path, run_ids: Iterable[str]) -> None:
 
 
 def end(client: MlflowClient, run_id: str, status: str) -> None:
-    """End a run that nothing works on any more, if it is there and not ended yet."""
+    """End a run that nothing works on any more, if it is there, not deleted and not ended yet."""
     try:
-        if client.get_run(run_id).info.status == "RUNNING":
+        run = client.get_run(run_id).info
+        if run.status == "RUNNING" and run.lifecycle_stage == LifecycleStage.ACTIVE:
             client.set_terminated(run_id, status)
     except MlflowException as e:
         if e.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):

@@ -1,6 +1,7 @@
 """What ``track`` gives to the model registry once the run is up to date."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ def register(tracker: Tracker, identity: RunIdentity, result: Result) -> None:
     registry = Registry(tracker, identity.root, identity.fingerprint)
     try:
         if not registry.is_settled():
-            registry.settle(_submission(identity, result))
+            registry.settle(_submission(identity, tracker.origin(), result))
     # Each kind of store and of artifacts raises errors of its own.
     except Exception as e:
         logger.warning(
@@ -34,7 +35,7 @@ def register(tracker: Tracker, identity: RunIdentity, result: Result) -> None:
         )
 
 
-def _submission(identity: RunIdentity, result: Result) -> Submission:
+def _submission(identity: RunIdentity, origin: Mapping[str, str], result: Result) -> Submission:
     # Reads and imports what a `dvc repro` with nothing to register does without.
     from reid.model_package import Package, pinned_requirements  # noqa: PLC0415
 
@@ -50,7 +51,9 @@ def _submission(identity: RunIdentity, result: Result) -> Submission:
         metrics=result.metrics,
         params=result.params,
         fingerprint=identity.fingerprint,
-        commit=identity.tags.get("git_commit", ""),
+        # The run's, which may have been made long before: a registration can come late.
+        commit=origin.get("git_commit", ""),
+        has_changes=origin.get("git_dirty") == "true",
     )
     features = np.load(Path("build/features") / MODEL / "query.npy", mmap_mode="r")
     package = Package(

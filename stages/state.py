@@ -1,7 +1,7 @@
 """What git's commit lacks of the state that a result comes from, so that it travels with the run.
 
 A run carries small files whole (parameters, ``dvc.yaml``, ``dvc.lock``, the ``.dvc`` files, the
-metrics) and every other uncommitted change as one patch.
+metrics) and every other uncommitted change as one patch. DVC's configuration stays behind.
 """
 
 import shutil
@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import dvc.api
 from dvc.utils.serialize import parse_yaml
 
 from reid.errors import listed
 from stages.git import PATCH, git, names
 
 PARAMS, PIPELINE, LOCK, CHANGES = "params.yaml", "dvc.yaml", "dvc.lock", "changes.patch"
+NO_SECRETS = ":(exclude,glob)**/.dvc/config"
+"""``dvc remote modify`` writes passwords there; nothing in it determines a result."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,10 @@ class State:
     determining: tuple[str, ...] = ()
     """Changed files, parameters apart, that determine the result."""
     other: tuple[str, ...] = ()
-    """Changed files that don't, such as documentation; what the pipeline writes is neither."""
+    """Changed files that don't, such as documentation.
+
+    What the pipeline writes is neither, nor is DVC's configuration.
+    """
     params: Mapping[str, tuple[Any, Any]] | None = None
     """Values in the commit and now, of each parameter that has another one."""
     patch: bytes = b""
@@ -84,7 +88,7 @@ def state_since(commit: str, declared: Declarations) -> State:
     if not commit:
         return State("", whole=whole)
     made = [f":(exclude){path}" for path in (LOCK, *declared.outputs)]
-    tracked = names(git("diff", "--name-only", "-z", commit, "--", ".", *made))
+    tracked = names(git("diff", "--name-only", "-z", commit, "--", ".", NO_SECRETS, *made))
     # What git neither knows nor ignores is part of the state only among the code: anything may
     # lie about elsewhere.
     beside = {str(Path(path).parent) for path in declared.inputs} - {"."}
@@ -107,14 +111,23 @@ def state_since(commit: str, declared: Declarations) -> State:
 def has_result(commit: str) -> bool:
     """Whether a commit's ``dvc.lock`` records the result that is here."""
     here = _outputs(Path(LOCK).read_bytes()) if Path(LOCK).is_file() else {}
-    # Exit status 128: the commit has no such file.
-    there = _outputs(git("show", f"{commit}:./{LOCK}", accepted=(0, 128)))
+    there = _outputs(_committed(commit, LOCK))
     return bool(here) and here == there
+
+
+def _committed(commit: str, name: str) -> bytes:
+    """A file of the current folder as a commit has it; empty where it has none."""
+    # Exit status 128: the commit has no such file.
+    return git("show", f"{commit}:./{name}", accepted=(0, 128))
+
+
+def _yaml(text: bytes, name: str) -> dict[str, Any]:
+    return parse_yaml(text.decode(), name) or {}
 
 
 def _outputs(lock: bytes) -> dict[str, Any]:
     """What a ``dvc.lock`` records of the files that stages made."""
-    stages = parse_yaml(lock.decode(), LOCK).get("stages", {})
+    stages = _yaml(lock, LOCK).get("stages", {})
     return {name: stage["outs"] for name, stage in stages.items() if "outs" in stage}
 
 
@@ -134,11 +147,9 @@ def _patch_of_new(path: str) -> bytes:
 def _changed_params(commit: str) -> dict[str, tuple[Any, Any]]:
     from reid.tracking import flatten  # noqa: PLC0415
 
-    try:
-        before = flatten(dvc.api.params_show(rev=commit))
-    except FileNotFoundError:
-        before = {}
-    now = flatten(dvc.api.params_show())
+    # Not by DVC's API, which reads the whole pipeline of both states for it.
+    before = flatten(_yaml(_committed(commit, PARAMS), PARAMS))
+    now = flatten(_yaml(Path(PARAMS).read_bytes(), PARAMS))
     return {
         name: (before.get(name), now.get(name))
         for name in sorted({*before, *now})

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from dvc.utils.serialize import load_yaml
@@ -20,6 +21,9 @@ from stages.pipelines import end_abandoned, forget
 from stages.plots_page import log_plots_page
 from stages.shell import run
 from stages.state import PARAMS
+
+if TYPE_CHECKING:
+    from reid.tracking import Tracker
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +89,7 @@ def _track(pipeline: Path) -> None:
     )
     try:
         tracker = Tracker(identity)
+        tracker.delete_others()
         if not tracker.is_finished:
             state().write(pipeline)
             log_plots_page(tracker)
@@ -95,7 +100,6 @@ def _track(pipeline: Path) -> None:
             tracker.say_origin(identity, description)
         tracker.bring_up_to_date(result)
         forget(tracker.root, tracker.store, tracker.id)
-        end_abandoned(tracker.root, tracker.store, tracker.kill)
     # Each kind of store and of artifacts raises errors of its own.
     except Exception as e:
         logger.warning(
@@ -106,7 +110,21 @@ def _track(pipeline: Path) -> None:
         )
     else:
         logger.info("MLflow run %s is up to date", tracker.id)
+        _end_abandoned(tracker)
         register(tracker, identity, result)
+
+
+def _end_abandoned(tracker: "Tracker") -> None:
+    """End what other pipelines left behind; where that fails, this result is whole all the same."""
+    try:
+        end_abandoned(tracker.root, tracker.store, tracker.kill)
+    # Each kind of store raises errors of its own.
+    except Exception as e:
+        logger.warning(
+            "Runs that nothing works on any more can't be ended (%s). The next `dvc repro` tries "
+            "again.",
+            first_line(e),
+        )
 
 
 if __name__ == "__main__":

@@ -95,9 +95,11 @@ class Project:
         self, epochs: int, command: Sequence[str] = ("dvc", "repro", "train_baseline")
     ) -> "Iterator[subprocess.Popen[bytes]]":
         """The baseline in training, after some of its epochs; killed at the end of the block."""
-        saved = f"*/{epochs:04}"
+        states, saved = self.root / ".dvc" / "tmp" / "checkpoints", f"*/{epochs:04}"
+        # A training that was killed before and given up has left its own.
+        there = set(states.glob(saved))
         with self.started(*command) as repro:
-            while not list((self.root / ".dvc" / "tmp" / "checkpoints").glob(saved)):
+            while not set(states.glob(saved)) - there:
                 assert repro.poll() is None
                 time.sleep(0.05)
             yield repro

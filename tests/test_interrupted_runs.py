@@ -4,15 +4,12 @@ The tests of this file share one project and build upon each other, in the order
 """
 
 import json
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -20,12 +17,13 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from stages.pipelines import end_abandoned, forget
+from tests.mlflow_server import free_port, mlflow_server
 from tests.project import ROOT, Project, assert_one_clear_message, make_project
 
 STORE = "sqlite:///somewhere.db"
 NOTE = (
     "import sys; from pathlib import Path; from stages.pipelines import note; "
-    f"note(Path(sys.argv[1]), '{STORE}', sys.argv[2])"
+    "note(Path(sys.argv[1]), sys.argv[3], sys.argv[2])"
 )
 PIPELINE = (
     "import os, subprocess, sys; "
@@ -36,10 +34,10 @@ PIPELINE = (
 
 
 @contextmanager
-def pipeline(root: Path, run_id: str) -> Iterator["subprocess.Popen[str]"]:
+def pipeline(root: Path, run_id: str, store: str = STORE) -> Iterator["subprocess.Popen[str]"]:
     """A process whose stage noted a run and ended; it lives until the end of the block."""
     process = subprocess.Popen(
-        [sys.executable, "-c", PIPELINE, NOTE, str(root), run_id],
+        [sys.executable, "-c", PIPELINE, NOTE, str(root), run_id, store],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -104,26 +102,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return make_project(tmp_path_factory.mktemp("interrupted") / "project")
 
 
-@contextmanager
-def server(project: Project, port: int) -> Iterator[str]:
-    """MLflow's own server, killed at the end of the block; gives its address."""
-    with project.started(
-        *("mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", f"sqlite:///{project.root.parent / 'server.db'}"),
-        *("--artifacts-destination", str(project.root.parent / "server-artifacts")),
-    ) as process:
-        address = f"http://127.0.0.1:{port}"
-        while True:
-            assert process.poll() is None
-            try:
-                with urlopen(f"{address}/health") as answer:
-                    assert answer.status == 200
-                break
-            except URLError:
-                time.sleep(0.1)
-        yield address
-
-
 def runs_of(address: str) -> list[Run]:
     client = MlflowClient(address)
     experiment = client.get_experiment_by_name("reid")
@@ -134,11 +112,9 @@ def test_server_that_dies_in_the_middle_of_a_run(project: Project) -> None:
     epochs = 12
     project.set_params({"baseline": {"epochs": epochs}})
     project.commit()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     up = ExitStack()
-    address = up.enter_context(server(project, port))
+    address = up.enter_context(mlflow_server(project, port))
     with project.started("dvc", "repro", MLFLOW_TRACKING_URI=address) as repro:
         while not any("baseline/loss" in run.data.metrics for run in runs_of(address)):
             assert repro.poll() is None
@@ -148,7 +124,7 @@ def test_server_that_dies_in_the_middle_of_a_run(project: Project) -> None:
         assert repro.wait() == 0
     assert not (project.root / "mlflow.db").exists()
     assert (project.root / "metrics" / "triplet.json").exists()
-    with server(project, port) as address:
+    with mlflow_server(project, port) as address:
         caught_up = project.must("dvc", "repro", MLFLOW_TRACKING_URI=address)
         assert "Running stage 'train" not in caught_up
         (run,) = runs_of(address)
@@ -157,6 +133,10 @@ def test_server_that_dies_in_the_middle_of_a_run(project: Project) -> None:
         assert run.info.status == "FINISHED"
         history = MlflowClient(address).get_metric_history(run.info.run_id, "baseline/loss")
     assert sorted(metric.step for metric in history) == list(range(1, epochs + 1))
+
+
+def store_of(project: Project) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
 
 
 def status(project: Project) -> str:
@@ -195,10 +175,45 @@ def test_run_that_lacks_only_its_end_gets_it(project: Project) -> None:
     project.must("git", "checkout", ".")
     project.must("dvc", "repro")
     (run,) = (r for r in project.mlflow_runs() if r.data.params.get("baseline.epochs") == "12")
-    client = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
+    client = store_of(project)
     client.update_run(run.info.run_id, status="RUNNING")
     project.must("dvc", "repro")
     assert client.get_run(run.info.run_id).info.status == "FINISHED"
+
+
+def test_second_run_of_a_result_is_deleted(project: Project) -> None:
+    before = project.mlflow_runs()
+    (run,) = (run for run in before if run.info.status == "FINISHED")
+    fingerprint = {"fingerprint": run.data.tags["fingerprint"]}
+    store_of(project).create_run(run.info.experiment_id, start_time=1, tags=fingerprint)
+    assert f"as run {run.info.run_id}, which were deleted" in project.must("dvc", "repro")
+    assert {r.info.run_id for r in project.mlflow_runs()} == {r.info.run_id for r in before}
+
+
+def test_run_that_was_deleted_while_it_was_running_is_none_to_end(project: Project) -> None:
+    project.set_params({"baseline": {"epochs": 15}})
+    with project.trained_for(epochs=1):
+        pass
+    deleted = project.mlflow_runs()[-1]
+    assert deleted.info.status == "RUNNING"
+    store_of(project).delete_run(deleted.info.run_id)
+    project.must("git", "checkout", "params.yaml")
+    project.must("python", "-m", "reid", "compare", "--json")
+    assert not list((project.root / ".dvc" / "tmp" / "runs").iterdir())
+    assert deleted.info.run_id not in {run.info.run_id for run in project.mlflow_runs()}
+
+
+def test_run_that_can_not_be_ended_costs_no_registration(project: Project) -> None:
+    store = store_of(project)
+    for version in store.search_model_versions("name = 'reid'"):
+        store.delete_model_version("reid", version.version)
+    with pipeline(project.root, "no id of MLflow's", store.tracking_uri):
+        pass
+    said = project.must("dvc", "repro")
+    assert "can't be ended (Invalid value" in said
+    assert "is up to date" in said
+    assert store.search_model_versions("name = 'reid'")
+    forget(project.root, store.tracking_uri, "no id of MLflow's")
 
 
 def test_what_is_committed_while_a_run_waits_to_go_on_is_where_it_is_from(

@@ -48,6 +48,7 @@ FACTS = CardFacts(
     },
     fingerprint="f" * 64,
     commit="c" * 40,
+    has_changes=False,
 )
 
 
@@ -126,7 +127,12 @@ def test_a_model_of_no_commit_has_a_card_too() -> None:
     assert "commit" not in card(commit="")
 
 
+def test_says_where_the_code_was_not_that_of_the_commit() -> None:
+    assert "uncommitted" not in card()
+    assert "commit `cccccccccc` with uncommitted changes" in card(has_changes=True)
+
+
 def test_fits_where_mlflow_keeps_it_with_room_for_the_decision() -> None:
-    long_names = card(data_name="n" * 200)
+    long_names = card(data_name="n" * 200, has_changes=True)
     assert len(long_names) < MLFLOW_DESCRIPTION - 1000
     assert len(MODEL_DESCRIPTION) < MLFLOW_DESCRIPTION

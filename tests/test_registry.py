@@ -3,7 +3,7 @@
 import json
 import multiprocessing
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,11 @@ from reid.ranking_file import RankedQueries, read_ranking, write_ranking
 from reid.registry import CHAMPION, REGISTERED, Registry, Submission
 from reid.run_identity import RunIdentity
 from reid.tracking import Result, Tracker
-from tests.project import ROOT
+from tests.mlflow_server import free_port, mlflow_server
+from tests.project import ROOT, Project
 
 PEOPLE = 40
+Elsewhere = Callable[[str, str, int], None]
 
 
 def ranking(first_right: int, people: int = PEOPLE) -> RankedQueries:
@@ -92,9 +94,9 @@ def settle(root: Path, fingerprint: str, first_right: int, protocol: str = "a" *
 class Store:
     """A new store in a temporary folder, and what is in it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, uri: str = "") -> None:
         self.root = root
-        self.client = MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
+        self.client = MlflowClient(uri or f"sqlite:///{root / 'mlflow.db'}")
 
     def settle(self, fingerprint: str, first_right: int, protocol: str = "a" * 64) -> ModelVersion:
         settle(self.root, fingerprint, first_right, protocol)
@@ -245,6 +247,28 @@ class TestChampion:
         assert worse.description.startswith("The champion was kept, because rank-1 and mAP")
         assert store.settle("f5", 20).tags["compared_with"] == "4"
 
+    def test_whose_promotion_was_cut_off_keeps_its_reason(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def killed(client: MlflowClient, *arguments: Any) -> None:
+            move(client, *arguments)
+            raise KeyboardInterrupt
+
+        store.settle("f1", 10)
+        move = MlflowClient.set_registered_model_alias
+        with monkeypatch.context() as patched:
+            patched.setattr(MlflowClient, "set_registered_model_alias", killed)
+            with pytest.raises(KeyboardInterrupt):
+                settle(store.root, "f2", 38)
+        assert store.champion == 2
+        promoted = store.settle("f2", 38)
+        assert promoted.tags["decision"] == "promoted"
+        assert promoted.tags["compared_with"] == "1"
+        assert "rank-1 +70.0 points" in promoted.tags["reason"]
+        assert promoted.description.startswith(
+            f"Promoted to champion, because {promoted.tags['reason']}"
+        )
+
     def test_stays_where_the_data_are_others_until_a_person_moves_it(self, store: Store) -> None:
         store.settle("f1", 20)
         first = store.settle("f2", 30, protocol="b" * 64)
@@ -260,6 +284,7 @@ class TestChampion:
         # Now that it can be compared, the next `dvc repro` of that result does so.
         second = store.settle("f3", 10, protocol="b" * 64)
         assert second.tags["compared_with"] == "2"
+        assert "not_compared_with" not in second.tags
         assert "are worse" in second.tags["reason"]
         assert store.champion == first.version
         assert store.settle("f4", 38, protocol="b" * 64).version == store.champion
@@ -290,6 +315,29 @@ class TestChampion:
         assert "can't be read" in second.tags["reason"]
         assert store.champion == first.version
 
+    def test_whose_ranking_is_damaged_stays(self, store: Store) -> None:
+        first = store.settle("f1", 20)
+        (store.folder(first) / "ranking.parquet").write_bytes(b"torn")
+        second = store.settle("f2", 39)
+        assert "can't be read" in second.tags["reason"]
+        assert store.champion == first.version
+
+    @pytest.mark.parametrize("request_", ["list_artifacts", "download_artifacts"])
+    def test_whose_ranking_is_out_of_reach_once_is_compared_later(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch, request_: str
+    ) -> None:
+        def time_out(*_: Any, **__: Any) -> None:
+            raise OSError("read timed out")
+
+        store.settle("f1", 10)
+        with monkeypatch.context() as patched:
+            patched.setattr(f"mlflow.artifacts.{request_}", time_out)
+            with pytest.raises(OSError, match="timed out"):
+                settle(store.root, "f2", 38)
+        better = store.settle("f2", 38)
+        assert better.tags["decision"] == "promoted"
+        assert store.champion == better.version
+
     def test_that_can_not_be_compared_stays_until_another_is_named(self, store: Store) -> None:
         first = store.settle("f1", 20)
         write_ranking(store.folder(first) / "ranking.parquet", ranking(20, people=PEOPLE - 1))
@@ -301,6 +349,97 @@ class TestChampion:
         store.client.set_registered_model_alias(REGISTERED, CHAMPION, str(third.version))
         assert store.settle("f2", 39).tags["compared_with"] == "3"
         assert store.champion == second.version
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The address of a server, and the folder of its artifacts."""
+    project = Project(tmp_path_factory.mktemp("server") / "project")
+    project.root.mkdir()
+    with mlflow_server(project, free_port()) as address:
+        yield address, project.root.parent / "server-artifacts"
+
+
+@pytest.fixture
+def shared(
+    server: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Store]:
+    """The server's store with nothing in it."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server[0])
+    store = Store(tmp_path, server[0])
+    yield store
+    store.client.delete_registered_model(REGISTERED)
+    experiment = store.client.get_experiment_by_name("reid")
+    for run in store.client.search_runs([experiment.experiment_id]):
+        store.client.delete_run(run.info.run_id)
+
+
+class TestServer:
+    """Machines that share one don't wait at each other's lock."""
+
+    @pytest.fixture
+    def elsewhere(self, shared: Store, monkeypatch: pytest.MonkeyPatch) -> Elsewhere:
+        """Have another machine settle a result before the next call of a method of the client."""
+
+        def before(method: str, fingerprint: str, first_right: int) -> None:
+            original = getattr(MlflowClient, method)
+
+            def late(*arguments: Any, **named: Any) -> Any:
+                monkeypatch.setattr(MlflowClient, method, original)
+                there = shared.root / "elsewhere"
+                there.mkdir()
+                settle(there, fingerprint, first_right)
+                return original(*arguments, **named)
+
+            monkeypatch.setattr(MlflowClient, method, late)
+
+        return before
+
+    def test_same_result_registered_elsewhere_has_one_version(
+        self, shared: Store, elsewhere: Elsewhere
+    ) -> None:
+        elsewhere("create_model_version", "f1", 20)
+        version = shared.settle("f1", 20)
+        assert shared.champion == version.version == "1"
+        assert version.tags["decision"] == "promoted"
+        assert version.tags["reason"] == "there was no champion"
+
+    def test_better_version_promoted_elsewhere_is_judged_against(
+        self, shared: Store, elsewhere: Elsewhere
+    ) -> None:
+        shared.settle("f1", 10)
+        # The better one than the first has been decided on, but not promoted.
+        elsewhere("set_model_version_tag", "f3", 35)
+        middling = shared.settle("f2", 20)
+        assert middling.tags["decision"] == "kept"
+        assert middling.tags["compared_with"] == shared.champion == "3"
+
+    def test_alias_moved_elsewhere_at_the_same_time_is_judged_against(
+        self, shared: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        move = MlflowClient.set_registered_model_alias
+
+        def overtaken(client: MlflowClient, name: str, alias: str, _: str) -> None:
+            monkeypatch.setattr(MlflowClient, "set_registered_model_alias", move)
+            move(client, name, alias, "2")
+
+        shared.settle("f1", 20)
+        shared.settle("f2", 21)
+        monkeypatch.setattr(MlflowClient, "set_registered_model_alias", overtaken)
+        best = shared.settle("f3", 35)
+        assert best.tags["decision"] == "promoted"
+        assert best.tags["compared_with"] == "2"
+        assert shared.champion == best.version
+
+    def test_ranking_that_is_gone_from_its_artifacts_is_known_to_be(
+        self, shared: Store, server: tuple[str, Path]
+    ) -> None:
+        shared.settle("f1", 20)
+        for file in server[1].rglob("ranking.parquet"):
+            file.unlink()
+        second = shared.settle("f2", 39)
+        assert second.tags["not_compared_with"] == "1"
+        assert "can't be read" in second.tags["reason"]
 
 
 def in_processes(work: Callable[..., None], arguments: list[tuple[Any, ...]]) -> None:

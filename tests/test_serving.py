@@ -6,7 +6,6 @@ The tests of this file share one project and build upon each other, in the order
 import base64
 import io
 import json
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -20,6 +19,7 @@ from mlflow.entities.model_registry import ModelVersion
 from PIL import Image
 
 from reid.dataset import read_subset
+from tests.mlflow_server import free_port
 from tests.project import Project, make_project
 
 ALONE = """
@@ -106,12 +106,6 @@ def test_python_answers_without_the_checkout_as_the_pipeline_embeds(
     answer = np.load(tmp_path / "answer.npy")
     assert answer.dtype == np.float32
     np.testing.assert_allclose(answer, embeddings(project), atol=1e-5)
-
-
-def free_port() -> int:
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        return asked.getsockname()[1]
 
 
 class Server:
@@ -209,11 +203,17 @@ def test_pulled_result_is_registered_once_without_training(
 
 def test_registry_that_is_down_costs_nothing_and_is_caught_up_with(project: Project) -> None:
     project.set_params({"evaluate": {"max_rank": 20}})
+    with (project.root / "stages" / "compare.py").open("a") as code:
+        code.write("# edited\n")
+    commit = project.must("git", "rev-parse", "HEAD").strip()
     output = project.must("dvc", "repro", MLFLOW_REGISTRY_URI="http://127.0.0.1:9")
     assert "can't be registered" in output
     assert project.mlflow_runs()[-1].info.status == "FINISHED"
     assert len(versions(project)) == 2
+    project.commit()
     project.must("dvc", "repro")
     third = versions(project)[2]
     assert third.run_id == project.mlflow_runs()[-1].info.run_id
     assert third.tags["decision"] == "kept"
+    # What was committed since is not what the run was made from.
+    assert f"commit `{commit[:10]}` with uncommitted changes" in third.description

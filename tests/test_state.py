@@ -131,6 +131,18 @@ def test_tree_can_be_made_again(project: Project, tmp_path: Path) -> None:
     assert not (clone.root / "somewhere").exists()
 
 
+def test_passwords_of_remotes_stay_here(project: Project) -> None:
+    project.must("dvc", "remote", "add", "storage", "s3://bucket")
+    project.must("dvc", "remote", "modify", "storage", "secret_access_key", "s3cret")
+    state = state_of(project)
+    assert (state.determining, state.other, state.patch) == ((), (), b"")
+    write(project, {"code/used.py": b"used = 2\n"})
+    state = state_of(project)
+    assert state.determining == ("code/used.py",)
+    assert b"used = 2" in state.patch
+    assert b"s3cret" not in state.patch
+
+
 def test_without_a_commit_nothing_is_claimed(project: Project) -> None:
     state = state_since("", DECLARED)
     assert state.tags() == {}

@@ -5,13 +5,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from reid.errors import UserError
 from reid.run_identity import RunIdentity
 from reid.tracking import Result, Tracker
 from tests.project import ROOT
@@ -73,11 +77,64 @@ def test_machine_that_was_later_takes_the_run_of_the_first(
 ) -> None:
     first = Tracker(identity(tmp_path))
     find = Tracker._find
-    answers = iter([None])
+    answers = iter([[]])
     # As where both look before one of them has made its run.
     monkeypatch.setattr(Tracker, "_find", lambda *a: next(answers, find(*a)))
     assert Tracker(identity(tmp_path)).id == first.id
     assert [run.info.run_id for run in runs(first)] == [first.id]
+
+
+def also_created(tracker: Tracker, later: int) -> str:
+    """Id of a second run of the result, as a machine makes it that doesn't see the first one."""
+    run = tracker.run
+    tags = {"fingerprint": run.data.tags["fingerprint"]}
+    start = run.info.start_time + later
+    return tracker.client.create_run(run.info.experiment_id, start, tags).info.run_id
+
+
+def test_run_that_appears_later_with_an_older_date_is_the_one_that_is_kept(tmp_path: Path) -> None:
+    live = Tracker(identity(tmp_path))
+    older = also_created(live, later=-5)
+    also_created(live, later=5)
+    live.log_epoch("triplet", {"epoch": 1, "loss": 0.5})
+    tracker = Tracker(identity(tmp_path))
+    tracker.delete_others()
+    tracker.bring_up_to_date(result([0.5]))
+    assert [run.info.run_id for run in runs(live)] == [tracker.id] == [older]
+    # The machine of the first one comes to its end, too, and finds nothing left to do.
+    tracker = Tracker(identity(tmp_path))
+    tracker.delete_others()
+    assert tracker.is_finished
+    assert tracker.id == older
+
+
+def test_finished_run_is_kept_rather_than_an_older_one(tmp_path: Path) -> None:
+    finished = Tracker(identity(tmp_path))
+    finished.bring_up_to_date(result([0.5]))
+    also_created(finished, later=-5)
+    tracker = Tracker(identity(tmp_path))
+    tracker.delete_others()
+    assert tracker.is_finished
+    assert [run.info.run_id for run in runs(finished)] == [finished.id]
+
+
+def test_run_whose_creation_was_answered_at_the_second_try_is_one_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = MlflowClient.create_run
+
+    def twice(client: MlflowClient, *arguments: Any, **named: Any) -> Run:
+        start = int(1000 * time.time())
+        created = [create(client, *arguments, start_time=start, **named) for _ in range(2)]
+        return min(created, key=lambda run: run.info.run_id)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "create_run", twice)
+        live = Tracker(identity(tmp_path))
+    assert len(runs(live)) == 2
+    tracker = Tracker(identity(tmp_path))
+    tracker.delete_others()
+    assert [run.info.run_id for run in runs(live)] == [tracker.id] == [live.id]
 
 
 def test_store_whose_creation_was_killed_is_created_anew(tmp_path: Path, own_store: Path) -> None:
@@ -114,6 +171,16 @@ def test_epoch_that_was_told_live_is_not_told_again_from_the_file(tmp_path: Path
     assert sorted(m.step for m in history) == list(range(1, len(losses) + 1))
 
 
+def test_run_that_broke_off_is_finished_whatever_way_a_value_is_written_now(tmp_path: Path) -> None:
+    begun = Tracker(identity(tmp_path))
+    begun.client.log_param(begun.id, "triplet.weight", "10.0")
+    written = replace(result([1.0]), params={"lr": 0.1, "triplet": {"weight": 10}})
+    Tracker(identity(tmp_path)).bring_up_to_date(written)
+    run = begun.client.get_run(begun.id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"lr": "0.1", "triplet.weight": "10.0"}
+
+
 def test_origin_is_that_of_the_end(tmp_path: Path) -> None:
     begun = {"git_commit": "a", "params_changed": "lr: 1 -> 2", "data_md5": "123"}
     Tracker(identity(tmp_path, **begun)).say_origin(
@@ -125,3 +192,14 @@ def test_origin_is_that_of_the_end(tmp_path: Path) -> None:
     assert "params_changed" not in tags
     assert tags["data_md5"] == "123"
     assert tags["mlflow.note.content"] == "from b"
+
+
+def test_deleted_experiment_is_named_with_what_brings_it_back(tmp_path: Path) -> None:
+    tracker = Tracker(identity(tmp_path))
+    experiment = tracker.run.info.experiment_id
+    tracker.client.delete_experiment(experiment)
+    with pytest.raises(UserError, match="experiment reid was deleted in MLflow") as raised:
+        Tracker(identity(tmp_path))
+    command = str(raised.value).split("`")[1].replace(" mlflow", f" {sys.executable} -m mlflow")
+    subprocess.run(command, shell=True, check=True)
+    assert Tracker(identity(tmp_path)).run.info.experiment_id == experiment

@@ -9,9 +9,10 @@ import runpy
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import dvc.api
@@ -50,7 +51,7 @@ class Seen:
     outside: set[str] = field(default_factory=set)
     """Opened by Python code neither in the project nor in the system's folders."""
     description: set[str] = field(default_factory=set)
-    """Of the pipeline, opened by others than DVC."""
+    """Of the pipeline, opened by others than DVC and the observers."""
     params: set[str] = field(default_factory=set)
     """Dotted names of the parameters whose value was taken."""
 
@@ -102,10 +103,8 @@ def record_params(seen: set[str]) -> None:
     show = dvc.api.params_show
 
     def recorded_show(*args: Any, **kwargs: Any) -> dict[str, Any]:
-        caller = sys._getframe(1).f_globals["__name__"]
         values = show(*args, **kwargs)
-        is_observer = f"{caller.replace('.', '/')}.py" in OBSERVERS
-        return values if is_observer else RecordedParams(values, seen)
+        return values if _is_observer(sys._getframe(1)) else RecordedParams(values, seen)
 
     dvc.api.params_show = recorded_show
 
@@ -148,21 +147,30 @@ def record_python(seen: Seen, root: Path) -> None:
         path = Path(arguments[0].decode() if isinstance(arguments[0], bytes) else arguments[0])
         path = (root / path).resolve()
         if path.is_relative_to(root):
-            if str(path.relative_to(root)) in DESCRIPTION and not _dvc_asks():
+            if str(path.relative_to(root)) in DESCRIPTION and not _asks(_is_dvc, _is_observer):
                 seen.description.add(str(path.relative_to(root)))
-        elif not any(path.is_relative_to(place) for place in SYSTEM) and not _dvc_asks():
+        elif not any(path.is_relative_to(place) for place in SYSTEM) and not _asks(_is_dvc):
             seen.outside.add(str(path))
 
     sys.addaudithook(hook)
 
 
-def _dvc_asks() -> bool:
-    frame = sys._getframe(2)
+def _asks(*kinds: Callable[[FrameType], bool]) -> bool:
+    """Whether code of one of these kinds is what asks, itself or through others."""
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
-        if frame.f_globals.get("__name__", "").partition(".")[0] in ("dvc", "scmrepo"):
+        if any(is_kind(frame) for is_kind in kinds):
             return True
         frame = frame.f_back
     return False
+
+
+def _is_dvc(frame: FrameType) -> bool:
+    return frame.f_globals.get("__name__", "").partition(".")[0] in ("dvc", "scmrepo")
+
+
+def _is_observer(frame: FrameType) -> bool:
+    return f"{frame.f_globals.get('__name__', '').replace('.', '/')}.py" in OBSERVERS
 
 
 def _source(path: Path) -> str:
