@@ -1,14 +1,20 @@
-"""The results to lay side by side, from the project in the current folder."""
+"""The results that a user means, from the project in the current folder."""
 
 from collections.abc import Sequence
 from contextlib import chdir
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from experiments.dvc_errors import explained
-from experiments.results import Result, all_results
+from experiments.results import TO_PUBLISH, Result, all_results, joined
 from reid.errors import UserError
-from reid.run_store import RunStore
+from reid.run_store import LOCAL_UI, Run, RunStore, short
 from stages.lineage import project_root
 from stages.pipelines import end_abandoned
+
+UI_SECONDS = 2
+"""After which a UI that doesn't answer is taken for none."""
 
 
 def gathered(which: Sequence[str]) -> list[Result]:
@@ -22,15 +28,48 @@ def gathered(which: Sequence[str]) -> list[Result]:
     root = project_root()
     store = RunStore(root)
     end_abandoned(root, store.uri, store.kill)
-    # DVC names files as they are seen from the working folder.
-    with chdir(root), explained():
-        results = all_results(root, store.runs())
+    results = _results(root, store.runs())
     if not which:
         return results
     for word in which:
         if not any(result.answers_to(word) for result in results):
             raise UserError(f"no result is named {word}. `python -m reid compare` lists them.")
     return [result for result in results if any(map(result.answers_to, which))]
+
+
+def run_of(root: Path, store: RunStore, text: str) -> Run:
+    """The run with an id, the only one whose id begins so, or that of the result with a name.
+
+    Raises:
+        UserError: there is none, or there are several, or DVC can't read the project.
+    """
+    if not text:
+        raise UserError("no run is named: give its id, the beginning of that, or its name.")
+    runs = store.runs()
+    # What an id says needs no look at DVC, whose files may be in the middle of a merge.
+    found = [result for result in joined([], runs) if result.run_id.startswith(text)]
+    found = found or [result for result in _results(root, runs) if result.answers_to(text)]
+    if not found:
+        raise UserError(
+            f"no run of {store.shown} has the id or the name {text}. "
+            "`python -m reid compare` lists them."
+        )
+    if len(found) > 1:
+        which = ", ".join(f"{r.names[0]} ({short(r.run_id) or 'only in DVC'})" for r in found)
+        raise UserError(f"{text} names {len(found)} results: {which}. Give an id, or more of it.")
+    _require_run(found[0])
+    return next(run for run in runs if run.info.run_id == found[0].run_id)
+
+
+def _results(root: Path, runs: list[Run]) -> list[Result]:
+    # DVC names files as they are seen from the working folder.
+    with chdir(root), explained():
+        return all_results(root, runs)
+
+
+def _require_run(result: Result) -> None:
+    if not result.run_id:
+        raise UserError(f"{', '.join(result.names)} is only in DVC and has no run. {TO_PUBLISH}")
 
 
 def comparison_page(results: Sequence[Result]) -> str:
@@ -40,11 +79,21 @@ def comparison_page(results: Sequence[Result]) -> str:
         UserError: fewer than two of them, or one has no run.
     """
     for result in results:
-        if not result.run_id:
-            raise UserError(
-                f"{', '.join(result.names)} is only in DVC: MLflow can't compare it. "
-                "`dvc exp apply` it and run `dvc repro`, and it has a run."
-            )
+        _require_run(result)
     if len(results) < 2:
         raise UserError("MLflow compares two results or more: name two.")
     return RunStore(project_root()).comparison_page([result.run_id for result in results])
+
+
+def is_served(page: str) -> bool:
+    """Whether MLflow answers at a page's address; a server does, for runs were read from it."""
+    if not page.startswith(LOCAL_UI):
+        return True
+    connection = HTTPConnection(urlsplit(page).netloc, timeout=UI_SECONDS)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,5 +1,6 @@
 """A run's result computed anew in a folder of its own, and laid beside the original."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ def reproduce(root: Path, store: RunStore, run: Run, folder: Path) -> Reproducti
 
     Raises:
         UserError: the run holds no whole result, the folder is there already, a part of the state
-            can't be had, or the pipeline fails.
+            can't be had, its code does not start, or the pipeline fails.
     """
     run_id = run.info.run_id
     if not is_finished(run):
@@ -66,7 +67,7 @@ def reproduce(root: Path, store: RunStore, run: Run, folder: Path) -> Reproducti
         kept = store.download(run, "pipeline", Path(temporary))
         bring_back(root, commit, kept, folder)
         before = result_in(kept)
-    _require_same_inputs(folder, fingerprint_of(run))
+    _require_same_inputs(folder, commit, fingerprint_of(run))
     pipeline = [*DVC, "repro", "--force", "--no-run-cache"]
     if subprocess.run(pipeline, cwd=folder, env=environment(), check=False).returncode:
         raise UserError(f"the pipeline failed in {folder}, which stays as it is; see above why.")
@@ -79,8 +80,11 @@ def reproduce(root: Path, store: RunStore, run: Run, folder: Path) -> Reproducti
     )
 
 
-def _require_same_inputs(folder: Path, fingerprint: str) -> None:
-    """Let the code that was brought back say what it would compute."""
+def _require_same_inputs(folder: Path, commit: str, fingerprint: str) -> None:
+    """Let the code that was brought back say what it would compute.
+
+    Where it does not even start, the folder is removed, so that the next attempt can make it.
+    """
     done = subprocess.run(
         [sys.executable, "-c", "from stages.lineage import fingerprint; print(fingerprint())"],
         cwd=folder,
@@ -90,7 +94,13 @@ def _require_same_inputs(folder: Path, fingerprint: str) -> None:
         check=False,
     )
     if done.returncode:
-        raise UserError(f"the code in {folder} does not start: {done.stderr.strip()}")
+        shutil.rmtree(folder, ignore_errors=True)
+        reason = done.stderr.strip().rpartition("\n")[2]
+        raise UserError(
+            f"the code that the run came from does not start: {reason}. Where a package is "
+            f"missing, `git show {commit}:requirements.lock` lists those of that time: install it "
+            "here, or all of them elsewhere."
+        )
     if done.stdout.split()[-1:] != [fingerprint]:
         raise UserError(
             f"the state in {folder} is not the one that the run came from: its fingerprint is "

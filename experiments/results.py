@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 METRICS = tuple(f"{model}/{figure}" for model in MODELS for figure in FIGURES)
 WORKSPACE = "workspace"
 DATA = "data"
+TO_PUBLISH = "`dvc exp apply` it and run `dvc repro`, and it has one."
+"""Of what only DVC has: how it comes by a run."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Result:
 
     names: tuple[str, ...]
     """DVC experiments, branches and commits that hold it; without any, its run's name."""
-    place: Literal["both", "DVC", "MLflow"]
+    place: Literal["both", "both, differ", "DVC", "MLflow"]
     run_id: str
     """Empty where MLflow has no run."""
     run_name: str
@@ -50,12 +52,16 @@ class Result:
     params: Mapping[str, str]
     """What was chosen: the parameters, and as ``DATA`` the beginning of the data's md5."""
     metrics: Mapping[str, float]
-    """Those of ``METRICS`` that are there."""
+    """Those of ``METRICS`` that are there: where DVC has them, by its files."""
+    run_metrics: Mapping[str, float] = field(default_factory=dict)
+    """Those that the run has, where they are others."""
+    experiment: str = ""
+    """The DVC experiment that its run was made by last; DVC may have it no more."""
 
     def answers_to(self, text: str) -> bool:
         """Whether a user may mean this result: by a name, or the beginning of its run's id."""
-        by_id = bool(text) and self.run_id.startswith(text)
-        return by_id or text in (*self.names, self.run_name)
+        by_id = self.run_id.startswith(text)
+        return bool(text) and (by_id or text in (*self.names, self.run_name, self.experiment))
 
 
 def all_results(root: Path, runs: Iterable[Run]) -> list[Result]:
@@ -95,16 +101,26 @@ def _result(group: list[Known], run: Run | None) -> Result:
     if run is None:
         one = group[0]
         return Result(names, "DVC", "", "", one.status, one.fingerprint, one.params, one.metrics)
+    logged = _figures(run.data.metrics)
+    differing = next((one for one in group if _contradict(one.metrics, logged)), None)
+    known = differing or (group[0] if group else Known("", ""))
     return Result(
         names or (run.info.run_name,),
-        "both" if group else "MLflow",
+        "both, differ" if differing else "both" if group else "MLflow",
         run.info.run_id,
         run.info.run_name,
         run.info.status.lower(),
         fingerprint_of(run),
-        _recipe(run) or (group[0].params if group else {}),
-        _figures(run.data.metrics),
+        _recipe(run) or known.params,
+        known.metrics or logged,
+        logged if differing else {},
+        run.data.tags.get("dvc_exp", ""),
     )
+
+
+def _contradict(ours: Mapping[str, float], logged: Mapping[str, float]) -> bool:
+    """Whether a figure that both have is another one, at the digits that histories keep."""
+    return any(f"{ours[name]:.8g}" != f"{logged[name]:.8g}" for name in ours.keys() & logged.keys())
 
 
 def _recipe(run: Run) -> dict[str, str]:
@@ -126,14 +142,24 @@ def known_to_dvc(root: Path) -> list[Known]:
     """What DVC knows of all results, the workspace's first."""
     with Repo(str(root)) as repo:
         try:
-            baselines = repo.experiments.ls(all_commits=True)
-            states = repo.experiments.show(revs=["HEAD", *baselines])
+            states = repo.experiments.show(revs=["HEAD", *_baselines(repo)])
         except SCMError:  # nothing was committed yet
             return []
         fingerprints = CommitFingerprints(repo)
         found = [known for state in states for known in _known(repo, fingerprints, state)]
         fingerprints.remember()
         return found
+
+
+def _baselines(repo: Repo) -> set[str]:
+    """Commits that experiments were started from: ended ones, and what the queue holds."""
+    queue = repo.experiments.celery_queue
+    queued = [
+        *queue.iter_queued(),
+        *queue.iter_active(),
+        *(one.entry for one in queue.iter_failed()),
+    ]
+    return {*repo.experiments.ls(all_commits=True), *(entry.baseline_rev for entry in queued)}
 
 
 def _known(repo: Repo, fingerprints: CommitFingerprints, state: "ExpState") -> Iterator[Known]:

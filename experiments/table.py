@@ -8,7 +8,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from experiments.results import DATA, METRICS, Result
+from experiments.results import DATA, METRICS, TO_PUBLISH, Result
 from reid.errors import UserError
 from reid.report import FIGURES as HEADINGS
 from reid.run_store import short
@@ -40,27 +40,36 @@ def differing_params(results: Sequence[Result]) -> list[str]:
     return [name for name, found in values.items() if len(found) > 1]
 
 
-def results_table(results: Sequence[Result], metric: str, console: Console) -> Group:
-    """A row a result; on each data, the best of each metric bold, the best by ``metric`` starred.
+def results_table(results: Sequence[Result], metric: str, console: Console, top: int) -> Group:
+    """The first ``top`` results, a row each, and below them what some of them need to be said.
 
-    Each parameter that differs has a column of its own, where the console is wide enough; else
-    all stand in a table of their own below.
+    On each data, the best of each metric is bold and the best by ``metric`` starred: of all
+    ``results``, whatever is shown. Each parameter that differs has a column of its own, where the
+    console is wide enough; else all stand in a table of their own below.
     """
-    names = differing_params(results)
-    table = _figures(results, metric, names)
+    shown = results[:top]
+    best = _best(results)
+    names = differing_params(shown)
+    table = _figures(shown, best, metric, names)
     unlimited = console.options.update(width=1000)
     if console.measure(table, options=unlimited).maximum <= console.width:
-        return Group(table)
-    return Group(_figures(results, metric, []), _params(results, names))
+        return Group(table, *_notes(shown))
+    return Group(_figures(shown, best, metric, []), _params(shown, names), *_notes(shown))
 
 
-def _figures(results: Sequence[Result], metric: str, names: list[str]) -> Table:
-    metrics = list(dict.fromkeys([*SHOWN, metric]))
-    best = {
-        data: {name: max(r.metrics.get(name, -inf) for r in alike) for name in metrics}
+def _best(results: Sequence[Result]) -> dict[str, dict[str, float]]:
+    return {
+        data: {name: max(r.metrics.get(name, -inf) for r in alike) for name in METRICS}
         for data, alike in _by_data(results).items()
     }
-    warning = " on its data;\nfigures on other data can't be compared" if len(best) > 1 else ""
+
+
+def _figures(
+    results: Sequence[Result], best: dict[str, dict[str, float]], metric: str, names: list[str]
+) -> Table:
+    metrics = list(dict.fromkeys([*SHOWN, metric]))
+    many = len(_by_data(results)) > 1
+    warning = " on its data;\nfigures on other data can't be compared" if many else ""
     table = _table(caption=f"per cent; * is the best by {metric}{warning}")
     table.add_column("", width=1)
     table.add_column("result", overflow="fold", max_width=24)
@@ -77,7 +86,7 @@ def _figures(results: Sequence[Result], metric: str, names: list[str]) -> Table:
         table.add_row(
             "*" if metric in result.metrics and result.metrics[metric] == bests[metric] else "",
             ", ".join(result.names),
-            result.place,
+            Text(result.place, style="bold red" if result.run_metrics else ""),
             short(result.run_id) or "-",
             result.status,
             *(result.params.get(name, "-") for name in names),
@@ -93,6 +102,16 @@ def _by_data(results: Sequence[Result]) -> dict[str, list[Result]]:
         if result.metrics:
             found.setdefault(result.params.get(DATA, ""), []).append(result)
     return found
+
+
+def _notes(results: Sequence[Result]) -> list[Text]:
+    """What the column ``in`` asks the reader to do."""
+    notes = []
+    if any(result.run_metrics for result in results):
+        notes.append("both, differ: DVC's figures are shown; its run has others, see --json")
+    if any(result.metrics and not result.run_id for result in results):
+        notes.append(f"DVC: has no run. {TO_PUBLISH}")
+    return [Text(note) for note in notes]
 
 
 def _params(results: Sequence[Result], names: list[str]) -> Table:

@@ -18,7 +18,8 @@ from reid.errors import UserError
 if TYPE_CHECKING:
     from PIL import Image
 
-DATASET, FEATURES, METRICS = Path("build/dataset"), Path("build/features"), Path("metrics")
+DATASET, FEATURES = Path("build/dataset"), Path("build/features")
+METRICS, PLOTS = Path("metrics"), Path("plots")
 
 app = typer.Typer(
     help="Person re-identification: score features, search with a photo, show results.",
@@ -148,7 +149,7 @@ def compare(
     ] = False,
 ) -> None:
     """Lay DVC experiments and MLflow runs side by side, one row a result."""
-    from experiments.comparison import comparison_page, gathered  # noqa: PLC0415
+    from experiments.comparison import comparison_page, gathered, is_served  # noqa: PLC0415
     from experiments.table import results_table, sorted_by  # noqa: PLC0415
 
     results = sorted_by(gathered(which or []), sort)
@@ -156,19 +157,21 @@ def compare(
         print(json.dumps([asdict(result) for result in results], indent=2))  # noqa: T201
     else:
         console = Console()
-        console.print(results_table(results[:top], sort, console))
+        console.print(results_table(results, sort, console, top))
         if len(results) > top:
             console.print(f"{len(results) - top} more: --top {len(results)} shows all.")
     if in_browser:
         page = comparison_page(results if which else results[:top])
         typer.echo(page, err=True)
-        if not webbrowser.open(page):
-            typer.echo("no browser is here: open this page in one (`make ui` serves it)", err=True)
+        if not is_served(page):
+            typer.echo("no MLflow answers there: run `make ui`, then open this page", err=True)
+        elif not webbrowser.open(page):
+            typer.echo("no browser is here: open this page in one", err=True)
 
 
 @app.command()
 def reproduce(
-    run: Annotated[str, typer.Argument(help="A run's id, its beginning, or its name.")],
+    run: Annotated[str, typer.Argument(help="A run's id, its beginning, or a name.")],
     folder: Annotated[
         Path | None, typer.Argument(help="Where to; else beside the project.", show_default=False)
     ] = None,
@@ -177,6 +180,7 @@ def reproduce(
 
     Works in a folder of its own: this checkout and its tracking store stay as they are.
     """
+    from experiments.comparison import run_of  # noqa: PLC0415
     from experiments.reproduction import (  # noqa: PLC0415
         default_folder,
         reproduce,
@@ -187,7 +191,7 @@ def reproduce(
 
     root = project_root()
     store = RunStore(root)
-    found = store.find(run)
+    found = run_of(root, store, run)
     destination = folder or default_folder(root, found)
     typer.echo(f"run {found.info.run_id} ({found.info.run_name}) into {destination}", err=True)
     done = reproduce(root, store, found, destination)
@@ -200,17 +204,23 @@ def reproduce(
 def report() -> None:
     """Show the figures of both models and where to look next."""
     from reid.report import (  # noqa: PLC0415
+        camera_table,
         comparison_line,
         metrics_table,
+        mistakes_line,
         read_comparison,
         read_metrics,
     )
 
     console = Console()
-    console.print(metrics_table(read_source(DATASET)["name"], read_metrics(METRICS)))
+    metrics = read_metrics(METRICS)
+    console.print(metrics_table(read_source(DATASET)["name"], metrics))
     console.print(comparison_line(read_comparison(METRICS)), highlight=False)
+    console.print(mistakes_line(metrics), highlight=False)
+    console.print(camera_table(PLOTS, metrics))
     console.print(
         "Look next at\n"
+        "  dvc plots show                   all plots on one page\n"
         "  plots/triplet/answers.png        queries and their first ten answers\n"
         "  build/data_docs/index.html       what the validation found in the data\n"
         "  make ui                          runs, parameters and loss curves in MLflow\n"

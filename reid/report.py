@@ -1,7 +1,7 @@
 """Figures of the models as a table for the terminal."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,13 @@ COMPARISON = "comparison"
 
 def read_comparison(folder: Path) -> dict[str, float]:
     """The test of the two models. Raises UserError where it is not there."""
-    file = folder / f"{COMPARISON}.json"
+    return _read(folder / f"{COMPARISON}.json")
+
+
+def _read(file: Path) -> dict[str, Any]:
     if not file.exists():
         raise UserError(f"{file} is not there. Run `dvc repro` first.")
-    values: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
+    values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return values
 
 
@@ -29,7 +32,7 @@ def read_metrics(folder: Path) -> dict[str, dict[str, Any]]:
     files = sorted(file for file in folder.glob("*.json") if file.stem != COMPARISON)
     if not files:
         raise UserError(f"{folder}/ holds no metrics yet. Run `dvc repro` first.")
-    return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
+    return {file.stem: _read(file) for file in files}
 
 
 def metrics_table(title: str, metrics: dict[str, dict[str, Any]]) -> Table:
@@ -67,12 +70,51 @@ def _cell(metrics: dict[str, Any], figure: str, best: float) -> str:
     return f"{cell}\n[dim]{interval}[/dim]" if interval else cell
 
 
+def camera_table(plots: Path, models: Iterable[str]) -> Table:
+    """A row a camera of the queries; rank-1 and mAP of each model in per cent.
+
+    Args:
+        plots: folder with a folder for each model, as the stage ``evaluate`` writes them.
+        models: their names.
+
+    Raises:
+        UserError: a model has no figures by camera.
+    """
+    cameras = {model: _read(plots / model / "cameras.json") for model in models}
+    table = Table("camera", title="by camera of the query")
+    table.add_column("queries", justify="right")
+    for model in cameras:
+        table.add_column(f"{model}\nrank-1", justify="right")
+        table.add_column("\nmAP", justify="right")
+    for camera, facts in next(iter(cameras.values())).items():
+        figures = [
+            f"{100 * of[camera][figure]:.1f}" if figure in of[camera] else ""
+            for of in cameras.values()
+            for figure in ("rank1", "mAP")
+        ]
+        table.add_row(camera, str(facts["queries_with_match"]), *figures)
+    return table
+
+
 def comparison_line(comparison: dict[str, float]) -> str:
     """The test of the triplet model against the baseline in one sentence."""
-    difference, low, high = (
-        100 * comparison[f"rank1_{key}"] for key in ("difference", "low", "high")
-    )
-    return (
-        f"triplet less baseline: rank-1 {difference:+.1f} points "
-        f"(95 % interval {low:+.1f} to {high:+.1f}, p = {comparison['rank1_p_value']:.4f})"
-    )
+    differences = []
+    for figure in ("rank1", "mAP"):
+        difference, low, high = (
+            100 * comparison[f"{figure}_{key}"] for key in ("difference", "low", "high")
+        )
+        differences.append(
+            f"{FIGURES[figure]} {difference:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}, "
+            f"p = {comparison[f'{figure}_p_value']:.4f})"
+        )
+    return f"triplet less baseline: {', '.join(differences)}"
+
+
+def mistakes_line(metrics: dict[str, dict[str, Any]]) -> str:
+    """Whom the wrong first answers of each model show, in one sentence."""
+    models = [
+        f"{name} {values['wrong_first_answers']}, "
+        f"{values['wrong_first_answers_distractor']} of them distractors"
+        for name, values in metrics.items()
+    ]
+    return f"wrong first answers: {'; '.join(models)}"

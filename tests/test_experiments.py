@@ -20,6 +20,7 @@ import experiments.reproduction
 from experiments.reproduction import Reproduction
 from reid.__main__ import main
 from reid.recurrence import Recurrence
+from tests.mlflow_server import free_port, mlflow_server
 from tests.project import Project, assert_one_clear_message, make_project
 
 NEW_CODE = "reid/newly_written.py"
@@ -41,6 +42,9 @@ def edited(project: Project) -> Run:
         with (project.root / name).open("a") as file:
             file.write("# edited\n")
     (project.root / NEW_CODE).write_text("# new\n")
+    # DVC's own configuration is edited, too: no password in it may travel.
+    project.must("dvc", "remote", "add", "storage", "s3://bucket")
+    project.must("dvc", "remote", "modify", "storage", "secret_access_key", "s3cret")
     project.must("dvc", "exp", "run", "-n", "edited", "-S", "evaluate.max_rank=20")
     return project.mlflow_runs()[-1]
 
@@ -150,6 +154,63 @@ def test_compare_shows_what_only_one_of_them_knows(project: Project, edited: Run
     assert (row["place"], row["run_id"]) == ("MLflow", edited.info.run_id)
 
 
+def test_compare_points_out_figures_that_contradict_each_other(project: Project) -> None:
+    before = compare(project)["apart"]
+    client, run_id = client_of(project), str(before["run_id"])
+    client.log_metric(run_id, "triplet/rank1", 2.0, step=1)
+    table = project.must("python", "-m", "reid", "compare", COLUMNS="200")
+    assert re.search(r"apart +both, differ +", table)
+    row = compare(project)["apart"]
+    assert (row["place"], row["metrics"]) == ("both, differ", before["metrics"])
+    assert row["run_metrics"] == {**before["metrics"], "triplet/rank1": 2.0}
+    client.log_metric(run_id, "triplet/rank1", before["metrics"]["triplet/rank1"], step=2)
+    assert compare(project)["apart"] == before
+
+
+def test_compare_shows_what_waits_since_another_commit(project: Project) -> None:
+    project.must("git", "commit", "--quiet", "--allow-empty", "-m", "nothing ended here")
+    project.must("dvc", "exp", "run", "--queue", "-n", "waits", "-S", "lr=0.5")
+    project.must("git", "commit", "--quiet", "--allow-empty", "-m", "later")
+    row = compare(project)["waits"]
+    assert (row["place"], row["status"]) == ("DVC", "queued")
+    project.must("dvc", "queue", "remove", "waits")
+    project.must("git", "reset", "--quiet", "--hard", "HEAD~2")
+
+
+def run_that_is_reproduced(project: Project, text: str) -> str:
+    """The id of the run that a text means to ``reproduce``, whose folder is there already."""
+    done = project.run(*reproduce(text, str(project.root)))
+    assert_one_clear_message(done, "is there already")
+    return re.findall("^run ([0-9a-f]{32}) ", done.stdout, re.M)[0]
+
+
+def test_reproduce_knows_the_names_that_compare_shows(project: Project, edited: Run) -> None:
+    rows = compare(project)
+    (branch,) = rows.keys() - {"apart", "edited"}
+    assert run_that_is_reproduced(project, branch) == rows[branch]["run_id"]
+    # As where an experiment without a name was killed, and another made its run whole.
+    client = client_of(project)
+    apart = str(rows["apart"]["run_id"])
+    client.update_run(apart, name="dead")
+    assert run_that_is_reproduced(project, "apart") == apart
+    assert run_that_is_reproduced(project, "dead") == apart
+    client.update_run(edited.info.run_id, name="dead")
+    assert run_that_is_reproduced(project, "edited") == edited.info.run_id
+    done = project.run(*reproduce("dead"))
+    shorts = rf"\({apart[:8]}\), dead \({edited.info.run_id[:8]}\)"
+    assert_one_clear_message(done, rf"dead names 2 results: apart {shorts}\. Give an id")
+    for run_id, name in ((apart, "apart"), (edited.info.run_id, "edited")):
+        client.update_run(run_id, name=name)
+
+
+def test_reproduce_says_which_result_has_no_run(project: Project) -> None:
+    client, run_id = client_of(project), str(compare(project)["apart"]["run_id"])
+    client.delete_run(run_id)
+    done = project.run(*reproduce("apart"))
+    assert_one_clear_message(done, "apart is only in DVC and has no run. `dvc exp apply` it")
+    client.restore_run(run_id)
+
+
 REMEMBERED = Path(".dvc") / "tmp" / "fingerprints.json"
 WITHOUT_A_LOOK = """
 from dvc.repo import Repo
@@ -201,13 +262,31 @@ def test_compare_in_the_middle_of_a_merge(project: Project, name: str) -> None:
     assert_one_clear_message(done, f"^error: DVC can't work with this project: .*'{name}'")
 
 
+UI_AT = """
+import sys
+import reid.run_store
+
+reid.run_store.LOCAL_UI = sys.argv.pop(1)
+from reid.__main__ import main
+
+main()
+"""
+
+
 def test_open_gives_the_page_that_compares(project: Project, edited: Run) -> None:
-    output = project.must(
-        *("python", "-m", "reid", "compare", "--open", "apart", edited.info.run_id[:8]),
-        BROWSER="echo opened %s",
+    port = free_port()
+    command = (
+        *("python", "-c", UI_AT, f"http://127.0.0.1:{port}"),
+        *("compare", "--open", "apart", edited.info.run_id[:8]),
     )
+    output = project.must(*command, BROWSER="echo opened %s")
+    assert "opened" not in output
+    assert "no MLflow answers there: run `make ui`" in output
+    assert re.search(rf"^http://127\.0\.0\.1:{port}/#/compare-runs\?", output, re.M)
+    with mlflow_server(project, port):
+        output = project.must(*command, BROWSER="echo opened %s")
     (page,) = re.findall(r"^opened (\S+)", output, re.M)
-    assert page.startswith("http://127.0.0.1:5000/#/compare-runs?")
+    assert page.startswith(f"http://127.0.0.1:{port}/#/compare-runs?")
     asked = parse_qs(urlsplit(urlsplit(page).fragment).query)
     both = {str(compare(project)["apart"]["run_id"]), edited.info.run_id}
     assert set(json.loads(asked["runs"][0])) == both
@@ -275,6 +354,16 @@ def unfinished(project: Project, run: Run) -> str:
     return str(begun.info.run_id)
 
 
+def lost_package(project: Project, run: Run) -> str:
+    code = project.root / "stages" / "lineage.py"
+    code.write_text(f"import never_installed\n{code.read_text()}")
+    project.must("git", "commit", "--quiet", "--all", "-m", "with a package of then")
+    commit = project.must("git", "rev-parse", "HEAD").strip()
+    project.must("git", "reset", "--quiet", "--hard", "HEAD~1")
+    client_of(project).set_tag(run.info.run_id, "git_commit", commit)
+    return str(run.info.run_id)
+
+
 def lost_commit(project: Project, run: Run) -> str:
     client_of(project).set_tag(run.info.run_id, "git_commit", "0123456789" * 4)
     return str(run.info.run_id)
@@ -291,6 +380,7 @@ def lost_data(project: Project, run: Run) -> str:
         (lambda project, run: "never-heard", "no run of .* has the id or the name never-heard"),
         (lambda project, run: "", "no run is named"),
         (unfinished, "is RUNNING and holds no whole result"),
+        (lost_package, "does not start: ModuleNotFoundError: No module named 'never_installed'"),
         (lost_commit, "git commit 0123456789.* is not in .* any more"),
         (lost_data, r"what data\.dvc names is neither in the project's cache nor in its remote"),
     ],

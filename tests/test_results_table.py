@@ -1,5 +1,7 @@
 """Results of DVC and MLflow joined, and their table."""
 
+import re
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -26,17 +28,23 @@ def result(name: str, params: dict[str, str], rank1: float = 0.5) -> Result:
     )
 
 
-def shown(results: list[Result], width: int = 100) -> str:
+def shown(results: list[Result], width: int = 100, top: int = 20) -> str:
     console = Console(width=width, file=StringIO())
-    console.print(results_table(sorted_by(results, RANK1), RANK1, console))
+    console.print(results_table(sorted_by(results, RANK1), RANK1, console, top))
     return console.file.getvalue()
+
+
+def bold(results: list[Result], top: int) -> list[str]:
+    console = Console(width=100, file=StringIO(), force_terminal=True, color_system="standard")
+    console.print(results_table(sorted_by(results, RANK1), RANK1, console, top))
+    return re.findall(r"\x1b\[1m *([\d.]+)\x1b", console.file.getvalue())
 
 
 def test_results_are_joined_by_fingerprint() -> None:
     known = [
         Known("workspace", "finished", "F1"),
         Known("main", "finished", "F0", {"lr": "0.01"}, {RANK1: 0.5}),
-        Known("faster", "finished", "F1"),
+        Known("faster", "finished", "F1", {}, {RANK1: 0.7500000000000001}),
         Known("again", "finished", "F1"),
         Known("alone", "finished", "F2", {"lr": "0.02"}, {RANK1: 0.25}),
         Known("waits", "queued"),
@@ -61,9 +69,37 @@ def test_results_are_joined_by_fingerprint() -> None:
     ]
 
 
+def test_figures_that_contradict_each_other_are_pointed_out() -> None:
+    known = [
+        Known("moved", "finished", "F1", {}, {RANK1: 0.5}),
+        Known("other", "finished", "F1", {}, {RANK1: 0.75}),
+    ]
+    tags = {"fingerprint": "F1"}
+    (one,) = joined(known[:1], [run("a", "FINISHED", tags, 0.75)])
+    assert (one.place, one.metrics, one.run_metrics) == (
+        *("both, differ", {RANK1: 0.5}, {RANK1: 0.75}),
+    )
+    # One that agrees doesn't hide another that doesn't.
+    (other,) = joined(reversed(known), [run("a", "FINISHED", tags, 0.75)])
+    assert (other.place, other.metrics) == ("both, differ", {RANK1: 0.5})
+    # A run that goes on says nothing of it yet.
+    (going,) = joined(known[:1], [run("a", "RUNNING", tags)])
+    assert (going.place, going.metrics, going.run_metrics) == ("both", {RANK1: 0.5}, {})
+    text = shown([one, result("same", {}, 0.25)])
+    assert "both, differ: DVC's figures are shown" in text
+    assert "differ" not in shown([going])
+
+
+def test_what_has_no_run_says_how_it_comes_by_one() -> None:
+    waits = Result(("waits",), "DVC", "", "", "queued", "", {}, {})
+    untold = Result(("untold",), "DVC", "", "", "finished", "F1", {}, {RANK1: 0.5})
+    assert "`dvc exp apply` it" in shown([waits, untold])
+    assert "dvc exp apply" not in shown([waits, result("told", {})])
+
+
 def test_result_is_known_by_its_names_and_the_beginning_of_its_run() -> None:
-    one = result("main", {})
-    assert all(map(one.answers_to, ("main", "run", "01", "0123456789abcdef")))
+    one = replace(result("main", {}), experiment="repeated")
+    assert all(map(one.answers_to, ("main", "run", "repeated", "01", "0123456789abcdef")))
     assert not any(map(one.answers_to, ("", "mai", "123")))
 
 
@@ -89,6 +125,15 @@ def test_best_comes_first_and_is_marked() -> None:
     assert found[0][1] == "best"
     with pytest.raises(UserError, match=r"no metric rank1\. Choose one of baseline/rank1"):
         sorted_by(results, "rank1")
+
+
+def test_best_is_that_of_all_whatever_is_shown() -> None:
+    low = replace(result("first", {}, 0.75), metrics={RANK1: 0.75, "triplet/mAP": 0.25})
+    high = replace(result("second", {}, 0.5), metrics={RANK1: 0.5, "triplet/mAP": 0.375})
+    assert bold([low, high], top=1) == ["75.0"]
+    assert bold([low, high], top=2) == ["75.0", "37.5"]
+    elsewhere = result("elsewhere", {"data": "aaaaaaa"}, 0.875)
+    assert "other data" not in shown([low, elsewhere], top=1)
 
 
 def test_figures_on_other_data_are_not_compared() -> None:
