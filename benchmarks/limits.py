@@ -1,34 +1,29 @@
 """What must stay quick, beside what is allowed: ``python -m benchmarks.limits``.
 
 Run it in a clone with data in it, on a machine with nothing else to do. It brings the pipeline up
-to date first, and trains the baseline once more, to the same bytes.
+to date first, and trains in a copy.
 """
 
 import os
+import resource
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
+import yaml
 from rich.console import Console
 from rich.table import Table
 
-from stages import live
-from stages.live import live_report
-
-if TYPE_CHECKING:
-    from reid.tracking import Tracker
-
-REPRO_SECONDS, IMPORT_SECONDS, TRACKING_SHARE = 6.0, 1.0, 0.01
+REPRO_SECONDS, IMPORT_SECONDS, TRACKING_PER_CENT = 6.0, 1.0, 1.0
 LIGHT_STAGES = ("ingest", "split", "evaluate", "compare", "track")
 """They need neither TensorFlow nor Great Expectations."""
-REPEATS = 3
+REPEATS, PAIRS = 3, 7
 
 
 @dataclass(frozen=True)
@@ -80,74 +75,78 @@ def imports() -> Iterator[Measured]:
         yield Measured(f"import stages.{stage}", median(times), IMPORT_SECONDS)
 
 
-class TimedRun(live._LiveRun):
-    """A live report that takes its own time on a processor, in its own thread."""
-
-    seconds = 0.0
-    """Of all reports."""
-
-    def tell(self, action: "Callable[[Tracker], None]") -> None:
-        """Do as before."""
-        began = time.thread_time()
-        super().tell(action)
-        TimedRun.seconds += time.thread_time() - began
+TRAINING = "from stages.shell import run; from stages.train_baseline import main; run(main)"
+SILENT = (
+    "from contextlib import nullcontext; from unittest.mock import MagicMock; "
+    "from stages import training; training.live_report = lambda _: nullcontext(MagicMock()); "
+)
+"""Put before a training, it leaves the live reports out."""
 
 
-class Waits:
-    """How long a training waits for its live reports."""
+@dataclass(frozen=True)
+class Spent:
+    """What a training took, as a whole, from the start of its process to the end."""
 
-    def __init__(self) -> None:
-        """Not yet."""
-        self.seconds = 0.0
+    wall: float
+    """Seconds."""
+    processors: float
+    """Seconds of all processors, and of all processes that it started."""
 
-    @contextmanager
-    def live_report(self, model: str) -> Iterator[Callable[[Mapping[str, float]], None]]:
-        """Do as ``stages.live.live_report`` does, which it calls."""
-        with self._taken():
-            context = live_report(model)
-            report = context.__enter__()
+    def __str__(self) -> str:
+        """Both, for people."""
+        return f"{self.wall:.1f} s ({self.processors:.1f} s of a processor)"
 
-        def timed_report(row: Mapping[str, float]) -> None:
-            with self._taken():
-                report(row)
 
-        try:
-            yield timed_report
-        finally:
-            with self._taken():
-                context.__exit__(*sys.exc_info())
-
-    @contextmanager
-    def _taken(self) -> Iterator[None]:
-        began = time.perf_counter()
-        yield
-        self.seconds += time.perf_counter() - began
+def trained(project: Path, code: str) -> Spent:
+    """Train the baseline in a project, to a tracking store that is new."""
+    shutil.rmtree(project / ".dvc" / "tmp" / "checkpoints", ignore_errors=True)
+    store = project / "mlflow.db"
+    store.unlink(missing_ok=True)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=project,
+        env=os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{store}"},
+        check=True,
+        capture_output=True,
+    )
+    wall = time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if store.exists() == code.startswith(SILENT):
+        sys.exit("error: the live reports are not where they are expected")
+    user, system = after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime
+    return Spent(wall, user + system)
 
 
 def tracking() -> Iterator[Measured]:
-    """The share of live reports in the training of the baseline, to a store that is new.
+    """What live reports add to the training of the baseline, as a share of it.
 
-    It has two sides, each held to the limit: the time for which the training waits for them,
-    and the processor time of their thread, as a share of what all processors could do while the
-    training goes on; that of the git commands they call is not in it. Most of it is spent once,
-    on importing MLflow, so the sample's 20 epochs, the shortest training that the limit is meant
-    for, say most: the share of a longer one is less.
+    The sample's 20 epochs are the shortest training that the limit is meant for. What the reports
+    take is spent once, at the beginning, so it shows best in trainings of two epochs, with and
+    without reports in turn.
     """
-    from stages.train_baseline import main as train  # noqa: PLC0415
-
-    waits = Waits()
-    live.live_report = waits.live_report
-    live._LiveRun = TimedRun  # type: ignore[misc]
     with TemporaryDirectory() as folder:
-        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{Path(folder) / 'mlflow.db'}"
-        began = time.perf_counter()
-        train()
-        took = time.perf_counter() - began
-    limit = 100 * TRACKING_SHARE
-    waiting = 100 * waits.seconds / took
-    working = 100 * TimedRun.seconds / (took * (os.cpu_count() or 1))
-    yield Measured("training that waits for tracking", waiting, limit, "%")
-    yield Measured("processors that tracking takes meanwhile", working, limit, "%")
+        project = Path(folder) / "project"
+        shutil.copytree(
+            ".",
+            project,
+            symlinks=True,
+            ignore=shutil.ignore_patterns(".venv", "cache", "mlartifacts", "mlflow.db", "clones"),
+        )
+        whole = trained(project, TRAINING)
+        params = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
+        params["baseline"]["epochs"] = 2
+        (project / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+        pairs = []
+        for _ in range(PAIRS):
+            pairs.append((trained(project, TRAINING), trained(project, SILENT + TRAINING)))
+            print("two epochs with live reports {}, without {}".format(*pairs[-1]))
+    longer = median(one.wall - other.wall for one, other in pairs)
+    busier = median(one.processors - other.processors for one, other in pairs)
+    print(f"live reports: {longer:.2f} s, and {busier:.2f} s of a processor; training: {whole}")
+    share = 100 * longer / whole.wall
+    yield Measured("live reports' share of a training", share, TRACKING_PER_CENT, "%")
 
 
 def main() -> None:

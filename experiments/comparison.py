@@ -11,7 +11,7 @@ from experiments.results import TO_PUBLISH, Result, all_results, joined
 from reid.errors import UserError
 from reid.run_store import LOCAL_UI, Run, RunStore, short
 from stages.lineage import project_root
-from stages.pipelines import end_abandoned
+from stages.pipelines import end_abandoned, this_pipeline
 
 UI_SECONDS = 2
 """After which a UI that doesn't answer is taken for none."""
@@ -27,7 +27,7 @@ def gathered(which: Sequence[str]) -> list[Result]:
     """
     root = project_root()
     store = RunStore(root)
-    end_abandoned(root, store.uri, store.kill)
+    end_abandoned(root, store.uri, store.kill, this_pipeline())
     results = _results(root, store.runs())
     if not which:
         return results

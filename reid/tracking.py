@@ -118,6 +118,20 @@ def sqlite_file(uri: str) -> Path | None:
     return Path(url.database) if url and url.database else None
 
 
+def prepare_store(root: Path) -> None:
+    """Do what takes longest before a ``Tracker`` is there: create the store, connect to it.
+
+    Raises what ``Tracker`` does.
+    """
+    with alone(root):
+        find_experiment(_client(tracking_uri(root)))
+
+
+def _client(uri: str) -> MlflowClient:
+    _create_database(uri)
+    return MlflowClient(uri)
+
+
 def _create_database(uri: str) -> None:
     """Create a sqlite store that is not there: whole, or, where this is killed, not at all."""
     database = sqlite_file(uri)
@@ -157,8 +171,7 @@ class Tracker:
         self.root = root = identity.root.resolve()
         self.store = uri = tracking_uri(root)
         with alone(root):
-            _create_database(uri)
-            self.client = MlflowClient(uri)
+            self.client = _client(uri)
             experiment = find_experiment(self.client)
             if experiment is None:
                 # Without a server, artifacts would otherwise land below the working folder.

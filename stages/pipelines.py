@@ -10,9 +10,10 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -45,55 +46,73 @@ class Process:
 
 
 @dataclass(frozen=True)
+class Worker:
+    """Who works on a run: a stage, and the process of DVC that the rest of its pipeline is from."""
+
+    stage: Process
+    pipeline: Process
+
+    @classmethod
+    def of(cls, stage: psutil.Process) -> "Worker":
+        """A stage that runs. Outside of DVC, it is its own pipeline."""
+        pipeline = stage
+        if "DVC_STAGE" in os.environ:
+            pipeline = stage.parent() or stage
+            # Some shells start the stage's command in a process of their own.
+            while pipeline.cmdline()[-2:-1] == ["-c"] and (parent := pipeline.parent()):
+                pipeline = parent
+        return cls(Process.of(stage), Process.of(pipeline))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Mapping[str, Any]]) -> "Worker":
+        """What ``dataclasses.asdict`` made a dictionary of."""
+        return cls(**{name: Process(**process) for name, process in values.items()})
+
+
+@dataclass(frozen=True)
 class Note:
     """That a pipeline works on a run."""
 
     run_id: str
     store: str
     host: str
-    stage: Process
-    pipeline: Process
+    worker: Worker
 
-    def is_alive(self) -> bool:
+    def is_alive(self, asking: Process) -> bool:
         """Whether this run may still be brought to its end by who noted it.
 
-        A pipeline's folder is in one state at a time: when it notes or asks about another run,
-        it has left this one, but for a training that goes on.
+        A pipeline's folder is in one state at a time: when the pipeline that is ``asking`` asks
+        about another run, it has left this one, but for a training that goes on.
         """
-        left = self.pipeline == this_pipeline()
-        return self.stage.is_alive() or (self.pipeline.is_alive() and not left)
+        stage, pipeline = self.worker.stage, self.worker.pipeline
+        return stage.is_alive() or (pipeline.is_alive() and pipeline != asking)
 
 
 def this_pipeline() -> Process:
     """The process of DVC that started this stage; outside of DVC, this very process."""
-    process = psutil.Process()
-    if "DVC_STAGE" in os.environ:
-        process = process.parent() or process
-        # Some shells start the stage's command in a process of their own.
-        while process.cmdline()[-2:-1] == ["-c"] and (parent := process.parent()):
-            process = parent
-    return Process.of(process)
+    return Worker.of(psutil.Process()).pipeline
 
 
-def note(root: Path, store: str, run_id: str) -> None:
-    """Note that this stage, and after it its pipeline, works on a run of the store at a URI."""
-    pipeline = this_pipeline()
-    stage = Process.of(psutil.Process())
-    found = Note(run_id, _store_key(store), socket.gethostname(), stage, pipeline)
-    write_json(_folder(root) / f"{run_id}-{pipeline.pid}.json", asdict(found))
+def note(root: Path, store: str, run_id: str, worker: Worker) -> None:
+    """Note that a stage, and after it its pipeline, works on a run of the store at a URI."""
+    found = Note(run_id, _store_key(store), socket.gethostname(), worker)
+    write_json(_folder(root) / f"{run_id}-{worker.pipeline.pid}.json", asdict(found))
 
 
-def end_abandoned(root: Path, store: str, kill: Callable[[str], None], own: str = "") -> None:
+def end_abandoned(
+    root: Path, store: str, kill: Callable[[str], None], asking: Process, own: str = ""
+) -> None:
     """End the runs of a store that were noted here and that nothing works on any more.
 
     Args:
         root: the project's folder.
         store: URI of the tracking store.
         kill: ends a run, given by its id.
+        asking: the pipeline on whose behalf it is done.
         own: id of a run that goes on now, whoever worked on it before.
     """
     notes = _notes_of(root, store)
-    alive = {found.run_id for _, found in notes if found.is_alive()} | {own}
+    alive = {found.run_id for _, found in notes if found.is_alive(asking)} | {own}
     for run_id in {found.run_id for _, found in notes} - alive:
         kill(run_id)
         forget(root, store, run_id)
@@ -102,7 +121,7 @@ def end_abandoned(root: Path, store: str, kill: Callable[[str], None], own: str 
 def own_runs(root: Path) -> list[str]:
     """Ids of the runs that this pipeline noted and that have not come to their end."""
     pipeline = this_pipeline()
-    return [found.run_id for _, found in _notes(root) if found.pipeline == pipeline]
+    return [found.run_id for _, found in _notes(root) if found.worker.pipeline == pipeline]
 
 
 def forget(root: Path, store: str, run_id: str) -> None:
@@ -127,8 +146,8 @@ def _notes(root: Path) -> list[tuple[Path, Note]]:
     for file in sorted(_folder(root).glob("*.json")):
         try:
             values = json.loads(file.read_text(encoding="utf-8"))
-            processes = {name: Process(**values[name]) for name in ("stage", "pipeline")}
-            notes.append((file, Note(**values | processes)))
+            worker = Worker.from_dict(values["worker"])
+            notes.append((file, Note(**values | {"worker": worker})))
         except FileNotFoundError:  # another process has just removed it
             continue
         except (ValueError, TypeError, KeyError):  # the machine went down while it was written

@@ -17,7 +17,7 @@ from reid.dataset import read_source, read_subset
 from reid.errors import first_line, without_credentials
 from stages.description import describe
 from stages.lineage import checkpoint, inputs, is_up_to_date, run_identity, state, tracked_md5
-from stages.pipelines import end_abandoned, forget
+from stages.pipelines import end_abandoned, forget, this_pipeline
 from stages.plots_page import log_plots_page
 from stages.shell import run
 from stages.state import PARAMS
@@ -117,7 +117,7 @@ def _track(pipeline: Path) -> None:
 def _end_abandoned(tracker: "Tracker") -> None:
     """End what other pipelines left behind; where that fails, this result is whole all the same."""
     try:
-        end_abandoned(tracker.root, tracker.store, tracker.kill)
+        end_abandoned(tracker.root, tracker.store, tracker.kill, this_pipeline())
     # Each kind of store raises errors of its own.
     except Exception as e:
         logger.warning(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
@@ -15,6 +16,10 @@ from reid.objective import Objective
 from reid.optimisation import Optimisation
 from reid.settings import Settings
 from stages.lineage import checkpoint, inputs, is_saved, require_unedited
+from stages.live import live_report
+
+if TYPE_CHECKING:
+    from reid.backend import keras
 
 KERAS_WEIGHTS = ("imagenet", "none")
 
@@ -55,16 +60,45 @@ def train_model(
     stage = f"train_{name}"
     before = inputs(stage)
     choose(params.backend)
-    from reid.backend import make_deterministic  # noqa: PLC0415
+    with live_report(name) as live:
+        from reid.backend import make_deterministic  # noqa: PLC0415
 
-    make_deterministic(params.seed, params.threads, params.xla)
-    from reid.learner import Plan  # noqa: PLC0415
+        make_deterministic(params.seed, params.threads, params.xla)
+        from reid.learner import Plan  # noqa: PLC0415
+        from reid.training import train  # noqa: PLC0415
+
+        how = params.model
+        folds = read_folds(
+            Path("build/dataset"), Path("build/split.parquet"), how.height, how.width
+        )
+        network = _network(params, start)
+        plan = Plan(
+            epochs=epochs,
+            lr=params.lr,
+            optimisation=params.optimisation,
+            augmentation=params.augmentation,
+            objective=objective,
+            batches=lambda epoch: batches(folds[0].labels, epoch),
+            seed=params.seed,
+            xla=params.xla,
+        )
+        state = checkpoint(before)
+        with state.alone():
+            live.begin()
+            # A state at its end whose model DVC has saved is of no use: it was asked to train
+            # again.
+            if len(state.history()) == epochs and is_saved(stage):
+                state.discard()
+            train(network, folds, plan, Path("models") / name, state, live.epoch)
+            # The state stays until `track`: DVC may be killed before it has saved the model.
+            require_unedited(stage, before)
+
+
+def _network(params: TrainingParams, start: Path | None) -> "keras.Model":
+    """The network to train, with the weights that it starts from."""
     from reid.network import build_network, for_training, load_network  # noqa: PLC0415
-    from reid.training import train  # noqa: PLC0415
-    from stages.live import live_report  # noqa: PLC0415
 
     how = params.model
-    folds = read_folds(Path("build/dataset"), Path("build/split.parquet"), how.height, how.width)
     if start is None:
         labels = json.loads(Path("build/labels.json").read_text(encoding="utf-8"))
         # Only what lies in pretrained/ is declared to DVC, so only that can be read.
@@ -73,22 +107,4 @@ def train_model(
         network = build_network(how, weights, len(labels))
     else:
         network = load_network(start)
-    network = for_training(network, params.precision, params.xla)
-    plan = Plan(
-        epochs=epochs,
-        lr=params.lr,
-        optimisation=params.optimisation,
-        augmentation=params.augmentation,
-        objective=objective,
-        batches=lambda epoch: batches(folds[0].labels, epoch),
-        seed=params.seed,
-        xla=params.xla,
-    )
-    state = checkpoint(before)
-    with state.alone(), live_report(name) as report:
-        # A state at its end whose model DVC has saved is of no use: it was asked to train again.
-        if len(state.history()) == epochs and is_saved(stage):
-            state.discard()
-        train(network, folds, plan, Path("models") / name, state, report)
-        # The state stays until `track`: DVC may be killed before it has saved the model.
-        require_unedited(stage, before)
+    return for_training(network, params.precision, params.xla)

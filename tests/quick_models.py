@@ -23,9 +23,10 @@ def train(name: str) -> None:
     """Write ``models/<name>``."""
     lr = dvc.api.params_show(stages=f"train_{name}")["lr"]
     rows = [{"epoch": epoch, "loss": lr + 1 / epoch} for epoch in range(1, EPOCHS + 1)]
-    with live_report(name) as report:
+    with live_report(name) as live:
+        live.begin()
         for row in rows:
-            report(row)
+            live.epoch(row)
     folder = Path("models") / name
     folder.mkdir(parents=True)
     pd.DataFrame(rows).to_csv(folder / "history.csv", index=False)

@@ -16,14 +16,15 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from stages.pipelines import end_abandoned, forget
+from stages.pipelines import end_abandoned, forget, this_pipeline
 from tests.mlflow_server import free_port, mlflow_server
 from tests.project import ROOT, Project, assert_one_clear_message, make_project
 
 STORE = "sqlite:///somewhere.db"
 NOTE = (
-    "import sys; from pathlib import Path; from stages.pipelines import note; "
-    "note(Path(sys.argv[1]), sys.argv[3], sys.argv[2])"
+    "import sys; from pathlib import Path; import psutil; "
+    "from stages.pipelines import Worker, note; "
+    "note(Path(sys.argv[1]), sys.argv[3], sys.argv[2], Worker.of(psutil.Process()))"
 )
 PIPELINE = (
     "import os, subprocess, sys; "
@@ -51,7 +52,7 @@ def pipeline(root: Path, run_id: str, store: str = STORE) -> Iterator["subproces
 
 def ended(root: Path, own: str = "") -> list[str]:
     killed: list[str] = []
-    end_abandoned(root, STORE, killed.append, own)
+    end_abandoned(root, STORE, killed.append, this_pipeline(), own)
     return sorted(killed)
 
 
@@ -82,7 +83,7 @@ def test_number_of_a_dead_process_may_be_taken_by_another(tmp_path: Path) -> Non
     with pipeline(tmp_path, "a"):
         (file,) = (tmp_path / ".dvc" / "tmp" / "runs").iterdir()
         values = json.loads(file.read_text())
-        values["pipeline"]["began"] -= 3600
+        values["worker"]["pipeline"]["began"] -= 3600
         file.write_text(json.dumps(values))
         assert ended(tmp_path) == ["a"]
 
