@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from tqdm import tqdm
 
 from reid.files import replacing_file
@@ -60,7 +60,9 @@ def sweep_table(title: str, runs: list[Run]) -> Table:
         f"{MODEL} model, per cent with 95 % intervals over the people of the test set. Best by "
         f"{FIGURES[BEST_BY]}; runs within each other's intervals may differ by chance"
     )
-    table = Table("run", *runs[0].changes, title=title, caption=caption)
+    # Whole, since `dvc exp apply` wants it.
+    name = Column("run", overflow="fold")
+    table = Table(name, *runs[0].changes, title=title, caption=caption)
     for heading in (*FIGURES.values(), "time"):
         table.add_column(heading, justify="right")
     best = best_run(runs)

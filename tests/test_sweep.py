@@ -9,14 +9,23 @@ import signal
 import subprocess
 import sys
 import time
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 import psutil
 import pytest
+from rich.console import Console
 
 from experiments.sweep import combinations, failure, next_sweep, parse_grid, run_name
-from experiments.sweep_report import Run, best_run, parallel_coordinates, ranked, sweep_page
+from experiments.sweep_report import (
+    Run,
+    best_run,
+    parallel_coordinates,
+    ranked,
+    sweep_page,
+    sweep_table,
+)
 from reid.errors import UserError
 from tests.project import ROOT, Project, assert_one_clear_message, make_project
 
@@ -79,6 +88,14 @@ def test_best_run_is_first_and_failed_ones_are_last() -> None:
     assert best_run(RUNS) is RUNS[2]
     assert [run.name for run in ranked(RUNS)] == ["c", "a", "b"]
     assert best_run(RUNS[1:2]) is None
+
+
+def test_table_of_a_narrow_terminal_says_whole_names() -> None:
+    name = "sweep12-lr0.0123-margin0.25"
+    console = Console(width=50, file=StringIO(), record=True)
+    console.print(sweep_table("a sweep", [finished(name, "0.25", 0.9, 0.6)]))
+    rows = [line for line in console.export_text().splitlines() if line.startswith("│")]
+    assert "".join(row.split("│")[1].strip() for row in rows) == name
 
 
 def test_plot_leads_each_run_through_its_values() -> None:
