@@ -19,6 +19,7 @@ from mlflow.entities import Run
 
 from reid.synthetic.dataset import write_sample
 from reid.synthetic.names import SampleSize
+from reid.tracking import alone
 
 ROOT = Path(__file__).parents[1]
 PROJECT_FILES = (
@@ -94,15 +95,22 @@ class Project:
     def trained_for(
         self, epochs: int, command: Sequence[str] = ("dvc", "repro", "train_baseline")
     ) -> "Iterator[subprocess.Popen[bytes]]":
-        """The baseline in training, after some of its epochs; killed at the end of the block."""
-        states, saved = self.root / ".dvc" / "tmp" / "checkpoints", f"*/{epochs:04}"
+        """The baseline in training, after some of its epochs; killed at the end of the block.
+
+        Its run is in MLflow, which hears of it from a process that may be slower than they are.
+        """
+        signs = (f"checkpoints/*/{epochs:04}", "runs/*.json")
         # A training that was killed before and given up has left its own.
-        there = set(states.glob(saved))
+        there = [self._temporary(sign) for sign in signs]
         with self.started(*command) as repro:
-            while not set(states.glob(saved)) - there:
-                assert repro.poll() is None
-                time.sleep(0.05)
+            for sign, before in zip(signs, there, strict=True):
+                while not self._temporary(sign) - before:
+                    assert repro.poll() is None
+                    time.sleep(0.05)
             yield repro
+
+    def _temporary(self, pattern: str) -> set[Path]:
+        return set((self.root / ".dvc" / "tmp").glob(pattern))
 
     def pulled_clone(self, folder: Path) -> "Project":
         """Commit, push everything to a new remote, and pull it into a clone, both in a folder."""
@@ -135,7 +143,8 @@ class Project:
 
     def mlflow_runs(self) -> list[Run]:
         """All runs of the project's own store, the oldest first."""
-        client = MlflowClient(f"sqlite:///{self.root / 'mlflow.db'}")
+        with alone(self.root):
+            client = MlflowClient(f"sqlite:///{self.root / 'mlflow.db'}")
         return client.search_runs(
             [e.experiment_id for e in client.search_experiments()],
             order_by=["attributes.start_time ASC"],

@@ -40,8 +40,8 @@ def project(tmp_path: Path) -> Project:
 
 
 def losses(project: Project) -> list[float]:
-    """Told so far to the only run; none where there is no store."""
-    if not (project.root / "mlflow.db").exists() or not (runs := project.mlflow_runs()):
+    """Told so far to the only run; none where there is no run."""
+    if not (runs := project.mlflow_runs()):
         return []
     client = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
     (run,) = runs
