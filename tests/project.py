@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -56,6 +57,33 @@ def _environment() -> dict[str, str]:
 
 
 @dataclass(frozen=True)
+class Halted:
+    """A training that is held between two epochs, while the process that reports it goes on."""
+
+    pipeline: "subprocess.Popen[bytes]"
+    training: psutil.Process
+
+    @classmethod
+    def of(cls, pipeline: "subprocess.Popen[bytes]") -> "Halted":
+        """Hold the training that a command of DVC is at."""
+        processes = psutil.Process(pipeline.pid).children(recursive=True)
+        (report,) = (p for p in processes if "stages.live" in p.cmdline())
+        training = report.parent()
+        assert training is not None
+        training.suspend()
+        return cls(pipeline, training)
+
+    def go_on(self) -> None:
+        """Let the training go on."""
+        self.training.resume()
+
+    def finish(self) -> int:
+        """Let the training go on, and wait for the command's end; gives its exit status."""
+        self.go_on()
+        return self.pipeline.wait()
+
+
+@dataclass(frozen=True)
 class Project:
     """A clone of the project with tiny data and quick parameters."""
 
@@ -94,23 +122,32 @@ class Project:
     @contextmanager
     def trained_for(
         self, epochs: int, command: Sequence[str] = ("dvc", "repro", "train_baseline")
-    ) -> "Iterator[subprocess.Popen[bytes]]":
-        """The baseline in training, after some of its epochs; killed at the end of the block.
+    ) -> "Iterator[Halted]":
+        """The baseline's training, halted after some of its epochs, and its run in MLflow.
 
-        Its run is in MLflow, which hears of it from a process that may be slower than they are.
+        At the end of the block, whatever still runs of the command is killed.
         """
-        signs = (f"checkpoints/*/{epochs:04}", "runs/*.json")
         # A training that was killed before and given up has left its own.
-        there = [self._temporary(sign) for sign in signs]
+        trained, noted = self.checkpoints(epochs), self._notes()
         with self.started(*command) as repro:
-            for sign, before in zip(signs, there, strict=True):
-                while not self._temporary(sign) - before:
-                    assert repro.poll() is None
-                    time.sleep(0.05)
-            yield repro
+            while not self.checkpoints(epochs) - trained:
+                assert repro.poll() is None
+                time.sleep(0.02)
+            halted = Halted.of(repro)
+            # The process that reports to MLflow may be slower than the epochs are.
+            while not self._notes() - noted:
+                assert repro.poll() is None
+                time.sleep(0.1)
+            yield halted
 
-    def _temporary(self, pattern: str) -> set[Path]:
-        return set((self.root / ".dvc" / "tmp").glob(pattern))
+    def checkpoints(self, epochs: int) -> set[Path]:
+        """Of trainings that did at least so many epochs."""
+        saved = (self.root / ".dvc" / "tmp" / "checkpoints").glob("*/[0-9][0-9][0-9][0-9]")
+        return {path for path in saved if int(path.name) >= epochs}
+
+    def _notes(self) -> set[Path]:
+        """Which say that a training reports to MLflow."""
+        return set((self.root / ".dvc" / "tmp" / "runs").glob("*.json"))
 
     def pulled_clone(self, folder: Path) -> "Project":
         """Commit, push everything to a new remote, and pull it into a clone, both in a folder."""

@@ -239,9 +239,9 @@ def test_what_is_committed_while_a_run_waits_to_go_on_is_where_it_is_from(
 
 def test_edit_during_a_training_is_no_cause_of_its_result(project: Project) -> None:
     project.set_params({"baseline": {"epochs": 8}})
-    with project.trained_for(epochs=1) as repro:
+    with project.trained_for(epochs=1) as halted:
         project.set_params({"lr": 0.02})
-        assert repro.wait() != 0
+        assert halted.finish() != 0
     lock = yaml.safe_load((project.root / "dvc.lock").read_text())
     assert lock["stages"]["train_baseline"]["params"]["params.yaml"]["lr"] == 0.01
     assert project.mlflow_runs()[-1].info.status == "FAILED"
@@ -270,13 +270,10 @@ def test_stage_that_fails_after_the_training_fails_its_run(project: Project) -> 
 def test_code_edited_in_the_middle_of_a_pipeline_ends_the_first_run(project: Project) -> None:
     project.set_params({"baseline": {"epochs": 4}, "triplet": {"margin": 0.4}})
     before = len(project.mlflow_runs())
-    with project.started("dvc", "repro", "train_triplet") as repro:
-        while len(project.mlflow_runs()) == before:
-            assert repro.poll() is None
-            time.sleep(0.2)
+    with project.trained_for(1, ("dvc", "repro", "train_triplet")) as halted:
         with (project.root / "stages" / "compare.py").open("a") as code:
             code.write("# edited\n")
-        assert repro.wait() == 0
+        assert halted.finish() == 0
         first, second = project.mlflow_runs()[before:]
     assert first.info.status == "KILLED"
     assert second.info.status == "RUNNING"

@@ -256,8 +256,9 @@ def test_what_another_experiment_trains_is_not_trained_twice(project: Project) -
     project.set_params({"baseline": {"epochs": 10}})
     experiment = ("dvc", "exp", "run", "--temp", "-S")
     with project.trained_for(1, (*experiment, "triplet.margin=0.7")) as first:
+        first.go_on()
         output = project.must(*experiment, "triplet.margin=0.6")
-        assert first.wait() == 0
+        assert first.pipeline.wait() == 0
     assert "epoch 1/1" in output
     assert "epoch 1/10" not in output
 
