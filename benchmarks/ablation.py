@@ -1,9 +1,9 @@
 """What each ingredient of the recipe adds: ``python -m benchmarks.ablation [SEED]``.
 
 Run it in a clone that holds the data set in ``data/``. Each row is one ``dvc exp run`` that adds an
-ingredient to the row above it, from the notebook's recipe to that of ``params.yaml``. What DVC has
-in its cache is not trained again, so what was interrupted goes on. A row without seconds per epoch
-has the model of a row above.
+ingredient to the row above it, from the notebook's recipe to that of the committed ``params.yaml``;
+each leaves its own in the working tree. What DVC has in its cache is not trained again, so what was
+interrupted goes on. A row without seconds per epoch has the model of a row above.
 """
 
 import json
@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import yaml
+import dvc.api
 from dvc.repo import Repo
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -47,12 +47,13 @@ learning rate."""
 
 INGREDIENTS: dict[str, tuple[str, ...]] = {
     "warm-up and cosine": ("optimisation.warmup_epochs", "optimisation.decay"),
-    "weight decay": ("optimisation.weight_decay",),
     "hard triplets of the batch": ("triplet.mining",),
     "triplet loss times 10": ("triplet.weight",),
     "batch-norm neck": ("model.neck",),
     "label smoothing": ("triplet.label_smoothing",),
-    "crop and colour": ("augmentation.pad", "augmentation.colour"),
+    "weight decay, crop and colour": (
+        *("optimisation.weight_decay", "augmentation.pad", "augmentation.colour"),
+    ),
     "last stride 1": ("model.last_stride",),
     "random erasing": ("augmentation.erase",),
     "mirrored images at test": ("extract.flip",),
@@ -62,18 +63,18 @@ INGREDIENTS: dict[str, tuple[str, ...]] = {
 
 
 def rows(chosen: Settings) -> Iterator[tuple[str, Settings]]:
-    """Name and settings of each row; the last one's settings are the chosen ones."""
-    settings = dict(NOTEBOOK)
+    """Name and settings of each row, all of them set; the last one's are the chosen ones."""
+    settings = chosen | NOTEBOOK
     yield "the notebook's recipe", dict(settings)
     for name, keys in INGREDIENTS.items():
         settings |= {key: chosen[key] for key in keys}
         yield name, dict(settings)
 
 
-def run_row(client: MlflowClient, experiment: str, settings: Settings) -> Run:
+def run_row(client: MlflowClient, settings: Settings) -> Run:
     """Run one row, and give the whole run of the result that is in the workspace then."""
     overrides = [f"--set-param={key}={json.dumps(value)}" for key, value in settings.items()]
-    command = ["dvc", "exp", "run", "--force", "--name", experiment, *overrides]
+    command = ["dvc", "exp", "run", *overrides]
     if subprocess.run([sys.executable, "-m", *command], check=False).returncode:
         sys.exit(f"error: {' '.join(command)} failed")
     with Repo() as repo:
@@ -84,7 +85,7 @@ def run_row(client: MlflowClient, experiment: str, settings: Settings) -> Run:
         f"tags.{FINGERPRINT} = '{fingerprint}' and attributes.status = 'FINISHED'",
     )
     if not runs:
-        sys.exit(f"error: {experiment} has no finished run in MLflow")
+        sys.exit(f"error: the result of {' '.join(command)} has no finished run in MLflow")
     return runs[0]
 
 
@@ -97,12 +98,12 @@ def seconds_per_epoch(client: MlflowClient, run: Run) -> str:
 
 def main() -> None:
     """Run the rows and print them as a Markdown table: the triplet model of each."""
-    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    params = dvc.api.params_show("params.yaml", rev="HEAD")
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else params["seed"]
     client = MlflowClient(tracking_uri(Path.cwd()))
     lines = ["| recipe | rank-1 | mAP | s/epoch |", "|---|---|---|---|"]
-    for number, (name, settings) in enumerate(rows(flatten(params))):
-        run = run_row(client, f"ablation-{seed}-{number}", settings | {"seed": seed})
+    for name, settings in rows(flatten(params)):
+        run = run_row(client, settings | {"seed": seed})
         figures = [
             "{} ({})".format(*value_and_interval(run.data.metrics, f"triplet/{key}"))
             for key in ("rank1", "mAP")
