@@ -76,13 +76,15 @@ class Registry:
         return version is not None and not self._is_open(version)
 
     def settle(self, submission: Submission) -> None:
-        """Register the result where it has no version, and decide on the champion where open."""
+        """Register the result where it has no version, and decide on the champion where open.
+
+        Of another result than the run holds, nothing is registered and nothing decided.
+        """
         with alone(self.root):
-            version = self._version()
-            if version is None:
-                if not self._run_holds(submission.result):
-                    return
-                version = self._create(submission)
+            # Another kind of processor gives other figures: a version is that of its run.
+            if not self._run_holds(submission.result):
+                return
+            version = self._version() or self._create(submission)
             if self._is_open(version):
                 self._judge(version, submission)
 
@@ -115,7 +117,6 @@ class Registry:
         return is_another and version.tags[PROTOCOL] == champion.tags.get(PROTOCOL)
 
     def _run_holds(self, result: str) -> bool:
-        # Another kind of processor gives other figures: a version must be that of its run.
         return self.client.get_run(self.run_id).data.tags.get(RESULT) == result
 
     def _create(self, submission: Submission) -> "ModelVersion":

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ from mlflow.entities import (
 )
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.utils.file_utils import local_file_uri_to_path
 from sqlalchemy.engine import make_url
 
 from reid.errors import UserError, listed, without_credentials
@@ -53,6 +55,8 @@ ORIGIN = (
 DESCRIPTION = "mlflow.note.content"
 """The tag that MLflow's pages show as a run's description, in markdown."""
 SQLITE = "sqlite:///"
+ARTIFACTS = "mlartifacts"
+"""Folder of a project for the files of its runs, where no server keeps them."""
 FACTS = ("queries", "queries_without_match", "gallery", "junk", "distractors", "people")
 """What the metrics say of the test set: the same for all its models, and nothing to chart."""
 TEST_SET = "test_set"
@@ -159,32 +163,53 @@ def find_experiment(client: MlflowClient) -> Experiment | None:
     return found
 
 
+def _require_files(experiment: Experiment, root: Path) -> None:
+    """Raise UserError where the folder of the runs' files is gone, as after the project was moved.
+
+    MLflow knows it by its full path, and would begin another one at the old place.
+    """
+    folder = Path(local_file_uri_to_path(experiment.artifact_location))
+    if folder != root / ARTIFACTS and not folder.exists():
+        link = shlex.join(["ln", "-s", str(root / ARTIFACTS), str(folder)])
+        raise UserError(
+            f"the runs' files were in {folder}, which is not there any more. Was the project "
+            f"moved? `{link}` lets MLflow find them"
+        )
+
+
 class Tracker:
     """The run of one fingerprint in the tracking store."""
 
     def __init__(self, identity: RunIdentity) -> None:
         """Find the run, or create it.
 
-        Raises UserError where the store's experiment was deleted, and whatever that kind of store
-        does where it can't be used.
+        Raises UserError where the store's experiment was deleted or the files of its runs are gone,
+        and whatever that kind of store does where it can't be used.
         """
         self.root = root = identity.root.resolve()
         self.store = uri = tracking_uri(root)
         with alone(root):
             self.client = _client(uri)
-            experiment = find_experiment(self.client)
-            if experiment is None:
-                # Without a server, artifacts would otherwise land below the working folder.
-                has_server = uri.startswith(("http://", "https://"))
-                place = None if has_server else (root / "mlartifacts").as_uri()
-                experiment_id = self.client.create_experiment(EXPERIMENT, artifact_location=place)
-            else:
-                experiment_id = experiment.experiment_id
+            experiment_id = self._experiment_id()
             runs = self._find(experiment_id, identity.fingerprint) or self._create(
                 experiment_id, identity
             )
         self.run, *self._others = runs
         self.id = self.run.info.run_id
+
+    def _experiment_id(self) -> str:
+        """The id of the experiment that holds the runs, which is created where it is missing."""
+        experiment = find_experiment(self.client)
+        if experiment is not None:
+            if sqlite_file(self.store):
+                _require_files(experiment, self.root)
+            return experiment.experiment_id
+        if self.store.startswith(("http://", "https://")):
+            return self.client.create_experiment(EXPERIMENT)
+        # Without a server, they would otherwise land below the working folder.
+        files = self.root / ARTIFACTS
+        files.mkdir(parents=True, exist_ok=True)
+        return self.client.create_experiment(EXPERIMENT, artifact_location=files.as_uri())
 
     def _create(self, experiment_id: str, identity: RunIdentity) -> list[Run]:
         tags = {**identity.tags, **identity.origin(), FINGERPRINT: identity.fingerprint}

@@ -1,5 +1,6 @@
 """An MLflow run's description: where the result comes from, and the commands that bring it back."""
 
+import shlex
 from pathlib import Path
 
 from reid.errors import listed
@@ -67,7 +68,7 @@ def _in_this_checkout(experiment: str, state: State) -> list[str]:
 
 
 def _by_hand(root: Path, state: State, run_id: str) -> list[str]:
-    folder = f"../{root.name}-{run_id[:8]}"
+    folder = shlex.quote(f"../{root.name}-{run_id[:8]}")
     return [
         f"git clone . {folder}",
         "export MLFLOW_TRACKING_URI=${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}",

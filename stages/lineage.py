@@ -184,6 +184,13 @@ def _commit() -> str:
             return ""
 
 
+def has_experiment(name: str) -> bool:
+    """Whether DVC has an experiment of a name. It keeps none that failed or was killed."""
+    with Repo() as repo:
+        kept = repo.experiments.ls(all_commits=True).values()
+    return any(name == each for experiments in kept for each, _ in experiments)
+
+
 def tracked_md5(path: str) -> str:
     """The md5 that a ``.dvc`` file records for what it tracks."""
     tracked = {str(out): out for stage in _stages() if stage.is_data_source for out in stage.outs}

@@ -10,14 +10,23 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import psutil
 from dvc.utils.serialize import load_yaml
 from filelock import Timeout
 
 from reid.dataset import read_source, read_subset
 from reid.errors import first_line, without_credentials
 from stages.description import describe
-from stages.lineage import checkpoint, inputs, is_up_to_date, run_identity, state, tracked_md5
-from stages.pipelines import end_abandoned, forget, this_pipeline
+from stages.lineage import (
+    checkpoint,
+    has_experiment,
+    inputs,
+    is_up_to_date,
+    run_identity,
+    state,
+    tracked_md5,
+)
+from stages.pipelines import Worker, end_abandoned, forget, note, this_pipeline
 from stages.plots_page import log_plots_page
 from stages.shell import run
 from stages.state import PARAMS
@@ -91,11 +100,11 @@ def _track(pipeline: Path) -> None:
         tracker = Tracker(identity)
         tracker.delete_others()
         if not tracker.is_finished:
+            # Where nothing had to be trained, nothing is noted yet.
+            note(tracker.root, tracker.store, tracker.id, Worker.of(psutil.Process()))
             state().write(pipeline)
             log_plots_page(tracker)
-            # What an experiment began, a `dvc repro` may end.
-            begun = {k: v for k, v in tracker.run.data.tags.items() if k == "dvc_exp"}
-            identity = replace(identity, tags={**begun, **identity.tags})
+            identity = replace(identity, tags={**_begun_by(tracker), **identity.tags})
             description = describe(identity, state(), result.data_md5, tracker.id)
             tracker.say_origin(identity, description)
         tracker.bring_up_to_date(result)
@@ -112,6 +121,12 @@ def _track(pipeline: Path) -> None:
         logger.info("MLflow run %s is up to date", tracker.id)
         _end_abandoned(tracker)
         register(tracker, identity, result)
+
+
+def _begun_by(tracker: "Tracker") -> dict[str, str]:
+    """The experiment that began the run, which a `dvc repro` may end; none where DVC has it not."""
+    experiment = tracker.run.data.tags.get("dvc_exp", "")
+    return {"dvc_exp": experiment} if experiment and has_experiment(experiment) else {}
 
 
 def _end_abandoned(tracker: "Tracker") -> None:

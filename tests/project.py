@@ -128,14 +128,14 @@ class Project:
         At the end of the block, whatever still runs of the command is killed.
         """
         # A training that was killed before and given up has left its own.
-        trained, noted = self.checkpoints(epochs), self._notes()
+        trained, noted = self.checkpoints(epochs), self.notes()
         with self.started(*command) as repro:
             while not self.checkpoints(epochs) - trained:
                 assert repro.poll() is None
                 time.sleep(0.02)
             halted = Halted.of(repro)
             # The process that reports to MLflow may be slower than the epochs are.
-            while not self._notes() - noted:
+            while not self.notes() - noted:
                 assert repro.poll() is None
                 time.sleep(0.1)
             yield halted
@@ -145,8 +145,8 @@ class Project:
         saved = (self.root / ".dvc" / "tmp" / "checkpoints").glob("*/[0-9][0-9][0-9][0-9]")
         return {path for path in saved if int(path.name) >= epochs}
 
-    def _notes(self) -> set[Path]:
-        """Which say that a training reports to MLflow."""
+    def notes(self) -> set[Path]:
+        """Which say that a stage works on a run in MLflow."""
         return set((self.root / ".dvc" / "tmp" / "runs").glob("*.json"))
 
     def pulled_clone(self, folder: Path) -> "Project":

@@ -237,6 +237,66 @@ def test_what_is_committed_while_a_run_waits_to_go_on_is_where_it_is_from(
     project.must("git", "reset", "--quiet", "--hard", "HEAD~1")
 
 
+def test_killed_tracking_leaves_no_run_running(project: Project) -> None:
+    project.set_params({"evaluate": {"max_rank": 17}})
+    noted = project.notes()
+    with project.started("dvc", "repro") as repro:
+        while not project.notes() - noted:
+            assert repro.poll() is None
+            time.sleep(0.02)
+    begun = project.mlflow_runs()[-1]
+    assert "baseline/loss" not in begun.data.metrics
+    assert begun.info.status == "RUNNING"
+    assert status(project) == "KILLED"
+    project.must("dvc", "repro")
+    run = project.mlflow_runs()[-1]
+    assert (run.info.run_id, run.info.status) == (begun.info.run_id, "FINISHED")
+
+
+def test_run_that_lacks_its_page_of_curves_is_not_whole(project: Project) -> None:
+    project.set_params({"evaluate": {"max_rank": 18}})
+    file = project.root / "dvc.yaml"
+    before = file.read_text()
+    pipeline = yaml.safe_load(before)
+    pipeline["plots"].append(
+        {"Broken": {"template": "none-such", "x": "rank", "y": {"plots/triplet/cmc.csv": "cmc"}}}
+    )
+    file.write_text(yaml.safe_dump(pipeline, sort_keys=False))
+    said = project.must("dvc", "repro")
+    assert "can't be brought up to date (`dvc plots show` fails" in said
+    begun = project.mlflow_runs()[-1]
+    assert begun.info.status == "RUNNING"
+    file.write_text(before)
+    project.must("dvc", "repro")
+    run = project.mlflow_runs()[-1]
+    assert (run.info.run_id, run.info.status) == (begun.info.run_id, "FINISHED")
+    plots = store_of(project).list_artifacts(run.info.run_id, "plots")
+    assert "plots/curves.html" in {file.path for file in plots}
+    project.must("git", "checkout", ".")
+
+
+@pytest.mark.parametrize("ended_by", ["dvc exp run", "dvc repro"])
+def test_killed_experiment_is_ended_in_its_own_run(project: Project, ended_by: str) -> None:
+    branch = project.must("git", "branch", "--show-current").strip()
+    name = ended_by.replace(" ", "-")
+    epochs = f"baseline.epochs={16 + len(ended_by)}"
+    experiment = ("dvc", "exp", "run", "-n", name, "-S", epochs)
+    with project.trained_for(1, experiment):
+        pass
+    begun = project.mlflow_runs()[-1]
+    assert begun.data.tags["dvc_exp"] == name
+    project.must("git", "switch", branch)
+    command = experiment if ended_by == "dvc exp run" else ("dvc", "repro")
+    assert "going on after epoch" in project.must(*command)
+    run = project.mlflow_runs()[-1]
+    assert (run.info.run_id, run.info.status) == (begun.info.run_id, "FINISHED")
+    # DVC has no experiment that was killed, and nothing is to be found under its name.
+    is_kept = ended_by == "dvc exp run"
+    assert run.data.tags.get("dvc_exp") == (name if is_kept else None)
+    assert (f"dvc exp apply {name}" in run.data.tags["mlflow.note.content"]) == is_kept
+    project.must("git", "checkout", ".")
+
+
 def test_edit_during_a_training_is_no_cause_of_its_result(project: Project) -> None:
     project.set_params({"baseline": {"epochs": 8}})
     with project.trained_for(epochs=1) as halted:

@@ -191,6 +191,19 @@ class TestVersion:
         registry.settle(replace(submission(store.root, 20), result="of another processor"))
         assert store.versions() == []
 
+    def test_is_not_judged_by_another_result_than_its_run_holds(self, store: Store) -> None:
+        store.settle("f1", 20)
+        other = store.settle("f2", 10, protocol="b" * 64)
+        store.settle("f3", 5, protocol="b" * 64)
+        store.client.set_registered_model_alias(REGISTERED, CHAMPION, "3")
+        # Now it can be compared, and there it would be better.
+        registry = Registry(finished_run(store.root, "f2"), store.root, "f2")
+        elsewhere = submission(store.root, 30, protocol="b" * 64)
+        registry.settle(replace(elsewhere, result="of another processor"))
+        left = store.client.get_model_version(REGISTERED, other.version)
+        assert (left.tags, left.description) == (other.tags, other.description)
+        assert store.champion == 3
+
     def test_that_failed_half_way_is_made_whole_later(
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -194,6 +194,26 @@ def test_origin_is_that_of_the_end(tmp_path: Path) -> None:
     assert tags["mlflow.note.content"] == "from b"
 
 
+def test_project_that_was_moved_is_told_how_its_runs_find_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, now = tmp_path / "a project", tmp_path / "renamed"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    before.mkdir()
+    tracker = Tracker(identity(before))
+    before.rename(now)
+    with pytest.raises(UserError, match="Was the project moved") as raised:
+        Tracker(identity(now))
+    # MLflow would have begun a folder at the old place.
+    assert not before.exists()
+    before.mkdir()
+    subprocess.run(str(raised.value).split("`")[1], shell=True, check=True)
+    again = Tracker(identity(now))
+    again.log_file(Path(__file__), "tests")
+    assert again.id == tracker.id
+    assert list(now.rglob(Path(__file__).name))
+
+
 def test_deleted_experiment_is_named_with_what_brings_it_back(tmp_path: Path) -> None:
     tracker = Tracker(identity(tmp_path))
     experiment = tracker.run.info.experiment_id
