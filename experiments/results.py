@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 METRICS = tuple(f"{model}/{figure}" for model in MODELS for figure in FIGURES)
 WORKSPACE = "workspace"
 DATA = "data"
+GALLERY, RERANKING = "ingest.gallery", "evaluate.reranking"
+"""Parameters that decide with the data what figures are measured on, and how."""
 TO_PUBLISH = "`dvc exp apply` it and run `dvc repro`, and it has one."
 """Of what only DVC has: how it comes by a run."""
 
@@ -57,6 +59,13 @@ class Result:
     """Those that the run has, where they are others."""
     experiment: str = ""
     """The DVC experiment that its run was made by last; DVC may have it no more."""
+
+    @property
+    def protocol(self) -> tuple[str, ...]:
+        """What figures must have in common to be compared: data, gallery and re-ranking."""
+        is_reranked = self.params.get(f"{RERANKING}.use") == str(True)
+        how = [name for name in self.params if name.startswith(f"{RERANKING}.") and is_reranked]
+        return tuple(self.params.get(name, "") for name in (DATA, GALLERY, *sorted(how)))
 
     def answers_to(self, text: str) -> bool:
         """Whether a user may mean this result: by a name, or the beginning of its run's id."""

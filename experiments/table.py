@@ -8,11 +8,13 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from experiments.results import DATA, METRICS, TO_PUBLISH, Result
+from experiments.results import METRICS, TO_PUBLISH, Result
 from reid.errors import UserError
 from reid.report import FIGURES as HEADINGS
 from reid.run_store import short
 
+Protocol = tuple[str, ...]
+"""As in ``Result.protocol``."""
 SHOWN = ("baseline/rank1", "baseline/mAP", "triplet/rank1", "triplet/mAP")
 
 
@@ -43,9 +45,9 @@ def differing_params(results: Sequence[Result]) -> list[str]:
 def results_table(results: Sequence[Result], metric: str, console: Console, top: int) -> Group:
     """The first ``top`` results, a row each, and below them what some of them need to be said.
 
-    On each data, the best of each metric is bold and the best by ``metric`` starred: of all
-    ``results``, whatever is shown. Each parameter that differs has a column of its own, where the
-    console is wide enough; else all stand in a table of their own below.
+    Among those that can be compared, the best of each metric is bold and the best by ``metric``
+    starred: of all ``results``, whatever is shown. Each parameter that differs has a column of its
+    own, where the console is wide enough; else all stand in a table of their own below.
     """
     shown = results[:top]
     best = _best(results)
@@ -57,20 +59,27 @@ def results_table(results: Sequence[Result], metric: str, console: Console, top:
     return Group(_figures(shown, best, metric, []), _params(shown, names), *_notes(shown))
 
 
-def _best(results: Sequence[Result]) -> dict[str, dict[str, float]]:
+def _best(results: Sequence[Result]) -> dict[Protocol, dict[str, float]]:
     return {
-        data: {name: max(r.metrics.get(name, -inf) for r in alike) for name in METRICS}
-        for data, alike in _by_data(results).items()
+        protocol: {name: max(r.metrics.get(name, -inf) for r in alike) for name in METRICS}
+        for protocol, alike in _comparable(results).items()
     }
 
 
 def _figures(
-    results: Sequence[Result], best: dict[str, dict[str, float]], metric: str, names: list[str]
+    results: Sequence[Result],
+    best: dict[Protocol, dict[str, float]],
+    metric: str,
+    names: list[str],
 ) -> Table:
     metrics = list(dict.fromkeys([*SHOWN, metric]))
-    many = len(_by_data(results)) > 1
-    warning = " on its data;\nfigures on other data can't be compared" if many else ""
-    table = _table(caption=f"per cent; * is the best by {metric}{warning}")
+    caption = f"per cent; * is the best by {metric}"
+    if len(_comparable(results)) > 1:
+        caption += (
+            " among those on the same test;\n"
+            "figures on other data or galleries, or re-ranked otherwise, can't be compared"
+        )
+    table = _table(caption)
     table.add_column("", width=1)
     table.add_column("result", overflow="fold", max_width=24)
     for heading in ("in", "run", "status"):
@@ -82,7 +91,7 @@ def _figures(
         heading = f"{model}\n{HEADINGS.get(figure, figure)}"
         table.add_column(heading, justify="right", no_wrap=True)
     for result in results:
-        bests = best.get(result.params.get(DATA, ""), {})
+        bests = best.get(result.protocol, {})
         table.add_row(
             "*" if metric in result.metrics and result.metrics[metric] == bests[metric] else "",
             ", ".join(result.names),
@@ -95,12 +104,12 @@ def _figures(
     return table
 
 
-def _by_data(results: Sequence[Result]) -> dict[str, list[Result]]:
-    """Those that have figures; none is compared with one on other data."""
-    found: dict[str, list[Result]] = {}
+def _comparable(results: Sequence[Result]) -> dict[Protocol, list[Result]]:
+    """Those that have figures, apart from those that they can't be compared with."""
+    found: dict[Protocol, list[Result]] = {}
     for result in results:
         if result.metrics:
-            found.setdefault(result.params.get(DATA, ""), []).append(result)
+            found.setdefault(result.protocol, []).append(result)
     return found
 
 

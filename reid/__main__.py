@@ -161,7 +161,8 @@ def compare(
         if len(results) > top:
             console.print(f"{len(results) - top} more: --top {len(results)} shows all.")
     if in_browser:
-        page = comparison_page(results if which else results[:top])
+        chosen = results if which else [result for result in results[:top] if result.run_id]
+        page = comparison_page(chosen)
         typer.echo(page, err=True)
         if not is_served(page):
             typer.echo("no MLflow answers there: run `make ui`, then open this page", err=True)

@@ -29,7 +29,7 @@ FINGERPRINT = ("python", "-c", "from stages.lineage import fingerprint; print(fi
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    made = make_project(tmp_path_factory.mktemp("experiments") / "project")
+    made = make_project(tmp_path_factory.mktemp("experiments") / "a project")
     made.must("dvc", "repro")
     made.commit()
     return made
@@ -173,6 +173,10 @@ def test_compare_shows_what_waits_since_another_commit(project: Project) -> None
     project.must("git", "commit", "--quiet", "--allow-empty", "-m", "later")
     row = compare(project)["waits"]
     assert (row["place"], row["status"]) == ("DVC", "queued")
+    # It has no run to compare, and stands in nobody's way.
+    output = project.must("python", "-m", "reid", "compare", "--open", BROWSER="echo opened %s")
+    assert "waits" in output
+    assert "/#/compare-runs?" in output
     project.must("dvc", "queue", "remove", "waits")
     project.must("git", "reset", "--quiet", "--hard", "HEAD~2")
 
@@ -300,7 +304,7 @@ def test_commands_of_the_description_bring_the_state_back(project: Project, edit
         "dvc exp apply edited",
     ]
     project.must("bash", "-e", "-c", blocks[-1])
-    there = Project(project.root.parent / f"project-{edited.info.run_id[:8]}")
+    there = Project(project.root.parent / f"a project-{edited.info.run_id[:8]}")
     assert there.must(*FINGERPRINT).split()[-1] == edited.data.tags["fingerprint"]
     for name in ("stages/compare.py", ".dvcignore"):
         assert (there.root / name).read_text().endswith("# edited\n")

@@ -147,8 +147,25 @@ def test_figures_on_other_data_are_not_compared() -> None:
     assert "aaaaaaa" in text
     starred = [line.split()[1] for line in text.splitlines() if line.startswith(" *")]
     assert starred == ["easy", "hard"]
-    assert "figures on other data can't be compared" in text
+    assert "figures on other data or galleries" in text
     assert "other data" not in shown(results[1:])
+
+
+def test_figures_by_another_protocol_are_not_compared() -> None:
+    plain = {"data": "a", "ingest.gallery": "bounding_box_test", "evaluate.reranking.use": "False"}
+    reranked = plain | {"evaluate.reranking.use": "True", "evaluate.reranking.k1": "20"}
+    results = [
+        result("reranked", reranked, 0.9),
+        result("wider", reranked | {"evaluate.reranking.k1": "30"}, 0.8),
+        result("drawn", plain | {"ingest.gallery": "gt_bbox"}, 0.7),
+        result("plain", plain, 0.6),
+        # Of what is not re-ranked, it does not matter how it would have been.
+        result("likewise", plain | {"evaluate.reranking.k1": "30"}, 0.5),
+    ]
+    text = shown(results)
+    starred = [line.split()[1] for line in text.splitlines() if line.startswith(" *")]
+    assert starred == ["reranked", "wider", "drawn", "plain"]
+    assert "figures on other data or galleries, or re-ranked otherwise" in text
 
 
 def test_data_is_known_from_dvc_and_from_mlflow() -> None:
