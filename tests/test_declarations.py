@@ -1,20 +1,23 @@
 """``dvc.yaml`` declares the files and parameters that each stage reads.
 
 Imports are followed in the code, so that what is imported only under a condition counts. All else
-is seen by watching each stage of a small pipeline: what it opens, from any language, and which
+is seen by watching each stage of two small pipelines: what it opens, from any language, and which
 parameters it takes.
 """
 
 import ast
 import sys
 from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
 
 import pytest
 import yaml
 
-from tests.declarations import DOCSTRINGS, declarations, undeclared, unread, watch_stages
-from tests.project import ROOT, Project, make_project
-from tests.watched_stage import OBSERVERS
+from reid import backbones
+from tests.declarations import DOCSTRINGS, Declared, declarations, undeclared, unread, watch_stages
+from tests.project import QUICK, ROOT, Project, make_project
+from tests.watched_stage import OBSERVERS, Seen
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 ASSETS = {"reid/assets/data_docs"}
@@ -29,7 +32,6 @@ USERS_OWN = {
 EACH_MODEL = ("baseline", "triplet")
 NOT_READ = {
     "split: build/validation.json": "it has to be there: no split of data that failed",
-    "train_baseline: pretrained": "read where model.weights is a file, which it isn't here",
     **dict.fromkeys(
         [
             f"{stage}: requirements.txt"
@@ -41,27 +43,18 @@ NOT_READ = {
         ],
         "it stands for the libraries",
     ),
-    **dict.fromkeys(
-        [
-            f"train_triplet: {what}"
-            for what in (
-                *("pretrained", "build/labels.json"),
-                *(f"parameter model.{key}" for key in ("alpha", "backbone", "last_stride")),
-                *(f"parameter model.{key}" for key in ("neck", "pooling", "weights")),
-            )
-        ],
-        "read where triplet.start is pretrained; else the baseline brings its own network",
-    ),
-    **dict.fromkeys(
-        [
-            f"evaluate@{model}: parameter evaluate.reranking.{key}"
-            for model in EACH_MODEL
-            for key in ("k1", "k2", "original_weight")
-        ],
-        "read where evaluate.reranking.use is true",
-    ),
 }
-"""What is declared and not read by the small pipeline, and why it is declared."""
+"""What is declared and read by neither small pipeline, and why it is declared."""
+
+WEIGHTS = "start.weights.h5"
+OTHER_CHOICES: dict[str, Any] = {
+    "ingest": {"gallery": "gt_bbox"},
+    "split": {"holdout": "people"},
+    "model": {"weights": WEIGHTS},
+    "triplet": {"start": "pretrained"},
+    "evaluate": {"reranking": {"use": True, "k1": 4, "k2": 2, "original_weight": 0.3}},
+}
+"""Parameters with which other files and parameters are read than with the usual ones."""
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="watches through inotify")
 
@@ -108,18 +101,53 @@ def test_code_of_a_stage_is_declared(stage: str) -> None:
     assert needed == declared - ASSETS
 
 
+Watched = list[tuple[dict[str, Declared], dict[str, Seen]]]
+
+
+def _prepare_other_choices(project: Project) -> None:
+    """Give a project what ``OTHER_CHOICES`` need: hand-drawn boxes and a file of weights."""
+    (archive,) = (project.root / "data").glob("*.zip")
+    with ZipFile(archive, "a") as file:
+        for name in file.namelist():
+            if "/bounding_box_test/" in name:
+                file.writestr(name.replace("bounding_box_test", "gt_bbox"), file.read(name))
+    how = QUICK["model"]
+    network = backbones.build("mobilenet_v2", how["height"], how["width"], how["alpha"], 1, "none")
+    network.save_weights(project.root / "pretrained" / WEIGHTS)
+    project.must("dvc", "add", "--quiet", "data", "pretrained")
+    project.set_params(OTHER_CHOICES)
+
+
+@pytest.fixture(scope="module")
+def watched(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Watched:
+    """What is declared and what is read, with the usual parameters and with the others."""
+    found = []
+    for prepare in (lambda project: None, _prepare_other_choices):
+        folder = tmp_path_factory.mktemp("watched")
+        project = make_project(folder / "project")
+        prepare(project)
+        project.set_params({"triplet": {"epochs": 2}})  # The first only warms up.
+        (folder / "seen").mkdir()
+        seen = watch_stages(project, folder / "seen")
+        found.append((declarations(project.root), seen))
+    return found
+
+
 @linux_only
-def test_stages_read_what_they_declare_and_nothing_else(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project")
-    project.set_params({"triplet": {"epochs": 2}})  # The first only warms up.
-    (tmp_path / "seen").mkdir()
-    seen = watch_stages(project, tmp_path / "seen")
-    declared = declarations(project.root)
-    assert set(declared) == set(seen)
+def test_stages_read_nothing_but_what_they_declare(watched: Watched) -> None:
     known = [str(Path.home() / place) for place in USERS_OWN]
-    found = undeclared(declared, seen)
-    assert [line for line in found if not any(place in line for place in known)] == []
-    assert [line for line in unread(declared, seen) if line not in NOT_READ] == []
+    for declared, seen in watched:
+        assert set(declared) == set(seen)
+        found = undeclared(declared, seen)
+        assert [line for line in found if not any(place in line for place in known)] == []
+
+
+@linux_only
+def test_stages_read_what_they_declare(watched: Watched) -> None:
+    usual, other = (set(unread(declared, seen)) for declared, seen in watched)
+    assert sorted((usual & other) - set(NOT_READ)) == []
 
 
 PROBES = {

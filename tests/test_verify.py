@@ -97,7 +97,10 @@ def test_change_that_means_to_be_worse_commits_its_metrics(
     write_result(tmp_path / "clone", worse, lr=0.05)
     done = verify(project, "change", str(tmp_path / "clone"), "--base", "main")
     assert done.returncode == 0, done.stdout
-    assert row(done.stdout, "triplet", "rank-1") == ["83.0", "60.0", "60.0", "0", ""]
+    assert row(done.stdout, "triplet", "rank-1") == [
+        *("83.0", "60.0", "60.0", "0", "lowered by the commit")
+    ]
+    assert row(done.stdout, "baseline", "rank-1") == ["71.5", "71.5", "71.5", "0", ""]
     assert "came out again: the same bytes" in done.stdout
 
 
@@ -266,6 +269,8 @@ def test_two_clones_on_another_kind_of_processor(pipeline: Project, clones_folde
         else:
             assert done.returncode == 0, done.stdout
             assert "figures within 5.0 points (8 are allowed)" in done.stdout
+            strict = verify(pipeline, "clones", "--same-processor")
+            assert_one_clear_message(strict, "models has other bytes")
 
 
 def test_two_clones_find_a_lock_of_other_code(pipeline: Project, clones_folder: Path) -> None:

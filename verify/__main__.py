@@ -16,6 +16,12 @@ from verify.result import result_in, result_of
 from verify.rule import Comparison, compare
 from verify.tables import figures_table, files_table, show
 
+SameProcessor = Annotated[
+    bool,
+    typer.Option(
+        "--same-processor", help="The commit was made on this kind: demand the same bytes."
+    ),
+]
 COMMIT_NEW = "run `dvc repro` and commit dvc.lock and metrics/"
 
 app = typer.Typer(
@@ -30,6 +36,7 @@ app = typer.Typer(
 def change(
     folder: Annotated[Path, typer.Argument(help="A clone in which the pipeline was run.")],
     base: Annotated[str, typer.Option(help="A commit to show the figures of, as main.")] = "",
+    same_processor: SameProcessor = False,
 ) -> None:
     """Compare what came out in a clone with what the last commit here says."""
     comparison = compare(result_of("HEAD", Path()), result_in(folder))
@@ -39,12 +46,12 @@ def change(
             "\nThe committed dvc.lock is of other inputs: "
             f"{listed(comparison.other_inputs, limit=5)}. To spare others the work, {COMMIT_NEW}."
         )
-    _fail_on(comparison)
+    _fail_on(comparison, same_processor)
     typer.echo(f"\nThe committed result came out again: {_how_well(comparison)}.")
 
 
 @app.command()
-def clones() -> None:
+def clones(same_processor: SameProcessor = False) -> None:
     """Run the pipeline in two fresh clones of the last commit, and compare all they made."""
     project = Path.cwd()
     committed = result_of("HEAD", project)
@@ -70,7 +77,7 @@ def clones() -> None:
             "the committed dvc.lock is of other inputs than the commit's own: "
             f"{listed(comparison.other_inputs, limit=5)}. To mend it, {COMMIT_NEW}. {kept}"
         )
-    _fail_on(comparison, kept)
+    _fail_on(comparison, same_processor, kept)
     shutil.rmtree(folder)
     typer.echo(
         "The clones' dvc.lock are identical, and the committed result came out again: "
@@ -83,17 +90,21 @@ def _how_well(comparison: Comparison) -> str:
         return "the same bytes"
     return (
         f"models of other bytes, figures within {100 * comparison.largest_move:.1f} points "
-        f"({100 * TOLERANCE:.0f} are allowed)"
+        f"({100 * TOLERANCE:.0f} are allowed), as on another kind of processor. If the commit was "
+        "made on this kind, something is not declared: --same-processor makes that fail"
     )
 
 
-def _fail_on(comparison: Comparison, kept: str = "") -> None:
-    if comparison.problems:
+def _fail_on(comparison: Comparison, same_processor: bool, kept: str = "") -> None:
+    problems = list(comparison.problems)
+    if same_processor:
+        problems += [f"{path} has other bytes" for path in comparison.other_models]
+    if problems:
         raise UserError(
             "\n".join(
                 [
                     "the committed result does not come out again:",
-                    *(f"  {problem}" for problem in comparison.problems),
+                    *(f"  {problem}" for problem in problems),
                     f"If that is meant, {COMMIT_NEW}. {kept}".rstrip(),
                 ]
             )

@@ -7,7 +7,7 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from reid.recurrence import FIGURES
+from reid.recurrence import FIGURES, ROUNDING, TOLERANCE
 from verify.result import LOCK, Result
 from verify.rule import Comparison
 
@@ -24,19 +24,26 @@ def show(table: Table) -> None:
 
 
 def figures_table(comparison: Comparison, base: Result | None = None) -> Table:
-    """A row a figure: on the base branch, as committed, as it came out; in per cent."""
+    """A row a figure: on the base branch, as committed, as it came out; in per cent.
+
+    What the commit itself lowers by more than the tolerance is pointed out: it says that it means
+    to, and a reader may ask why.
+    """
     table = Table("model", "figure", box=MARKDOWN)
     for heading in (*(("base branch",) if base else ()), "committed", "came out", "moved by"):
         table.add_column(heading, justify="right")
     table.add_column("")
     for figure in comparison.figures:
         before = [base.named_metrics.get(figure.name, nan)] if base else []
+        is_lowered = any(value - figure.before > TOLERANCE + ROUNDING for value in before)
+        remarks = ["too far"] if figure.verdict == "differs" else []
+        remarks += ["lowered by the commit"] if is_lowered else []
         table.add_row(
             figure.model,
             FIGURES[figure.metric],
             *(_points(value) for value in (*before, figure.before, figure.now)),
             _points(figure.moved, sign="+") if figure.moved else "0",
-            "too far" if figure.verdict == "differs" else "",
+            ", ".join(remarks),
         )
     return table
 
