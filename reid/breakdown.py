@@ -38,9 +38,8 @@ def per_camera(ranking: Ranking, camids: IntArray) -> pd.DataFrame:
     ``camids``: (q,), the cameras of the queries. Columns: ``camera``; ``queries``, all of its;
     ``queries_with_match``, those with a right answer, over which ``rank1`` and ``mAP`` are means.
     """
-    found_first = np.where(ranking.has_match, ranking.first_rank == 1, np.nan)
     queries = pd.DataFrame(
-        {"camera": camids, "rank1": found_first, "mAP": ranking.average_precision}
+        {"camera": camids, "rank1": ranking.found_first, "mAP": ranking.average_precision}
     )
     return queries.groupby("camera", as_index=False).agg(
         queries=("mAP", "size"),

@@ -158,9 +158,8 @@ class _People(NamedTuple):
 
 def _figures(ranking: Ranking) -> DoubleArray:
     """Give each query what rank-1, mAP and mINP are means of, (q, 3); NaN without right answer."""
-    found_first = np.where(ranking.has_match, ranking.first_rank == 1, np.nan)
     return np.stack(
-        (found_first, ranking.average_precision, ranking.inverse_negative_penalty), axis=1
+        (ranking.found_first, ranking.average_precision, ranking.inverse_negative_penalty), axis=1
     )
 
 

@@ -54,6 +54,11 @@ class Ranking:
         """Bool (q,): whether the query has a right answer."""
         return ~np.isnan(self.first_rank)
 
+    @property
+    def found_first(self) -> DoubleArray:
+        """float64 (q,): 1 where the first answer is right, which rank-1 is the mean of."""
+        return np.where(self.has_match, self.first_rank == 1, np.nan)
+
 
 @dataclass(frozen=True)
 class Metrics:
@@ -163,28 +168,6 @@ def cmc_curve(ranking: Ranking, max_rank: int = 50) -> DoubleArray:
     return within / len(first_rank)
 
 
-def top_matches(
-    query: FeatureSet,
-    gallery: FeatureSet,
-    k: int,
-    block: int = 256,
-    similarities: Similarities = dot_products,
-) -> Matches:
-    """Find each query's k best gallery rows by the protocol, for people to look at.
-
-    Junk and the query's person under the query's camera are left out; ties put the wrong rows
-    first, as `rank_queries` does, and then the lower row number. Re-ranked answers depend on all
-    of ``query``: to show those of a few, pass all. Raises `UserError` where the two sets can't be
-    compared.
-    """
-    check_comparable(query, gallery)
-    candidates = _candidates(gallery)
-    matches = _no_matches(len(query), k)
-    for index, similarity in _similarity_rows(query.features, candidates, block, similarities):
-        _match(matches, index, query, candidates, similarity)
-    return matches
-
-
 def rank_and_match(
     query: FeatureSet,
     gallery: FeatureSet,
@@ -193,10 +176,15 @@ def rank_and_match(
     similarities: Similarities = dot_products,
     watch: Callable[[PairSimilarities], None] | None = None,
 ) -> tuple[Ranking, Matches]:
-    """Give what `rank_queries` and `top_matches` give, from one pass over the similarities.
+    """Rank the gallery for each query, and find its k best rows for people to look at.
+
+    The ranking is that of `rank_queries`, from the same pass over the similarities. Among the k
+    best, too, junk and the query's person under the query's camera are left out; ties put the wrong
+    rows first, and then the lower row number. Re-ranked answers depend on all of ``query``: to show
+    those of a few, pass all.
 
     ``watch`` is called with the similarities of each query, in the queries' order. They are valid
-    during the call.
+    during the call. Raises `UserError` where the two sets can't be compared.
     """
     check_comparable(query, gallery)
     candidates = _candidates(gallery)

@@ -37,7 +37,8 @@ class Fold:
 def read_folds(dataset: Path, split: Path, height: int, width: int) -> tuple[Fold, Fold]:
     """Decode the training subset once: the training fold and the validation fold.
 
-    Rows are sorted by person, so that a person's validation images share a batch.
+    Rows are sorted by person, so that a person's validation images share a batch, but for the few
+    at a batch's ends.
     """
     rows = read_subset(dataset, "train", images=True)
     table = pd.read_parquet(split)

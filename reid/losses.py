@@ -34,8 +34,9 @@ class Triplet(keras.losses.Loss):
     d the Euclidean distance. An anchor without a positive or a negative in the batch has loss 0.
 
     Mining ``hard`` takes the farthest positive and the nearest negative (their eq. 5); ``random``
-    the next ones in the batch, whose order the drawing of batches has left to chance: the plain
-    triplets of Schroff et al., "FaceNet", 2015, eq. 1 (there of squared distances).
+    the next ones in the batch, whose order the drawing of training batches has left to chance: the
+    plain triplets of Schroff et al., "FaceNet", 2015, eq. 1 (there of squared distances).
+    Validation images come sorted by person, and so theirs are not random.
     """
 
     def __init__(self, margin: Margin, mining: Mining = "hard", name: str = "triplet") -> None:

@@ -26,8 +26,8 @@ class Optimisation(Settings):
     warmup_epochs: int = Field(ge=0)
     """Epochs over which the learning rate rises linearly to ``lr``."""
     decay: Literal["cosine", "step", "none"]
-    """``cosine`` falls to 0 over the epochs; ``step`` is a tenth after two thirds of them, and a
-    hundredth after five sixths; ``none`` stays."""
+    """After the warm-up, ``cosine`` falls to 0 over the epochs that are left; ``step`` is a tenth
+    after two thirds of these, and a hundredth after five sixths; ``none`` stays."""
 
 
 def learning_rate(lr: float, how: Optimisation, epochs: int, epoch: int) -> float:

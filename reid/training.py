@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from reid.ahead import made_ahead
@@ -20,6 +21,9 @@ from reid.optimisation import learning_rate
 from reid.validation import validate
 
 logger = logging.getLogger(__name__)
+
+FEW = 0.8
+"""Share of the training images that an epoch should show."""
 
 
 class _EpochEnd(keras.callbacks.Callback):
@@ -102,6 +106,20 @@ def _learning_rates(plan: Plan) -> list[float]:
     return rates
 
 
+def _warn_of_unseen(plan: Plan, images: int) -> None:
+    """Warn where the batches of an epoch leave out many of the training images."""
+    batches = plan.batches(0)
+    seen = len(np.unique(batches))
+    if seen < FEW * images:
+        logger.warning(
+            "an epoch is %d batches of %d, which show %d of %d training images: smaller ones "
+            "(triplet.people, baseline.batch_size) show more",
+            *batches.shape,
+            seen,
+            images,
+        )
+
+
 def train(
     network: keras.Model,
     folds: tuple[Fold, Fold],
@@ -128,6 +146,7 @@ def train(
         UserError: the loss is no number any more, or the images don't fill a batch.
     """
     training, validation = folds
+    _warn_of_unseen(plan, len(training))
     rates = _learning_rates(plan)
     history = checkpoint.history()
     done = len(history)

@@ -4,8 +4,10 @@ from functools import cache
 from math import prod
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
 from reid import backbones
 from reid.backend import keras, make_deterministic
@@ -14,7 +16,6 @@ from reid.network import load_network, save_network
 
 # At a sixteenth of this, rows are odd and columns even: Keras pads the two differently.
 HEIGHT, WIDTH = 100, 64
-TWO_STRIDES = ("alexnet", "mobilenet_v2", "mobilenet_v3_large", "resnet50")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -324,11 +325,29 @@ def test_weights_of_another_backbone_or_no_weights_are_named(tmp_path: Path) -> 
             backbones.build("mobilenet_v2", HEIGHT, WIDTH, 1.0, 2, str(path))
 
 
+def test_download_is_what_a_backbone_starts_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    theirs = keras.applications.MobileNetV2((96, 96, 3), 0.35, include_top=False, weights=None)
+    # Keras takes what it downloaded before, in the format of the files that it offers.
+    name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_96_no_top.h5"
+    with h5py.File(tmp_path / "models" / name, "w") as file:
+        save_weights_to_hdf5_group(file, theirs)
+    ours = backbones.build("mobilenet_v2", 96, 96, 0.35, 1, "imagenet")
+    for weights, others in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(weights, others)
+
+
 def test_download_that_fails_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Weights that were downloaded before would be taken from Keras's cache.
     monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    with pytest.raises(UserError, match=r"model\.weights: imagenet: the download .* failed"):
-        backbones.build("mobilenet_v2", 96, 96, 0.35, 1, "imagenet")
+    failed = r"model\.weights: imagenet: the download of {}'s weights failed .* pretrained/{}\.$"
+    only_one = r" \(`dvc pull pretrained\.dvc` brings that of mobilenet_v2 1\.0\)"
+    for name, alpha in (("mobilenet_v2", 0.35), ("resnet50", 1.0)):
+        with pytest.raises(UserError, match=failed.format(name, only_one)):
+            backbones.build(name, 96, 96, alpha, 1, "imagenet")

@@ -74,6 +74,21 @@ def test_jax_and_tensorflow_train_alike(start: Path, tmp_path: Path) -> None:
     assert np.sum(embeddings[0] * embeddings[1], axis=1) == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.parametrize("options", [("tensorflow", "xla"), ("jax",)], ids=["xla", "jax"])
+def test_compiled_training_that_was_stopped_goes_on_alike(
+    start: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    backend, *others = options
+    undisturbed = history(backend, start, tmp_path / "undisturbed", *others)
+    # Once while the backbone is frozen, once after it.
+    parts = [
+        history(backend, start, tmp_path / "stopped", *others, *stop)
+        for stop in (("stop=1",), ("stop=2",), ())
+    ]
+    assert [list(part["epoch"]) for part in parts] == [[1], [2], [3]]
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), undisturbed, rtol=1e-5)
+
+
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_sure_mistake_costs_as_much_as_it_is_sure(backend: str) -> None:
     done = subprocess.run(

@@ -19,7 +19,7 @@ from reid.breakdown import (
     wrong_first_answers,
 )
 from reid.errors import UserError
-from reid.evaluation import rank_queries, summarise, top_matches
+from reid.evaluation import rank_and_match, rank_queries, summarise
 from reid.feature_set import FeatureSet
 from tests.naive_evaluation import naive_metrics, naive_order, naive_ranks
 from tests.test_evaluation import alike, problems
@@ -144,7 +144,7 @@ class TestPerCameraPair:
 
 
 def found_wrong(query: FeatureSet, gallery: FeatureSet, k: int = 1) -> WrongFirstAnswers:
-    ranking, matches = rank_queries(query, gallery), top_matches(query, gallery, k)
+    ranking, matches = rank_and_match(query, gallery, k)
     return wrong_first_answers(ranking, matches, gallery.pids)
 
 

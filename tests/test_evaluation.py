@@ -20,7 +20,6 @@ from reid.evaluation import (
     rank_and_match,
     rank_queries,
     summarise,
-    top_matches,
 )
 from reid.feature_file import read_feature_file
 from reid.feature_set import FeatureSet
@@ -158,9 +157,9 @@ class TestAgainstTheDefinitions:
 
     @settings(deadline=None)
     @given(problems(), st.integers(1, 50), st.integers(1, 8))
-    def test_top_matches(self, problem: tuple[FeatureSet, FeatureSet], k: int, block: int) -> None:
+    def test_best_rows(self, problem: tuple[FeatureSet, FeatureSet], k: int, block: int) -> None:
         query, gallery = problem
-        matches = top_matches(query, gallery, k, block)
+        _, matches = rank_and_match(query, gallery, k, block)
         for index in range(len(query)):
             order = naive_order(
                 query_feature=query.features[index].tolist(),
@@ -182,21 +181,19 @@ class TestAgainstTheDefinitions:
             assert not matches.right[index, found:].any()
 
     @given(problem=problems(), k=st.integers(1, 12), block=st.integers(1, 9))
-    def test_one_pass_gives_both(
+    def test_matching_does_not_disturb_the_ranking(
         self, problem: tuple[FeatureSet, FeatureSet], k: int, block: int
     ) -> None:
         query, gallery = problem
-        ranking, matches = rank_and_match(query, gallery, k, block)
+        ranking, _ = rank_and_match(query, gallery, k, block)
         assert_same(ranking, rank_queries(query, gallery, block))
-        for column, other in zip(matches, top_matches(query, gallery, k, block), strict=True):
-            np.testing.assert_array_equal(column, other)
 
     @settings(deadline=None)
     @given(problems())
-    def test_top_matches_show_the_first_rank(self, problem: tuple[FeatureSet, FeatureSet]) -> None:
+    def test_best_rows_show_the_first_rank(self, problem: tuple[FeatureSet, FeatureSet]) -> None:
         query, gallery = problem
-        ranking = rank_queries(query, gallery)
-        right = top_matches(query, gallery, k=len(gallery)).right
+        ranking, matches = rank_and_match(query, gallery, k=len(gallery))
+        right = matches.right
         np.testing.assert_array_equal(right.any(axis=1), ranking.has_match)
         matched = ranking.has_match
         np.testing.assert_array_equal(
@@ -377,7 +374,7 @@ class TestFeatureSet:
         with pytest.raises(UserError, match="query pids: row 1 is no person"):
             rank_queries(query, gallery)
         with pytest.raises(UserError, match="query pids: row 1 is no person"):
-            top_matches(query, gallery, k=1)
+            rank_and_match(query, gallery, k=1)
 
     def test_both_sets_come_from_one_model(self) -> None:
         query = FeatureSet(alike(2, width=4), np.ones(2, int), np.ones(2, int))

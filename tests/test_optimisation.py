@@ -28,6 +28,8 @@ def test_cosine_falls_from_lr_by_half_a_wave() -> None:
 def test_steps_are_tenths_after_two_thirds_and_five_sixths() -> None:
     expected = [0.6] * 8 + [0.06] * 2 + [0.006] * 2
     assert rates(12, decay="step") == pytest.approx(expected)
+    # Of the epochs after the warm-up, as the cosine is.
+    assert rates(15, decay="step", warmup_epochs=3)[3:] == pytest.approx(expected)
 
 
 def one_step(how: Optimisation, lr: float, gradient: float) -> dict[str, float]:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from reid.__main__ import app
 from reid.errors import UserError
-from reid.evaluation import rank_queries, summarise, top_matches
+from reid.evaluation import rank_and_match, rank_queries, summarise
 from reid.feature_file import read_feature_file
 from reid.feature_set import FeatureSet
 from reid.reranking import Reranking
@@ -133,8 +133,8 @@ class TestProperties:
             rank_queries(query, gallery, similarities=alone.similarities),
         )
         np.testing.assert_array_equal(
-            top_matches(query, gallery, k=5).rows,
-            top_matches(query, gallery, k=5, similarities=alone.similarities).rows,
+            rank_and_match(query, gallery, k=5)[1].rows,
+            rank_and_match(query, gallery, k=5, similarities=alone.similarities)[1].rows,
         )
 
     @settings(deadline=None)
@@ -155,8 +155,8 @@ class TestProperties:
         query = FeatureSet(features[:20], np.full(20, 99), np.ones(20, int))
         gallery = FeatureSet(features[20:], rng.integers(1, 9, 280), rng.integers(1, 4, 280))
         order = rng.permutation(280)
-        matches = top_matches(query, gallery, k=280, similarities=DEFAULT.similarities)
-        shuffled = top_matches(
+        _, matches = rank_and_match(query, gallery, k=280, similarities=DEFAULT.similarities)
+        _, shuffled = rank_and_match(
             query, permuted(gallery, order), k=280, similarities=DEFAULT.similarities
         )
         np.testing.assert_array_equal(matches.similarity, shuffled.similarity)

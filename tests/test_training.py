@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -377,3 +378,13 @@ def test_too_few_images_or_people_for_a_batch_are_explained() -> None:
         shuffled_batches(7, 8, seed=0, epoch=0)
     with pytest.raises(UserError, match=r"triplet\.people"):
         people_batches(np.array([0, 0, 1, 1]), people=3, images=2, seed=0, epoch=0)
+
+
+def test_epoch_that_shows_few_of_the_images_is_pointed_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    how = plan(1, Objective(label_smoothing=0.1, margin=0.3))
+    run(tmp_path / "all", how)
+    assert "training images" not in caplog.text
+    run(tmp_path / "few", replace(how, batches=lambda epoch: np.arange(8).reshape(2, 4)))
+    assert "an epoch is 2 batches of 4, which show 8 of 24 training images" in caplog.text

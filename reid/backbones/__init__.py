@@ -54,8 +54,9 @@ def build(
             raise
         # Keras wraps every kind of network failure in a bare Exception.
         raise UserError(
-            f"model.weights: imagenet: the download of {name}'s weights failed ({e}). "
-            "Check the network, or give a .weights.h5 file (`dvc pull pretrained.dvc` brings one)."
+            f"model.weights: imagenet: the download of {name}'s weights failed ({e}). Check the "
+            "network, or name a .weights.h5 file in pretrained/ (`dvc pull pretrained.dvc` brings "
+            "that of mobilenet_v2 1.0)."
         ) from e
     if weights not in ("imagenet", "none"):
         load_weights(model, weights)
