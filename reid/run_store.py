@@ -9,7 +9,8 @@ from urllib.parse import quote
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from reid.errors import UserError, first_line, without_credentials
+from reid.errors import UserError, without_credentials
+from reid.store_error import complaint
 from reid.tracking import (
     EXPERIMENT,
     FINGERPRINT,
@@ -73,7 +74,7 @@ class RunStore:
         # Each kind of store and of artifacts raises errors of its own.
         except Exception as e:
             raise UserError(
-                f"the tracking store {self.shown} can't be read ({first_line(e)}). {hint}"
+                f"the tracking store {self.shown} can't be read ({complaint(e)}). {hint}"
             ) from e
 
     def runs(self) -> list[Run]:

@@ -44,6 +44,8 @@ from reid.run_identity import RunIdentity
 logger = logging.getLogger(__name__)
 for talkative in ("mlflow", "alembic"):
     logging.getLogger(talkative).setLevel(logging.WARNING)
+# It tells of each attempt to reach a server; what comes of them is told once.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 EXPERIMENT = "reid"
 FINGERPRINT, RESULT = "fingerprint", "result"

@@ -16,7 +16,7 @@ from dvc.scm import SCMError
 
 from reid.errors import UserError
 from reid.run_identity import RunIdentity
-from stages.state import PIPELINE, Declarations, State, state_since
+from stages.state import LOCK, PIPELINE, Declarations, State, committed, state_since
 
 if TYPE_CHECKING:
     from dvc.stage import Stage
@@ -184,11 +184,20 @@ def _commit() -> str:
             return ""
 
 
-def has_experiment(name: str) -> bool:
-    """Whether DVC has an experiment of a name. It keeps none that failed or was killed."""
+def experiment_here(preferred: str) -> str:
+    """Name of the DVC experiment whose result lies in the workspace; empty where it is none's.
+
+    DVC keeps no experiment that failed or was killed. Of several with this result, it is
+    ``preferred`` where that is one, and else the first.
+    """
     with Repo() as repo:
-        kept = repo.experiments.ls(all_commits=True).values()
-    return any(name == each for experiments in kept for each, _ in experiments)
+        kept = [one for found in repo.experiments.ls(all_commits=True).values() for one in found]
+    here = Path(LOCK).read_bytes()
+    try:
+        names = [name for name, rev in kept if rev and committed(rev, LOCK) == here]
+    except (UserError, OSError):  # no git program, which DVC does without
+        return ""
+    return preferred if preferred in names else next(iter(names), "")
 
 
 def tracked_md5(path: str) -> str:

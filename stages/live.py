@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import psutil
 
-from reid.errors import first_line
+from reid.store_error import complaint
 from stages.lineage import project_root, run_identity, state
 from stages.pipelines import Worker, end_abandoned, note, own_runs
 
@@ -92,7 +92,7 @@ def mark_failed() -> None:
             fail(root, runs)
     # Nothing may stand between a stage's failure and its message.
     except Exception as e:
-        logger.warning("The run in MLflow can't be marked as failed (%s).", first_line(e))
+        logger.warning("The run in MLflow can't be marked as failed (%s).", complaint(e))
 
 
 def _report(model: str, told: IO[str]) -> None:
@@ -127,7 +127,7 @@ def main() -> None:
         _report(sys.argv[1], sys.stdin)
     # Whatever goes wrong in here, the training is worth more than its live picture.
     except Exception as e:
-        logger.warning("MLflow can't be reached (%s); %s.", first_line(e), AT_THE_END)
+        logger.warning("MLflow can't be reached (%s); %s.", complaint(e), AT_THE_END)
     logging.shutdown()
     # All is reported, and the training waits: taking MLflow's modules apart takes half a second.
     os._exit(0)

@@ -8,11 +8,11 @@ import numpy as np
 
 from reid.champion import protocol_digest
 from reid.dataset import read_index, read_source
-from reid.errors import first_line
 from reid.model_card import CardFacts, model_card
 from reid.registry import MODEL, Registry, Submission
 from reid.report import FIGURES
 from reid.run_identity import RunIdentity
+from reid.store_error import complaint
 from reid.tracking import Result, Tracker
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def register(tracker: Tracker, identity: RunIdentity, result: Result) -> None:
         logger.warning(
             "The model of run %s can't be registered (%s). The next `dvc repro` tries again.",
             tracker.id,
-            first_line(e),
+            complaint(e),
         )
 
 

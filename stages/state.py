@@ -111,11 +111,11 @@ def state_since(commit: str, declared: Declarations) -> State:
 def has_result(commit: str) -> bool:
     """Whether a commit's ``dvc.lock`` records the result that is here."""
     here = _outputs(Path(LOCK).read_bytes()) if Path(LOCK).is_file() else {}
-    there = _outputs(_committed(commit, LOCK))
+    there = _outputs(committed(commit, LOCK))
     return bool(here) and here == there
 
 
-def _committed(commit: str, name: str) -> bytes:
+def committed(commit: str, name: str) -> bytes:
     """A file of the current folder as a commit has it; empty where it has none."""
     # Exit status 128: the commit has no such file.
     return git("show", f"{commit}:./{name}", accepted=(0, 128))
@@ -148,7 +148,7 @@ def _changed_params(commit: str) -> dict[str, tuple[Any, Any]]:
     from reid.tracking import flatten  # noqa: PLC0415
 
     # Not by DVC's API, which reads the whole pipeline of both states for it.
-    before = flatten(_yaml(_committed(commit, PARAMS), PARAMS))
+    before = flatten(_yaml(committed(commit, PARAMS), PARAMS))
     now = flatten(_yaml(Path(PARAMS).read_bytes(), PARAMS))
     return {
         name: (before.get(name), now.get(name))

@@ -15,11 +15,13 @@ from dvc.utils.serialize import load_yaml
 from filelock import Timeout
 
 from reid.dataset import read_source, read_subset
-from reid.errors import first_line, without_credentials
+from reid.errors import without_credentials
+from reid.run_identity import RunIdentity
+from reid.store_error import complaint
 from stages.description import describe
 from stages.lineage import (
     checkpoint,
-    has_experiment,
+    experiment_here,
     inputs,
     is_up_to_date,
     run_identity,
@@ -104,7 +106,7 @@ def _track(pipeline: Path) -> None:
             note(tracker.root, tracker.store, tracker.id, Worker.of(psutil.Process()))
             state().write(pipeline)
             log_plots_page(tracker)
-            identity = replace(identity, tags={**_begun_by(tracker), **identity.tags})
+            identity = _with_experiment(identity, tracker)
             description = describe(identity, state(), result.data_md5, tracker.id)
             tracker.say_origin(identity, description)
         tracker.bring_up_to_date(result)
@@ -115,7 +117,7 @@ def _track(pipeline: Path) -> None:
             "The run in MLflow at %s can't be brought up to date (%s). The result is safe in its "
             "files; the next `dvc repro` tries again.",
             without_credentials(tracking_uri(identity.root)),
-            first_line(e),
+            complaint(e),
         )
     else:
         logger.info("MLflow run %s is up to date", tracker.id)
@@ -123,10 +125,13 @@ def _track(pipeline: Path) -> None:
         register(tracker, identity, result)
 
 
-def _begun_by(tracker: "Tracker") -> dict[str, str]:
-    """The experiment that began the run, which a `dvc repro` may end; none where DVC has it not."""
-    experiment = tracker.run.data.tags.get("dvc_exp", "")
-    return {"dvc_exp": experiment} if experiment and has_experiment(experiment) else {}
+def _with_experiment(identity: RunIdentity, tracker: "Tracker") -> RunIdentity:
+    """The identity with the experiment that the result is of, which a `dvc repro` may publish."""
+    if "dvc_exp" in identity.tags:
+        return identity
+    experiment = experiment_here(preferred=tracker.run.data.tags.get("dvc_exp", ""))
+    found = {"dvc_exp": experiment} if experiment else {}
+    return replace(identity, tags={**identity.tags, **found})
 
 
 def _end_abandoned(tracker: "Tracker") -> None:
@@ -138,7 +143,7 @@ def _end_abandoned(tracker: "Tracker") -> None:
         logger.warning(
             "Runs that nothing works on any more can't be ended (%s). The next `dvc repro` tries "
             "again.",
-            first_line(e),
+            complaint(e),
         )
 
 

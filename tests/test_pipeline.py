@@ -205,9 +205,12 @@ def test_experiment_in_a_temporary_folder_reaches_the_same_store(project: Projec
 
 def test_server_that_is_down_costs_nothing_and_is_caught_up_with(project: Project) -> None:
     before = len(project.mlflow_runs())
-    project.set_params({"extract": {"checkpoint": "last"}})
-    output = project.must("dvc", "repro", MLFLOW_TRACKING_URI="http://me:secret@127.0.0.1:9")
-    assert "MLflow at http://127.0.0.1:9 can't be brought up to date" in output
+    experiment = ("dvc", "exp", "run", "-n", "untold", "-S", "extract.checkpoint=last")
+    output = project.must(*experiment, MLFLOW_TRACKING_URI="http://me:secret@127.0.0.1:9")
+    (told,) = [line for line in output.splitlines() if "127.0.0.1" in line]
+    assert told.startswith(
+        "The run in MLflow at http://127.0.0.1:9 can't be brought up to date ([Errno 111] "
+    )
     assert "secret" not in output
     assert len(project.mlflow_runs()) == before
     project.must("dvc", "repro")
@@ -215,6 +218,9 @@ def test_server_that_is_down_costs_nothing_and_is_caught_up_with(project: Projec
     assert len(runs) == before + 1
     assert runs[-1].info.status == "FINISHED"
     assert runs[-1].data.metrics.keys() >= {"baseline/val_loss", "triplet/triplet_loss"}
+    # Whose result that is, DVC knows.
+    assert runs[-1].data.tags["dvc_exp"] == "untold"
+    assert "dvc exp apply untold" in runs[-1].data.tags["mlflow.note.content"]
 
 
 def test_killed_repro_goes_on_in_its_own_run_and_ends_with_the_same_bytes(

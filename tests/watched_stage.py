@@ -29,6 +29,7 @@ OBSERVERS = {
     "stages/pipelines.py",
     "stages/state.py",
     "reid/run_identity.py",
+    "reid/store_error.py",
     "reid/tracking.py",
 }
 SYSTEM = [
