@@ -52,7 +52,9 @@ INGREDIENTS: dict[str, tuple[str, ...]] = {
     "batch-norm neck": ("model.neck",),
     "label smoothing": ("triplet.label_smoothing",),
     "weight decay, crop and colour": (
-        *("optimisation.weight_decay", "augmentation.pad", "augmentation.colour"),
+        "optimisation.weight_decay",
+        "augmentation.pad",
+        "augmentation.colour",
     ),
     "last stride 1": ("model.last_stride",),
     "random erasing": ("augmentation.erase",),

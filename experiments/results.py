@@ -63,9 +63,10 @@ class Result:
     @property
     def protocol(self) -> tuple[str, ...]:
         """What figures must have in common to be compared: data, gallery and re-ranking."""
-        is_reranked = self.params.get(f"{RERANKING}.use") == str(True)
-        how = [name for name in self.params if name.startswith(f"{RERANKING}.") and is_reranked]
-        return tuple(self.params.get(name, "") for name in (DATA, GALLERY, *sorted(how)))
+        names = [DATA, GALLERY]
+        if self.params.get(f"{RERANKING}.use") == str(True):
+            names += sorted(name for name in self.params if name.startswith(f"{RERANKING}."))
+        return tuple(self.params.get(name, "") for name in names)
 
     def answers_to(self, text: str) -> bool:
         """Whether a user may mean this result: by a name, or the beginning of its run's id."""

@@ -172,7 +172,9 @@ def _require_files(experiment: Experiment, root: Path) -> None:
     """
     folder = Path(local_file_uri_to_path(experiment.artifact_location))
     if folder != root / ARTIFACTS and not folder.exists():
-        link = shlex.join(["ln", "-s", str(root / ARTIFACTS), str(folder)])
+        # Where the whole project was moved, the folder that held it is gone, too.
+        place = shlex.join(["mkdir", "-p", str(folder.parent)])
+        link = f"{place} && {shlex.join(['ln', '-s', str(root / ARTIFACTS), str(folder)])}"
         raise UserError(
             f"the runs' files were in {folder}, which is not there any more. Was the project "
             f"moved? `{link}` lets MLflow find them"

@@ -206,7 +206,6 @@ def test_project_that_was_moved_is_told_how_its_runs_find_their_files(
         Tracker(identity(now))
     # MLflow would have begun a folder at the old place.
     assert not before.exists()
-    before.mkdir()
     subprocess.run(str(raised.value).split("`")[1], shell=True, check=True)
     again = Tracker(identity(now))
     again.log_file(Path(__file__), "tests")

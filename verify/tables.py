@@ -7,7 +7,7 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from reid.recurrence import FIGURES, ROUNDING, TOLERANCE
+from reid.recurrence import FIGURES, Recurrence
 from verify.result import LOCK, Result
 from verify.rule import Comparison
 
@@ -35,7 +35,8 @@ def figures_table(comparison: Comparison, base: Result | None = None) -> Table:
     table.add_column("")
     for figure in comparison.figures:
         before = [base.named_metrics.get(figure.name, nan)] if base else []
-        is_lowered = any(value - figure.before > TOLERANCE + ROUNDING for value in before)
+        by_commit = [Recurrence(figure.name, value, figure.before) for value in before]
+        is_lowered = any(step.verdict == "differs" and step.moved < 0 for step in by_commit)
         remarks = ["too far"] if figure.verdict == "differs" else []
         remarks += ["lowered by the commit"] if is_lowered else []
         table.add_row(
