@@ -13,6 +13,7 @@ from tempfile import TemporaryFile
 import psutil
 from dvc.repo import Repo
 
+from experiments.signals import put_off
 from reid.errors import UserError, first_line
 
 QUEUED, RUNNING, FAILED, SUCCESS = "Queued", "Running", "Failed", "Success"
@@ -33,11 +34,22 @@ class Task:
 
 
 def dvc(*arguments: str) -> None:
-    """Run a command of DVC; its complaint becomes a UserError."""
+    """Run a command of DVC; its complaint becomes a UserError.
+
+    It is never cut off: to queue an experiment, DVC stashes the working tree and puts git on
+    another commit for a while.
+    """
     command = [sys.executable, "-m", "dvc", *arguments]
     # A file, for the workers that `dvc queue start` leaves behind would keep a pipe open.
     with TemporaryFile("w+", encoding="utf-8") as said:
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=said, check=False)
+        with put_off():
+            done = subprocess.run(
+                command,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                check=False,
+                start_new_session=True,
+            )
         said.seek(0)
         complaint = said.read().strip().removeprefix("ERROR: ")
     if done.returncode:

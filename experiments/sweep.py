@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -20,6 +21,7 @@ from tqdm import tqdm
 
 from experiments.dvc_errors import explained
 from experiments.dvc_queue import FAILED, QUEUED, RUNNING, SUCCESS, Queue, Task
+from experiments.signals import STOPPING, put_off
 from experiments.sweep_report import MODEL, Run, sweep_table, write_sweep
 from reid.errors import UserError
 
@@ -204,7 +206,10 @@ def run_sweep(sweep: Sweep, queue: Queue, jobs: int) -> None:
         follow(sweep, queue, jobs)
         queue.close()
     except BaseException:
-        with console.status("stopping"):
+        # A second Ctrl-C must not leave runs behind, nor must a terminal that is gone.
+        with put_off():
+            with suppress(OSError):
+                console.print("Stopping what runs, and emptying DVC's queue: some seconds.")
             queue.clear(sweep.runs)
         raise
 
@@ -238,7 +243,7 @@ def main(
     )
     # Whatever ends this process must end its runs. Workers inherit a signal that is ignored, as
     # SIGINT is behind a shell's `&`, and DVC ends them by SIGINT.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOPPING:
         signal.signal(number, signal.default_int_handler)
     try:
         run_sweep(sweep, queue, jobs)
