@@ -7,7 +7,7 @@
 # make plots-page   put Vega's code into the page of dvc plots
 # make lock    pin everything that requirements.txt needs
 # make verify  run the pipeline in two fresh clones and compare all that they made
-# make bench   time evaluation, re-ranking, training input, and what must stay quick
+# make bench   time evaluation, re-ranking, training input, and what must stay quick; trains
 
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
@@ -54,7 +54,7 @@ ui: .venv/run
 verify: .venv/run
 	python -m verify clones
 
-bench: .venv/dev
+bench: .venv/dev pull
 	python -m benchmarks.evaluation
 	python -m benchmarks.reranking
 	python -m benchmarks.input

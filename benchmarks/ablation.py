@@ -20,7 +20,7 @@ from dvc.repo import Repo
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from reid.report import value_and_interval
+from reid.figures import value_and_interval
 from reid.tracking import EXPERIMENT, FINGERPRINT, flatten, tracking_uri
 from stages.lineage import recorded_fingerprint
 

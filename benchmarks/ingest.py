@@ -15,11 +15,13 @@ from reid.dataset import read_index, read_subset
 from reid.ingest import ingest
 from reid.sources import open_source
 from reid.split import split
+from stages.shell import declared
+from stages.validate import Params, limits_of
 
 
 def main() -> None:
     """Print seconds, and the peak of memory so far, after each step."""
-    from reid.checks import Limits, check  # noqa: PLC0415
+    from reid.checks import check  # noqa: PLC0415
 
     console = Console()
     began = time.monotonic()
@@ -35,7 +37,8 @@ def main() -> None:
         with open_source(Path(sys.argv[1])) as source:
             summary = ingest(source, dataset, "bounding_box_test")
         tell("ingest", summary["images"])
-        report = check(read_index(dataset), Limits(summary["name"]), Path(folder) / "docs")
+        limits = limits_of(declared("validate", Params), summary)
+        report = check(read_index(dataset), limits, Path(folder) / "docs")
         tell("validate", report.summary)
         table = split(read_subset(dataset, "train"), "images", 0.2, seed=42)
         counts = table["fold"].value_counts().to_dict()

@@ -21,25 +21,27 @@ from reid.network import build_network, for_training
 from reid.objective import Objective
 from reid.optimisation import Optimisation
 
-IMAGES, CLASSES, BATCH, STEPS = 640, 80, 64, 12
+CLASSES, STEPS = 80, 12
 
 
 def main() -> None:
     """Print the median times of a batch's input and of its step, and their ratio."""
-    make_deterministic(seed=0, threads=2)
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, CLASSES, IMAGES).astype(np.int32)
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    how = Architecture(**params["model"])
-    images = rng.integers(0, 256, (IMAGES, how.height, how.width, 3), dtype=np.uint8)
+    make_deterministic(0, params["threads"])
+    how, own = Architecture(**params["model"]), params["triplet"]
+    batch_size = own["people"] * own["images"]
+    count = batch_size * (STEPS + 1)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, CLASSES, count).astype(np.int32)
+    images = rng.integers(0, 256, (count, how.height, how.width, 3), dtype=np.uint8)
     fold = Fold(images, labels, labels, np.ones_like(labels))
     plan = Plan(
         epochs=1,
         lr=params["lr"],
         optimisation=Optimisation(**params["optimisation"]),
         augmentation=Augmentation(**params["augmentation"]),
-        objective=Objective(label_smoothing=0.1, margin=0.3),
-        batches=lambda epoch: np.random.default_rng(epoch).permutation(IMAGES).reshape(-1, BATCH),
+        objective=Objective(own["label_smoothing"], own["margin"], own["mining"], own["weight"]),
+        batches=lambda epoch: rng.permutation(count).reshape(-1, batch_size),
         seed=0,
     )
     model = compiled(for_training(build_network(how, "none", CLASSES)), plan)
@@ -56,7 +58,7 @@ def main() -> None:
         steps.append(time.perf_counter() - between)
     share = median(inputs) / (median(inputs) + median(steps))
     Console().print(
-        f"batch of {BATCH} at {how.height}x{how.width}: input {1000 * median(inputs):.0f} ms, "
+        f"batch of {batch_size} at {how.height}x{how.width}: input {1000 * median(inputs):.0f} ms, "
         f"step {1000 * median(steps):.0f} ms, input's share {100 * share:.1f} %"
     )
 

@@ -32,7 +32,7 @@ def require_commit(root: Path, commit: str) -> None:
         ) from e
 
 
-def bring_back(root: Path, commit: str, kept: Path, folder: Path) -> None:
+def bring_back(root: Path, commit: str, kept: Path, folder: Path) -> Path:
     """Make a folder with a commit, and with what a run kept of the state beyond it.
 
     Data and weights come from the project's cache, or else from its remote.
@@ -43,6 +43,9 @@ def bring_back(root: Path, commit: str, kept: Path, folder: Path) -> None:
         kept: what travelled with the run, as ``stages.state.State`` writes it.
         folder: to make; it must not exist.
 
+    Returns:
+        The project in it: the folder itself, or as far below it as ``root`` lies in its repository.
+
     Raises:
         UserError: one of the parts can't be had. The folder is removed then.
     """
@@ -51,15 +54,18 @@ def bring_back(root: Path, commit: str, kept: Path, folder: Path) -> None:
             "the run was made before runs carried their state: it can't be brought back."
         )
     try:
-        git("clone", "--quiet", "--no-checkout", str(root), str(folder.resolve()))
+        repository = Path(git("rev-parse", "--show-toplevel", folder=root).decode().rstrip("\n"))
+        git("clone", "--quiet", "--no-checkout", str(repository), str(folder.resolve()))
         git("checkout", "--quiet", "--detach", commit, folder=folder)
+        project = folder / root.resolve().relative_to(repository)
         patch = kept / CHANGES
         if patch.exists() and patch.stat().st_size:
-            git("apply", "--whitespace=nowarn", str(patch.resolve()), folder=folder)
-        shutil.copytree(kept, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CHANGES))
+            git("apply", "--whitespace=nowarn", str(patch.resolve()), folder=project)
+        shutil.copytree(kept, project, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CHANGES))
         with explained():
-            _use_storage_of(root, folder)
-            _bring_data(folder)
+            _use_storage_of(root, project)
+            _bring_data(project)
+        return project
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -7,11 +7,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from experiments.dvc_errors import explained
-from experiments.results import TO_PUBLISH, Result, all_results, joined
+from experiments.results import TO_PUBLISH, Result, all_results, joined, meant
 from reid.errors import UserError
-from reid.run_store import LOCAL_UI, Run, RunStore, short
+from reid.run_store import LOCAL_UI, SHORT, Run, RunStore, short
 from stages.lineage import project_root
-from stages.pipelines import end_abandoned, this_pipeline
+from stages.run_notes import end_abandoned, this_pipeline
 
 UI_SECONDS = 2
 """After which a UI that doesn't answer is taken for none."""
@@ -31,10 +31,13 @@ def gathered(which: Sequence[str]) -> list[Result]:
     results = _results(root, store.runs())
     if not which:
         return results
+    chosen = []
     for word in which:
-        if not any(result.answers_to(word) for result in results):
+        found = meant(results, word)
+        if not found:
             raise UserError(f"no result is named {word}. `python -m reid compare` lists them.")
-    return [result for result in results if any(map(result.answers_to, which))]
+        chosen += found
+    return [result for result in results if result in chosen]
 
 
 def run_of(root: Path, store: RunStore, text: str) -> Run:
@@ -46,9 +49,9 @@ def run_of(root: Path, store: RunStore, text: str) -> Run:
     if not text:
         raise UserError("no run is named: give its id, the beginning of that, or its name.")
     runs = store.runs()
-    # What an id says needs no look at DVC, whose files may be in the middle of a merge.
-    found = [result for result in joined([], runs) if result.run_id.startswith(text)]
-    found = found or [result for result in _results(root, runs) if result.answers_to(text)]
+    # What is too long for a chance name needs no look at DVC, which may be in a merge's middle.
+    found = meant(joined([], runs), text) if len(text) >= SHORT else []
+    found = found or meant(_results(root, runs), text)
     if not found:
         raise UserError(
             f"no run of {store.shown} has the id or the name {text}. "

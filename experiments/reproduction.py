@@ -10,10 +10,11 @@ from tempfile import TemporaryDirectory
 from rich.table import Table
 
 from experiments.bring_back import DVC, bring_back, require_commit
+from experiments.results import TO_PUBLISH
 from reid.errors import UserError
-from reid.recurrence import TOLERANCE, Recurrence, recurrences
 from reid.run_store import Run, RunStore, fingerprint_of, is_finished, short
 from verify.clones import environment
+from verify.recurrence import TOLERANCE, Recurrence, recurrences
 from verify.result import result_in
 
 
@@ -57,7 +58,8 @@ def reproduce(root: Path, store: RunStore, run: Run, folder: Path) -> Reproducti
     run_id = run.info.run_id
     if not is_finished(run):
         raise UserError(
-            f"run {short(run_id)} is {run.info.status} and holds no whole result to compare with."
+            f"run {short(run_id)} is {run.info.status} and holds no whole result to compare with. "
+            f"If DVC has the experiment, {TO_PUBLISH}"
         )
     if folder.exists():
         raise UserError(f"{folder} is there already. Name another folder, or remove it.")
@@ -65,29 +67,29 @@ def reproduce(root: Path, store: RunStore, run: Run, folder: Path) -> Reproducti
     require_commit(root, commit)
     with TemporaryDirectory() as temporary:
         kept = store.download(run, "pipeline", Path(temporary))
-        bring_back(root, commit, kept, folder)
+        project = bring_back(root, commit, kept, folder)
         before = result_in(kept)
-    _require_same_inputs(folder, commit, fingerprint_of(run))
+    _require_same_inputs(folder, project, commit, fingerprint_of(run))
     pipeline = [*DVC, "repro", "--force", "--no-run-cache"]
-    if subprocess.run(pipeline, cwd=folder, env=environment(), check=False).returncode:
-        raise UserError(f"the pipeline failed in {folder}, which stays as it is; see above why.")
-    now = result_in(folder)
+    if subprocess.run(pipeline, cwd=project, env=environment(), check=False).returncode:
+        raise UserError(f"the pipeline failed in {project}, which stays as it is; see above why.")
+    now = result_in(project)
     return Reproduction(
         run_id,
-        folder,
+        project,
         recurrences(before.named_metrics, now.named_metrics),
         now.outputs == before.outputs,
     )
 
 
-def _require_same_inputs(folder: Path, commit: str, fingerprint: str) -> None:
+def _require_same_inputs(folder: Path, project: Path, commit: str, fingerprint: str) -> None:
     """Let the code that was brought back say what it would compute.
 
-    Where it does not even start, the folder is removed, so that the next attempt can make it.
+    Where it does not even start, ``folder`` is removed, so that the next attempt can make it.
     """
     done = subprocess.run(
         [sys.executable, "-c", "from stages.lineage import fingerprint; print(fingerprint())"],
-        cwd=folder,
+        cwd=project,
         env=environment(),
         capture_output=True,
         text=True,
@@ -103,7 +105,7 @@ def _require_same_inputs(folder: Path, commit: str, fingerprint: str) -> None:
         )
     if done.stdout.split()[-1:] != [fingerprint]:
         raise UserError(
-            f"the state in {folder} is not the one that the run came from: its fingerprint is "
+            f"the state in {project} is not the one that the run came from: its fingerprint is "
             f"{done.stdout.strip()}, the run's {fingerprint}. A file that git ignores may be "
             "part of the pipeline."
         )

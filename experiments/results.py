@@ -10,7 +10,7 @@ from dvc.repo import Repo
 from dvc.scm import SCMError
 
 from experiments.fingerprints import CommitFingerprints
-from reid.recurrence import FIGURES, MODELS
+from reid.figures import FIGURES, MODELS
 from reid.run_store import Run, fingerprint_of
 from reid.tracking import TEST_SET, flatten
 from stages.lineage import fingerprint, recorded_fingerprint
@@ -23,8 +23,10 @@ WORKSPACE = "workspace"
 DATA = "data"
 GALLERY, RERANKING = "ingest.gallery", "evaluate.reranking"
 """Parameters that decide with the data what figures are measured on, and how."""
-TO_PUBLISH = "`dvc exp apply` it and run `dvc repro`, and it has one."
-"""Of what only DVC has: how it comes by a run."""
+TO_PUBLISH = "`dvc exp apply` it and run `dvc repro`."
+"""Of what DVC has: how it comes by a whole run."""
+BROKEN_OFF = ("killed", "failed")
+"""Status of runs that nothing works on any more and that hold no whole result."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,20 @@ class Result:
             names += sorted(name for name in self.params if name.startswith(f"{RERANKING}."))
         return tuple(self.params.get(name, "") for name in names)
 
-    def answers_to(self, text: str) -> bool:
-        """Whether a user may mean this result: by a name, or the beginning of its run's id."""
-        by_id = self.run_id.startswith(text)
-        return bool(text) and (by_id or text in (*self.names, self.run_name, self.experiment))
+    @property
+    def is_published(self) -> bool:
+        """Whether MLflow has all that DVC has of it, or will have when its stages have ended."""
+        is_whole = bool(self.run_id) and self.status not in BROKEN_OFF
+        return is_whole or self.place == "MLflow" or not self.metrics
+
+
+def meant(results: Iterable[Result], text: str) -> list[Result]:
+    """The results that a user means: by a name, or else by the beginning of their runs' ids."""
+    if not text:
+        return []
+    there = list(results)
+    named = [r for r in there if text in (*r.names, r.run_name, r.experiment, r.run_id)]
+    return named or [r for r in there if r.run_id.startswith(text)]
 
 
 def all_results(root: Path, runs: Iterable[Run]) -> list[Result]:

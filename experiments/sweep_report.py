@@ -8,15 +8,16 @@ from typing import Any
 
 import jinja2
 import pandas as pd
+from rich import box
 from rich.markup import escape
 from rich.table import Column, Table
 from tqdm import tqdm
 
+from reid.figures import FIGURES, value_and_interval
 from reid.files import replacing_file
-from reid.report import value_and_interval
 
 MODEL = "triplet"
-FIGURES = {"rank1": "rank-1", "mAP": "mAP"}
+SHOWN = {figure: FIGURES[figure] for figure in ("rank1", "mAP")}
 """In per cent, each with the ends of its 95 % interval."""
 BEST_BY = "mAP"
 """It counts all right answers, so that it moves less by chance than rank-1."""
@@ -60,21 +61,29 @@ def sweep_table(title: str, runs: list[Run]) -> Table:
         f"{MODEL} model, per cent with 95 % intervals over the people of the test set. Best by "
         f"{FIGURES[BEST_BY]}; runs within each other's intervals may differ by chance"
     )
-    # Whole, since `dvc exp apply` wants it.
-    name = Column("run", overflow="fold")
-    table = Table(name, *runs[0].changes, title=title, caption=caption)
-    for heading in (*FIGURES.values(), "time"):
+    # Narrow enough that a run's name is whole: `dvc exp apply` wants it.
+    parameters = [parameter.replace(".", ".\n") for parameter in runs[0].changes]
+    table = Table(
+        Column("run", overflow="fold"),
+        *parameters,
+        title=title,
+        caption=caption,
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    for heading in (*SHOWN.values(), "time"):
         table.add_column(heading, justify="right")
     best = best_run(runs)
     for run in ranked(runs):
         if run.metrics:
             figures = [
                 "{} [dim]{}[/dim]".format(*value_and_interval(run.metrics, figure))
-                for figure in FIGURES
+                for figure in SHOWN
             ]
         else:
             state = "[red]failed[/red]" if run.error else "not run"
-            figures = [state, *[""] * (len(FIGURES) - 1)]
+            figures = [state, *[""] * (len(SHOWN) - 1)]
         time = tqdm.format_interval(run.seconds) if run.is_finished else ""
         cells = [*(escape(cell) for cell in (run.name, *run.changes.values())), *figures, time]
         table.add_row(*cells, style="bold" if run is best else None)
@@ -91,7 +100,7 @@ def write_sweep(files: Path, runs: list[Run]) -> None:
 
 def sweep_frame(runs: list[Run]) -> pd.DataFrame:
     """A row a run in the order of the grid: name, parameters, figures, seconds, error."""
-    figures = [f"{figure}{end}" for figure in FIGURES for end in ("", "_low", "_high")]
+    figures = [f"{figure}{end}" for figure in SHOWN for end in ("", "_low", "_high")]
     return pd.DataFrame(
         {"name": run.name}
         | run.changes
@@ -108,7 +117,7 @@ def sweep_page(title: str, runs: list[Run]) -> str:
     body = environment.get_template("sweep_page.html.j2").render(
         title=title,
         parameters=list(runs[0].changes),
-        figures=FIGURES,
+        figures=SHOWN,
         runs=ranked(runs),
         best=best_run(runs),
         best_by=FIGURES[BEST_BY],
@@ -155,7 +164,7 @@ def _points(runs: list[Run]) -> Iterator[dict[str, Any]]:
         for parameter, places in axes.items():
             value = run.changes[parameter]
             yield about | {"axis": parameter, "place": places[value], "value": value}
-        for figure, heading in FIGURES.items():
+        for figure, heading in SHOWN.items():
             if run.metrics:
                 low, high = _figure_axis(runs, figure)
                 share = 100 * run.metrics[figure]
@@ -167,7 +176,7 @@ def _ticks(runs: list[Run]) -> Iterator[dict[str, Any]]:
     for parameter in runs[0].changes:
         for value, place in _parameter_axis(runs, parameter).items():
             yield {"axis": parameter, "place": place, "label": value}
-    for figure, heading in FIGURES.items():
+    for figure, heading in SHOWN.items():
         low, high = _figure_axis(runs, figure)
         for share in (0.0, 0.25, 0.5, 0.75, 1.0):
             label = f"{low + share * (high - low):.4g}"
@@ -176,7 +185,7 @@ def _ticks(runs: list[Run]) -> Iterator[dict[str, Any]]:
 
 def parallel_coordinates(runs: list[Run]) -> dict[str, Any]:
     """A Vega-Lite plot: a line a run through its parameters' values and its figures."""
-    axes = [*runs[0].changes, *FIGURES.values()]
+    axes = [*runs[0].changes, *SHOWN.values()]
     x = {"field": "axis", "type": "nominal", "sort": axes, "title": None}
     y = {"field": "place", "type": "quantitative", "axis": None, "scale": {"domain": [0, 1]}}
     ends = [{"axis": axis, "low": 0, "high": 1} for axis in axes]

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from experiments.results import METRICS, TO_PUBLISH, Result
 from reid.errors import UserError
-from reid.report import FIGURES as HEADINGS
+from reid.figures import FIGURES
 from reid.run_store import short
 
 Protocol = tuple[str, ...]
@@ -88,7 +88,7 @@ def _figures(
         table.add_column(name.replace(".", ".\n"))
     for name in metrics:
         model, _, figure = name.partition("/")
-        heading = f"{model}\n{HEADINGS.get(figure, figure)}"
+        heading = f"{model}\n{FIGURES[figure]}"
         table.add_column(heading, justify="right", no_wrap=True)
     for result in results:
         bests = best.get(result.protocol, {})
@@ -118,8 +118,8 @@ def _notes(results: Sequence[Result]) -> list[Text]:
     notes = []
     if any(result.run_metrics for result in results):
         notes.append("both, differ: DVC's figures are shown; its run has others, see --json")
-    if any(result.metrics and not result.run_id for result in results):
-        notes.append(f"DVC: has no run. {TO_PUBLISH}")
+    if not all(result.is_published for result in results):
+        notes.append(f"DVC, killed or failed: has no whole run. {TO_PUBLISH}")
     return [Text(note) for note in notes]
 
 

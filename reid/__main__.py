@@ -63,6 +63,7 @@ def search(
     picture: Annotated[Path | None, typer.Option(help="Write the answers as a picture.")] = None,
 ) -> None:
     """Find the people of the gallery who look most like a photo of your own."""
+    from reid.backend_choice import choose  # noqa: PLC0415
     from reid.search import (  # noqa: PLC0415
         nearest_people,
         picture_of_search,
@@ -73,6 +74,8 @@ def search(
 
     content = read_photo(photo)
     gallery = read_gallery_features(FEATURES / model, DATASET)
+    # Whatever the model was trained with: this one is always installed.
+    choose("tensorflow")
     from reid.features import embed  # noqa: PLC0415
     from reid.images import decode_all  # noqa: PLC0415
     from reid.network import embedder, load_network  # noqa: PLC0415

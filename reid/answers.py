@@ -19,7 +19,7 @@ def photo_pixels(content: bytes) -> np.ndarray:
 
 
 def who(pid: int) -> str:
-    """What to call a pid in the picture."""
+    """What to call a pid where people read it."""
     return "distractor" if pid == DISTRACTOR_PID else f"person {pid}"
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from reid.confidence import Comparison, Difference, compare
 from reid.errors import UserError
+from reid.figures import FIGURES, in_points
 from reid.ranking_file import RankedQueries
 
 SHOWN = ["name", "pid", "camid", "sha256"]
@@ -114,7 +115,7 @@ def decide(candidate: Contender, champion: Contender | None, resamples: int, see
 
 
 def _verdict(test: Comparison) -> str:
-    differences = {"rank-1": test.rank1, "mAP": test.mAP}
+    differences = {FIGURES["rank1"]: test.rank1, FIGURES["mAP"]: test.mAP}
     better = [name for name, difference in differences.items() if difference.low > 0]
     worse = [name for name, difference in differences.items() if difference.high < 0]
     if len(better) == len(differences):
@@ -131,5 +132,4 @@ def _figures(test: Comparison) -> str:
 
 
 def _points(difference: Difference) -> str:
-    value, low, high = (100 * x for x in (difference.difference, difference.low, difference.high))
-    return f"{value:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})"
+    return in_points(difference.difference, difference.low, difference.high)

@@ -23,10 +23,12 @@ from reid.index_facts import image_facts, subset_facts
 from reid.market import (
     DISTRACTOR_PID,
     JUNK_PID,
+    MARKET1501,
     NAME_EXAMPLE,
     QUERY_FOLDER,
     SUBSETS,
     TRAIN_FOLDER,
+    is_market1501,
 )
 
 # It announces each temporary folder of its own.
@@ -47,7 +49,6 @@ class Counts(NamedTuple):
     junk: int | None
 
 
-MARKET1501 = "Market-1501"
 MARKET1501_COUNTS = {
     "bounding_box_train": Counts(images=12_936, people=751, distractors=0, junk=0),
     "query": Counts(images=3_368, people=750, distractors=0, junk=0),
@@ -61,7 +62,7 @@ class Limits:
     """What the expectations depend on.
 
     Attributes:
-        dataset: name of the data set; one that begins with "Market-1501" is held to its counts.
+        dataset: name of the data set; one that claims to be Market-1501 is held to its counts.
         gallery_folder: ``bounding_box_test`` or ``gt_bbox``.
         cameras: how many there are; they are numbered from 1.
         min_width, min_height: the smallest picture of a person, in pixels.
@@ -72,19 +73,14 @@ class Limits:
     """
 
     dataset: str
-    gallery_folder: str = "bounding_box_test"
-    cameras: int = 6
-    min_width: int = 16
-    min_height: int = 32
-    usual_size: tuple[int, int] = (64, 128)
-    people_per_batch: int = 16
-    batch_size: int = 64
-    few_images: int = 4
-
-    @property
-    def is_market1501(self) -> bool:
-        """Whether the data set claims to be the official one."""
-        return self.dataset.startswith(MARKET1501)
+    gallery_folder: str
+    cameras: int
+    min_width: int
+    min_height: int
+    usual_size: tuple[int, int]
+    people_per_batch: int
+    batch_size: int
+    few_images: int
 
     @property
     def test_subsets(self) -> tuple[str, ...]:
@@ -366,7 +362,7 @@ def check(index: pd.DataFrame, limits: Limits, data_docs: Path | None = None) ->
             whole, and ``index.html`` in it is the page to begin with.
     """
     subsets, subset_expectations = subset_facts(index), _subset_expectations(limits)
-    if limits.is_market1501:
+    if is_market1501(limits.dataset):
         subsets = _with_official_counts(subsets, limits.gallery_folder)
         subset_expectations += _official_expectations()
     images = image_facts(index, limits.test_subsets)

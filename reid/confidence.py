@@ -44,16 +44,11 @@ class Interval:
 
 @dataclass(frozen=True)
 class Confidence:
-    """95 % intervals of a model's figures, shares from 0 to 1, and what they rest on.
-
-    ``people`` counts those with a query that has a right answer, ``resamples`` the draws.
-    """
+    """95 % intervals of a model's figures, shares from 0 to 1."""
 
     rank1: Interval
     mAP: Interval  # noqa: N815
     mINP: Interval  # noqa: N815
-    people: int
-    resamples: int
 
 
 @dataclass(frozen=True)
@@ -72,8 +67,7 @@ class Comparison:
 
     ``only_first_right``, ``only_second_right``: queries whose first answer only one of the models
     gets right, the counts of McNemar's table. McNemar's own test takes queries for independent;
-    the p-values here don't. ``queries``: those with a right answer; ``people``: whom these show;
-    ``resamples``: draws of people, and as many of signs.
+    the p-values here don't. ``people``: whom the queries with a right answer show.
     """
 
     rank1: Difference
@@ -81,9 +75,7 @@ class Comparison:
     mINP: Difference  # noqa: N815
     only_first_right: int
     only_second_right: int
-    queries: int
     people: int
-    resamples: int
 
 
 def confidence_intervals(
@@ -103,8 +95,7 @@ def confidence_intervals(
     _require_resamples(resamples)
     people = _by_person(_figures(ranking), ranking, pids)
     low, high = _percentile_intervals(people, resamples, np.random.default_rng(seed))
-    rank1, mAP, mINP = (Interval(*ends) for ends in zip(low.tolist(), high.tolist(), strict=True))
-    return Confidence(rank1, mAP, mINP, people=len(people.queries), resamples=resamples)
+    return Confidence(*(Interval(*ends) for ends in zip(low.tolist(), high.tolist(), strict=True)))
 
 
 def compare(
@@ -140,9 +131,7 @@ def compare(
         mINP=mINP,
         only_first_right=int(np.count_nonzero(first_right & ~second_right)),
         only_second_right=int(np.count_nonzero(second_right & ~first_right)),
-        queries=int(people.queries.sum()),
         people=len(people.queries),
-        resamples=resamples,
     )
 
 

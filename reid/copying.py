@@ -1,4 +1,4 @@
-"""A network like another, with other settings for its layers."""
+"""A network like another, weights included, with other settings for its layers."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -27,3 +27,19 @@ def copied(
     copy_of_model = keras.models.clone_model(model, clone_function=copy, recursive=True)
     copy_of_model.set_weights(model.get_weights())
     return copy_of_model
+
+
+def edited(model: keras.Model, changes: Mapping[str, Mapping[str, Any]]) -> keras.Model:
+    """Copy a functional network with other settings for some layers.
+
+    Args:
+        model: stays as it is.
+        changes: by the layer's name, the arguments of its constructor that change; none of them
+            may change a weight's shape.
+
+    Raises:
+        ValueError: there is no such layer.
+    """
+    for name in changes:
+        model.get_layer(name)
+    return copied(model, lambda layer: changes.get(layer.name, {}))

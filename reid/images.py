@@ -10,6 +10,9 @@ from PIL import Image, ImageOps
 
 from reid.errors import UserError
 
+DEEP = ("I", "F")
+"""Pillow's modes of 32 bits a channel; those of 16 have names of their own."""
+
 
 class UnreadableImageError(UserError):
     """An image that can't be decoded."""
@@ -19,13 +22,16 @@ def image_size(content: bytes) -> tuple[int, int]:
     """Decode an image completely and give its (width, height) in pixels.
 
     Raises:
-        UnreadableImageError: ``content`` is empty, cut off, or no image.
+        UnreadableImageError: ``content`` is empty, cut off, no image, or one of more than 8 bits a
+            channel, whose bright parts ``decode`` would make white.
     """
     if not content:
         raise UnreadableImageError("the file is empty")
     try:
         with Image.open(io.BytesIO(content)) as image:
             image.load()
+            if image.mode in DEEP or image.mode.startswith("I;16"):
+                raise UnreadableImageError("it has more than 8 bits a channel; save it with 8")
             return image.size
     except Image.UnidentifiedImageError as e:
         raise UnreadableImageError("no image in a format known here") from e

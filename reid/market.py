@@ -7,6 +7,8 @@ Source: L. Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV 
 import re
 from typing import NamedTuple
 
+MARKET1501 = "Market-1501"
+
 SUBSETS = ("train", "query", "gallery")
 
 TRAIN_FOLDER = "bounding_box_train"
@@ -41,3 +43,8 @@ def parse_name(name: str) -> ImageName | None:
     """Read a file name such as ``0002_c1s1_000451_03.jpg``; None where it breaks the pattern."""
     match = NAME_PATTERN.fullmatch(name)
     return ImageName(*map(int, match.groups())) if match else None
+
+
+def is_market1501(dataset: str) -> bool:
+    """Whether a data set claims by its name to be Market-1501 itself, as the official zip does."""
+    return dataset.casefold().startswith(MARKET1501.casefold())

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reid.report import FIGURES
-
-DRAWN = "synthetic-pedestrians"
-"""The name of the sample that comes with the project."""
+from reid.figures import FIGURES, value_and_interval
+from reid.market import is_market1501
+from reid.report import SHOWN
+from reid.sources import SAMPLE_NAME
 
 NOT_FOR = """\
 - Surveillance, or any search for people, without a legal ground and the knowledge of who answers \
@@ -106,9 +106,9 @@ def _protocol(facts: CardFacts) -> str:
 def _figures(facts: CardFacts) -> str:
     triplet, baseline = facts.metrics["triplet"], facts.metrics["baseline"]
     rows = [
-        f"| {name}&emsp; | {_percent(triplet[figure])} | {_interval(triplet, figure)} "
-        f"| {_percent(baseline[figure])} |"
-        for figure, name in FIGURES.items()
+        f"| {FIGURES[figure]}&emsp; | {' | '.join(value_and_interval(triplet, figure))} "
+        f"| {value_and_interval(baseline, figure)[0]} |"
+        for figure in SHOWN
     ]
     return "\n".join(
         [
@@ -135,7 +135,7 @@ def _data(facts: CardFacts) -> str:
 def _limits(facts: CardFacts) -> str:
     drawn = (
         "- All these people are drawn: the figures say nothing about photos of real ones.\n"
-        if facts.data_name == DRAWN
+        if facts.data_name == SAMPLE_NAME
         else ""
     )
     return (
@@ -150,9 +150,9 @@ def _limits(facts: CardFacts) -> str:
 
 
 def _data_licence(name: str) -> str:
-    if name == DRAWN:
+    if name == SAMPLE_NAME:
         return "drawn by this project, no real person in it."
-    if name.lower().startswith("market-1501"):
+    if is_market1501(name):
         return "Market-1501, for research; its authors' terms hold for what is made of it, too."
     return (
         "not known to the pipeline. Ask who provided the photos, and whether a model made of them "
@@ -186,13 +186,3 @@ def _made_by(facts: CardFacts) -> str:
         f"{facts.params['lr']}, seed {facts.params['seed']}. Fingerprint "
         f"`{facts.fingerprint[:10]}`{commit}; the run has all parameters."
     )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}"
-
-
-def _interval(metrics: Mapping[str, float], figure: str) -> str:
-    if f"{figure}_low" not in metrics:
-        return ""
-    return " to ".join(_percent(metrics[f"{figure}_{end}"]) for end in ("low", "high"))

@@ -1,17 +1,17 @@
-"""Figures of the models as a table for the terminal."""
+"""What a result is worth, for the terminal: both models in tables and sentences."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from reid.errors import UserError
+from reid.figures import FIGURES, in_points, value_and_interval
 
-FIGURES = {"rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10", "mAP": "mAP", "mINP": "mINP"}
-
-
+SHOWN = ("rank1", "rank5", "rank10", "mAP", "mINP")
+"""Of the figures, what a table of both models has room for."""
 COMPARISON = "comparison"
 
 
@@ -47,21 +47,12 @@ def metrics_table(title: str, metrics: dict[str, dict[str, Any]]) -> Table:
     if first["reranked"]:
         caption += "; re-ranked"
     table = Table("model", title=title, caption=caption)
-    for heading in FIGURES.values():
-        table.add_column(heading, justify="right")
-    best = {figure: max(m[figure] for m in metrics.values()) for figure in FIGURES}
+    for figure in SHOWN:
+        table.add_column(FIGURES[figure], justify="right")
+    best = {figure: max(m[figure] for m in metrics.values()) for figure in SHOWN}
     for name, values in metrics.items():
-        table.add_row(name, *(_cell(values, figure, best[figure]) for figure in FIGURES))
+        table.add_row(name, *(_cell(values, figure, best[figure]) for figure in SHOWN))
     return table
-
-
-def value_and_interval(metrics: Mapping[str, float], figure: str) -> tuple[str, str]:
-    """In per cent, ``("83.0", "76.3-89.2")``; the second is empty where there is no interval."""
-    value = f"{100 * metrics[figure]:.1f}"
-    if f"{figure}_low" not in metrics:
-        return value, ""
-    low, high = (100 * metrics[f"{figure}_{end}"] for end in ("low", "high"))
-    return value, f"{low:.1f}-{high:.1f}"
 
 
 def _cell(metrics: dict[str, Any], figure: str, best: float) -> str:
@@ -100,14 +91,11 @@ def comparison_line(comparison: dict[str, float]) -> str:
     """The test of the triplet model against the baseline in one sentence."""
     differences = []
     for figure in ("rank1", "mAP"):
-        difference, low, high = (
-            100 * comparison[f"{figure}_{key}"] for key in ("difference", "low", "high")
+        points = in_points(
+            *(comparison[f"{figure}_{key}"] for key in ("difference", "low", "high"))
         )
-        differences.append(
-            f"{FIGURES[figure]} {difference:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}, "
-            f"p = {comparison[f'{figure}_p_value']:.4f})"
-        )
-    return f"triplet less baseline: {', '.join(differences)}"
+        differences.append(f"{FIGURES[figure]} {points}, p = {comparison[f'{figure}_p_value']:.4f}")
+    return f"triplet less baseline: {'; '.join(differences)}"
 
 
 def mistakes_line(metrics: dict[str, dict[str, Any]]) -> str:

@@ -7,15 +7,19 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """Which run of which store."""
+    """Which run of which store, and what it says of itself."""
 
     root: Path
     """The project's folder, where the default store and its artifacts are."""
     fingerprint: str
     """Of everything that determines the result."""
     name: str
-    """Of a new run."""
+    """Of the run, where nobody gave it one."""
     tags: Mapping[str, str]
-    """Of a new run."""
     origin: Callable[[], Mapping[str, str]] = dict
     """More of these, which take a second to find out."""
+
+
+def nameless(fingerprint: str) -> str:
+    """The name of a run whose result is no experiment's."""
+    return f"repro-{fingerprint[:7]}"

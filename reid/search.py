@@ -61,13 +61,18 @@ def read_gallery_features(features: Path, dataset: Path) -> GalleryFeatures:
     """The features of the gallery.
 
     Raises:
-        UserError: the pipeline has not made them yet, or has made them of another gallery.
+        UserError: the pipeline has not made them yet, or has made them of another gallery or with
+            another model than are there now.
     """
     try:
         source = json.loads((features / "source.json").read_text(encoding="utf-8"))
         embeddings = np.load(features / "gallery.npy")
-        flip = source["flip"]
-        same_gallery = source["gallery"] == sha256(dataset / "gallery.parquet")
+        model, flip = Path(source["model"]), source["flip"]
+        made_of = {
+            dataset / "gallery.parquet": source["gallery_sha256"],
+            model: source["model_sha256"],
+        }
+        changed = [file for file, digest in made_of.items() if sha256(file) != digest]
     except FileNotFoundError as e:
         raise UserError(
             f"{e.filename} is not there: the gallery has no features of this model yet. "
@@ -77,11 +82,12 @@ def read_gallery_features(features: Path, dataset: Path) -> GalleryFeatures:
         raise UserError(
             f"{features} was made by an earlier version of this project. Run `dvc repro`."
         ) from e
-    if not same_gallery:
+    if changed:
         raise UserError(
-            f"{features} holds features of another gallery than {dataset}. Run `dvc repro`."
+            f"{features} was made of another {' and another '.join(map(str, changed))} than is "
+            "there now. Run `dvc repro`."
         )
-    return GalleryFeatures(embeddings, Path(source["model"]), flip)
+    return GalleryFeatures(embeddings, model, flip)
 
 
 def nearest_people(

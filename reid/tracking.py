@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import pandas as pd
 from filelock import FileLock
@@ -39,7 +40,7 @@ from sqlalchemy.engine import make_url
 
 from reid.errors import UserError, listed, without_credentials
 from reid.files import replacing_file
-from reid.run_identity import RunIdentity
+from reid.run_identity import RunIdentity, nameless
 
 logger = logging.getLogger(__name__)
 for talkative in ("mlflow", "alembic"):
@@ -170,6 +171,8 @@ def _require_files(experiment: Experiment, root: Path) -> None:
 
     MLflow knows it by its full path, and would begin another one at the old place.
     """
+    if urlsplit(experiment.artifact_location).scheme not in ("", "file"):
+        return
     folder = Path(local_file_uri_to_path(experiment.artifact_location))
     if folder != root / ARTIFACTS and not folder.exists():
         # Where the whole project was moved, the folder that held it is gone, too.
@@ -276,11 +279,24 @@ class Tracker:
         """End another run of the store as killed, if it still runs."""
         end(self.client, run_id, "KILLED")
 
-    def say_origin(self, identity: RunIdentity, description: str) -> None:
-        """Say where the result comes from, in place of what was said when the run began.
+    @property
+    def experiment(self) -> str:
+        """The DVC experiment that the run named when it was found; empty where it names none."""
+        return str(self.run.data.tags.get("dvc_exp", ""))
 
-        In between something may have been committed. ``description``: markdown, for its page.
+    def say_origin(self, identity: RunIdentity, description: str, pipeline: Path) -> None:
+        """Say where the result comes from, in place of what was said before.
+
+        Since the run began something may have been committed, or it has become an experiment's.
+
+        Args:
+            identity: with the tags to set; its name is given to a run that has none of its own.
+            description: in markdown, for the run's page.
+            pipeline: folder of what travels with the run.
         """
+        self.client.log_artifacts(self.id, str(pipeline), "pipeline")
+        if self.run.info.run_name == nameless(identity.fingerprint):
+            self.client.update_run(self.id, name=identity.name)
         tags = {**identity.tags, **identity.origin()}
         for name in ORIGIN:
             if name in tags:

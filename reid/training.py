@@ -34,6 +34,7 @@ class _EpochEnd(keras.callbacks.Callback):
         network: keras.Model,
         validation: Fold,
         plan: Plan,
+        batch_size: int,
         checkpoint: Checkpoint,
         history: list[Row],
         report: Callable[[Row], None],
@@ -46,7 +47,7 @@ class _EpochEnd(keras.callbacks.Callback):
         self.checkpoint = checkpoint
         self.history = history
         self.report = report
-        self.batch_size = plan.batches(0).shape[1]
+        self.batch_size = batch_size
         self.people = int(network.output[LOGITS].shape[-1])
         self.computes_in = compute_type(network)
         self.began = time.monotonic()
@@ -106,9 +107,8 @@ def _learning_rates(plan: Plan) -> list[float]:
     return rates
 
 
-def _warn_of_unseen(plan: Plan, images: int) -> None:
+def _warn_of_unseen(batches: np.ndarray, images: int) -> None:
     """Warn where the batches of an epoch leave out many of the training images."""
-    batches = plan.batches(0)
     seen = len(np.unique(batches))
     if seen < FEW * images:
         logger.warning(
@@ -146,7 +146,9 @@ def train(
         UserError: the loss is no number any more, or the images don't fill a batch.
     """
     training, validation = folds
-    _warn_of_unseen(plan, len(training))
+    first_epoch = plan.batches(0)
+    steps, batch_size = first_epoch.shape
+    _warn_of_unseen(first_epoch, len(training))
     rates = _learning_rates(plan)
     history = checkpoint.history()
     done = len(history)
@@ -163,14 +165,14 @@ def train(
             checkpoint.load(network, "last")
         model.fit(
             made_ahead(augmented_batches(model, training, plan, len(history))),
-            steps_per_epoch=len(plan.batches(0)),
+            steps_per_epoch=steps,
             epochs=epochs.stop,
             initial_epoch=len(history),
             shuffle=False,
             verbose=0,
             callbacks=[
                 keras.callbacks.LearningRateScheduler(rates.__getitem__),
-                _EpochEnd(network, validation, plan, checkpoint, history, report),
+                _EpochEnd(network, validation, plan, batch_size, checkpoint, history, report),
             ],
         )
     best = best_epoch(history)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 from pydantic import Field
 
-from reid.confidence import MIN_RESAMPLES, Comparison, compare
+from reid.confidence import MIN_RESAMPLES, Comparison, Difference, compare
+from reid.figures import FIGURES, TESTED, in_points
 from reid.files import replacing_folder, write_json
 from reid.ranking_file import read_paired_rankings
 from reid.settings import Settings
@@ -35,7 +36,7 @@ def flat(comparison: Comparison) -> dict[str, float]:
     """``metrics/comparison.json``: triplet less baseline, interval and p-value of each figure."""
     values = {
         f"{figure}_{name}": value
-        for figure in ("rank1", "mAP", "mINP")
+        for figure in TESTED
         for name, value in asdict(getattr(comparison, figure)).items()
     }
     return values | {
@@ -47,13 +48,10 @@ def flat(comparison: Comparison) -> dict[str, float]:
 
 def difference_table(comparison: Comparison) -> pd.DataFrame:
     """Triplet less baseline and the ends of the interval, in points, a row a figure."""
+    tested: dict[str, Difference] = {figure: getattr(comparison, figure) for figure in TESTED}
     rows = [
-        (name, 100 * figure.difference, 100 * figure.low, 100 * figure.high)
-        for name, figure in (
-            ("rank-1", comparison.rank1),
-            ("mAP", comparison.mAP),
-            ("mINP", comparison.mINP),
-        )
+        (FIGURES[figure], 100 * test.difference, 100 * test.low, 100 * test.high)
+        for figure, test in tested.items()
     ]
     return pd.DataFrame(rows, columns=["figure", "value", "low", "high"])
 
@@ -71,11 +69,9 @@ def main() -> None:
     with replacing_folder(Path("plots/comparison")) as part:
         table = difference_table(comparison)
         table.to_csv(part / "differences.csv", index=False, float_format="%.4f")
-    logger.info(
-        "triplet against baseline: rank-1 %+.1f points (%+.1f to %+.1f), p = %.4f",
-        *(100 * getattr(comparison.rank1, key) for key in ("difference", "low", "high")),
-        comparison.rank1.p_value,
-    )
+    test = comparison.rank1
+    points = in_points(test.difference, test.low, test.high)
+    logger.info("triplet less baseline: rank-1 %s, p = %.4f", points, test.p_value)
 
 
 if __name__ == "__main__":

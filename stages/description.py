@@ -5,16 +5,18 @@ from pathlib import Path
 
 from reid.errors import listed
 from reid.run_identity import RunIdentity
+from stages.experiment import Experiment
 from stages.state import CHANGES, State, has_result
 
 
-def describe(identity: RunIdentity, state: State, data_md5: str, run_id: str) -> str:
+def describe(
+    identity: RunIdentity, experiment: Experiment | None, state: State, data_md5: str, run_id: str
+) -> str:
     """The description in markdown, as MLflow shows it on the run's page."""
-    experiment = identity.tags.get("dvc_exp", "")
     facts = {
         "Git commit": f"`{state.commit}`, {_changes(state)}" if state.commit else "none yet",
         "Parameters": _params(state),
-        "Experiment": f"`{experiment}`" if experiment else "none: made by `dvc repro`",
+        "Experiment": f"`{experiment.name}`" if experiment else "none: made by `dvc repro`",
         "Data": f"`data`, md5 `{data_md5}`",
         "Fingerprint": f"`{identity.fingerprint}`",
     }
@@ -58,10 +60,10 @@ def _params(state: State) -> str:
     return listed(changes)
 
 
-def _in_this_checkout(experiment: str, state: State) -> list[str]:
+def _in_this_checkout(experiment: Experiment | None, state: State) -> list[str]:
     """Commands; none where neither a commit nor an experiment holds state and result."""
     if experiment:
-        return [f"dvc exp apply {experiment}"]
+        return [f"dvc exp apply {shlex.quote(experiment.ref)}"]
     if state.determining or state.params or not has_result(state.commit):
         return []
     return [f"git checkout {state.commit}", "dvc checkout"]

@@ -31,6 +31,7 @@ from reid.evaluation import (
     summarise,
 )
 from reid.feature_set import FeatureSet
+from reid.figures import FIGURES, TESTED
 from reid.files import replacing_folder, write_json
 from reid.ranking_file import RankedQueries, write_ranking
 from reid.reranking import Reranking
@@ -86,23 +87,28 @@ def figures(
 ) -> dict[str, float]:
     """All that ``metrics/<model>.json`` says: figures, the ends of their intervals, counts."""
     sure = confidence_intervals(ranking, query.pids, params.evaluate.resamples, params.seed)
-    return asdict(summarise(ranking, gallery.pids)) | {
-        "rank1_low": sure.rank1.low,
-        "rank1_high": sure.rank1.high,
-        "mAP_low": sure.mAP.low,
-        "mAP_high": sure.mAP.high,
-        "wrong_first_answers": wrong.queries,
-        "wrong_first_answers_distractor": wrong.distractor,
-        "wrong_first_answers_distractor_share": wrong.distractor_share,
-        "reranked": int(params.evaluate.reranking.use),
+    ends = {
+        f"{figure}_{end}": value
+        for figure, interval in asdict(sure).items()
+        for end, value in interval.items()
     }
+    return (
+        asdict(summarise(ranking, gallery.pids))
+        | ends
+        | {
+            "wrong_first_answers": wrong.queries,
+            "wrong_first_answers_distractor": wrong.distractor,
+            "wrong_first_answers_distractor_share": wrong.distractor_share,
+            "reranked": int(params.evaluate.reranking.use),
+        }
+    )
 
 
 def figure_table(metrics: Mapping[str, float]) -> pd.DataFrame:
     """Figures with the ends of their intervals, a row each."""
     rows = [
-        (name, metrics[key], metrics[f"{key}_low"], metrics[f"{key}_high"])
-        for key, name in (("rank1", "rank-1"), ("mAP", "mAP"))
+        (FIGURES[figure], *(metrics[f"{figure}{end}"] for end in ("", "_low", "_high")))
+        for figure in TESTED
     ]
     return pd.DataFrame(rows, columns=["figure", "value", "low", "high"])
 

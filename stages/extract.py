@@ -61,13 +61,13 @@ def main() -> None:
             _require_embeddings(embeddings, subset, weights)
             np.save(part / f"{subset}.npy", embeddings)
             logger.info("%s %s: %d embeddings of %d numbers", name, subset, *embeddings.shape)
-        gallery = sha256(Path("build/dataset/gallery.parquet"))
         write_json(
             part / "source.json",
             {
                 "model": weights.as_posix(),
+                "model_sha256": sha256(weights),
                 "flip": params.extract.flip,
-                "gallery": gallery,
+                "gallery_sha256": sha256(Path("build/dataset/gallery.parquet")),
             },
         )
         require_unedited(stage, before)

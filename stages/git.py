@@ -6,16 +6,25 @@ from pathlib import Path
 
 from reid.errors import UserError
 
-PATCH = ("--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames")
+PATCH = (
+    *("--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames"),
+    *("--no-relative", "--src-prefix=a/", "--dst-prefix=b/"),
+)
 """Of ``git diff``: what ``git apply`` takes, whatever the user's configuration says."""
 
 
-def git(*arguments: str, folder: Path = Path(), accepted: tuple[int, ...] = (0,)) -> bytes:
-    """What a git command prints. Raises UserError with git's own words where it fails."""
+def git(
+    *arguments: str, folder: Path = Path(), accepted: tuple[int, ...] = (0,), given: bytes = b""
+) -> bytes:
+    """What a git command prints, ``given`` its input.
+
+    Raises UserError with git's own words where it fails.
+    """
     done = subprocess.run(
         ["git", *arguments],
         cwd=folder,
         env=os.environ | {"GIT_OPTIONAL_LOCKS": "0"},
+        input=given,
         capture_output=True,
         check=False,
     )

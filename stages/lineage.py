@@ -15,8 +15,9 @@ from dvc.repo import Repo
 from dvc.scm import SCMError
 
 from reid.errors import UserError
-from reid.run_identity import RunIdentity
-from stages.state import LOCK, PIPELINE, Declarations, State, committed, state_since
+from reid.run_identity import RunIdentity, nameless
+from stages.experiment import own_experiment
+from stages.state import PIPELINE, Declarations, State, state_since
 
 if TYPE_CHECKING:
     from dvc.stage import Stage
@@ -127,7 +128,8 @@ def _fingerprint(stages: "list[Stage]", recorded: bool) -> str:
 
 def run_identity() -> RunIdentity:
     """The MLflow run of the pipeline as it is declared now."""
-    experiment = os.environ.get("DVC_EXP_NAME", "")
+    own = own_experiment()
+    experiment = own.name if own else ""
     commit = _commit()
     key = fingerprint()
     tags = {
@@ -141,7 +143,7 @@ def run_identity() -> RunIdentity:
     return RunIdentity(
         project_root(),
         key,
-        experiment or f"repro-{key[:7]}",
+        experiment or nameless(key),
         {name: value for name, value in tags.items() if value},
         lambda: state().tags(),
     )
@@ -182,22 +184,6 @@ def _commit() -> str:
             return repo.scm.get_rev()
         except SCMError:
             return ""
-
-
-def experiment_here(preferred: str) -> str:
-    """Name of the DVC experiment whose result lies in the workspace; empty where it is none's.
-
-    DVC keeps no experiment that failed or was killed. Of several with this result, it is
-    ``preferred`` where that is one, and else the first.
-    """
-    with Repo() as repo:
-        kept = [one for found in repo.experiments.ls(all_commits=True).values() for one in found]
-    here = Path(LOCK).read_bytes()
-    try:
-        names = [name for name, rev in kept if rev and committed(rev, LOCK) == here]
-    except (UserError, OSError):  # no git program, which DVC does without
-        return ""
-    return preferred if preferred in names else next(iter(names), "")
 
 
 def tracked_md5(path: str) -> str:

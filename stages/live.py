@@ -20,7 +20,7 @@ import psutil
 
 from reid.store_error import complaint
 from stages.lineage import project_root, run_identity, state
-from stages.pipelines import Worker, end_abandoned, note, own_runs
+from stages.run_notes import Worker, end_abandoned, note, own_runs
 
 logger = logging.getLogger(__name__)
 

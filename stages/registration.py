@@ -8,9 +8,9 @@ import numpy as np
 
 from reid.champion import protocol_digest
 from reid.dataset import read_index, read_source
+from reid.figures import FIGURES
 from reid.model_card import CardFacts, model_card
 from reid.registry import MODEL, Registry, Submission
-from reid.report import FIGURES
 from reid.run_identity import RunIdentity
 from reid.store_error import complaint
 from reid.tracking import Result, Tracker

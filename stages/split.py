@@ -10,7 +10,7 @@ from reid.dataset import read_subset
 from reid.files import replacing_file, write_json
 from reid.settings import Settings
 from reid.split import held_out_queries, label_names, require_batches, split
-from stages.batches import BaselineBatches, TripletBatches
+from stages.batch_sizes import BaselineBatches, TripletBatches
 from stages.shell import declared, run
 
 logger = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ metrics) and every other uncommitted change as one patch. DVC's configuration st
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,7 @@ class State:
     commit: str
     """Empty where nothing was committed yet: then nothing below can be told."""
     determining: tuple[str, ...] = ()
-    """Changed files, parameters apart, that determine the result."""
-    other: tuple[str, ...] = ()
-    """Changed files that don't, such as documentation.
-
-    What the pipeline writes is neither, nor is DVC's configuration.
-    """
+    """Changed files, parameters apart, that determine the result; documentation doesn't."""
     params: Mapping[str, tuple[Any, Any]] | None = None
     """Values in the commit and now, of each parameter that has another one."""
     patch: bytes = b""
@@ -88,7 +83,9 @@ def state_since(commit: str, declared: Declarations) -> State:
     if not commit:
         return State("", whole=whole)
     made = [f":(exclude){path}" for path in (LOCK, *declared.outputs)]
-    tracked = names(git("diff", "--name-only", "-z", commit, "--", ".", NO_SECRETS, *made))
+    tracked = names(
+        git("diff", "--name-only", "--relative", "-z", commit, "--", ".", NO_SECRETS, *made)
+    )
     # What git neither knows nor ignores is part of the state only among the code: anything may
     # lie about elsewhere.
     beside = {str(Path(path).parent) for path in declared.inputs} - {"."}
@@ -100,25 +97,38 @@ def state_since(commit: str, declared: Declarations) -> State:
     return State(
         commit,
         determining,
-        tuple(path for path in changed if path not in determining),
         _changed_params(commit),
         _patch(commit, [path for path in tracked if path not in whole])
-        + b"".join(_patch_of_new(path) for path in new if path not in whole),
+        + b"".join(_patches_of_new([path for path in new if path not in whole])),
         whole,
     )
 
 
-def has_result(commit: str) -> bool:
-    """Whether a commit's ``dvc.lock`` records the result that is here."""
+def has_result(commit: str, project: Path = Path()) -> bool:
+    """Whether a commit of a project records in ``dvc.lock`` the result that is here."""
     here = _outputs(Path(LOCK).read_bytes()) if Path(LOCK).is_file() else {}
-    there = _outputs(committed(commit, LOCK))
+    there = _outputs(committed(commit, LOCK, project))
     return bool(here) and here == there
 
 
-def committed(commit: str, name: str) -> bytes:
-    """A file of the current folder as a commit has it; empty where it has none."""
+def with_this_lock(commits: Sequence[str], project: Path) -> list[str]:
+    """Those commits of a project whose ``dvc.lock`` is to the byte the one that is here.
+
+    Two processes, however many commits there are.
+    """
+    if not commits:
+        return []
+    here = git("hash-object", LOCK).strip()
+    asked = "".join(f"{commit}:./{LOCK}\n" for commit in commits).encode()
+    there = git("cat-file", "--batch-check=%(objectname)", folder=project, given=asked)
+    found = zip(commits, there.splitlines(), strict=True)
+    return [commit for commit, name in found if name == here]
+
+
+def committed(commit: str, name: str, project: Path = Path()) -> bytes:
+    """A file of a project as a commit has it; empty where it has none."""
     # Exit status 128: the commit has no such file.
-    return git("show", f"{commit}:./{name}", accepted=(0, 128))
+    return git("show", f"{commit}:./{name}", folder=project, accepted=(0, 128))
 
 
 def _yaml(text: bytes, name: str) -> dict[str, Any]:
@@ -139,9 +149,14 @@ def _patch(commit: str, changed: list[str]) -> bytes:
     return git("diff", *PATCH, commit, "--", *changed) if changed else b""
 
 
-def _patch_of_new(path: str) -> bytes:
-    # Exit status 1: the two files differ.
-    return git("diff", "--no-index", *PATCH, "--", "/dev/null", path, accepted=(0, 1))
+def _patches_of_new(paths: list[str]) -> Iterator[bytes]:
+    # As seen from git's top, like those of tracked files.
+    place = git("rev-parse", "--show-prefix").decode().strip() if paths else ""
+    prefixes = (f"--src-prefix=a/{place}", f"--dst-prefix=b/{place}")
+    for path in paths:
+        # Exit status 1: the two files differ.
+        sides = ("--", "/dev/null", path)
+        yield git("diff", "--no-index", *PATCH, *prefixes, *sides, accepted=(0, 1))
 
 
 def _changed_params(commit: str) -> dict[str, tuple[Any, Any]]:

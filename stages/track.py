@@ -16,20 +16,21 @@ from filelock import Timeout
 
 from reid.dataset import read_source, read_subset
 from reid.errors import without_credentials
+from reid.figures import MODELS
 from reid.run_identity import RunIdentity
 from reid.store_error import complaint
 from stages.description import describe
+from stages.experiment import Experiment, kept_experiment, own_experiment
 from stages.lineage import (
     checkpoint,
-    experiment_here,
     inputs,
     is_up_to_date,
     run_identity,
     state,
     tracked_md5,
 )
-from stages.pipelines import Worker, end_abandoned, forget, note, this_pipeline
 from stages.plots_page import log_plots_page
+from stages.run_notes import Worker, end_abandoned, forget, note, this_pipeline
 from stages.shell import run
 from stages.state import PARAMS
 
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from reid.tracking import Tracker
 
 logger = logging.getLogger(__name__)
-
-MODELS = ("baseline", "triplet")
 
 
 def _digest(paths: list[Path]) -> str:
@@ -50,8 +49,15 @@ def _digest(paths: list[Path]) -> str:
 
 def main() -> None:
     """Write nothing that DVC hashes; without a reachable store, say so and succeed."""
-    with TemporaryDirectory() as folder:
-        _track(Path(folder))
+    if is_up_to_date():
+        _discard_states()
+        _track()
+    else:
+        logger.warning(
+            "Parameters, code or data were edited since the stages ran, so what they made is not "
+            "the result of what is declared now, and no run is made of it. `dvc repro` goes on "
+            "with the edit."
+        )
 
 
 def _discard_states() -> None:
@@ -63,15 +69,7 @@ def _discard_states() -> None:
             kept.discard()
 
 
-def _track(pipeline: Path) -> None:
-    if not is_up_to_date():
-        logger.warning(
-            "Parameters, code or data were edited since the stages ran, so what they made is not "
-            "the result of what is declared now, and no run is made of it. `dvc repro` goes on "
-            "with the edit."
-        )
-        return
-    _discard_states()
+def _track() -> None:
     from reid.tracking import Result, Tracker, tracking_uri  # noqa: PLC0415
     from stages.registration import register  # noqa: PLC0415
 
@@ -94,7 +92,6 @@ def _track(pipeline: Path) -> None:
             "plots": Path("plots"),
             "data_docs": Path("build/data_docs"),
             "validation": Path("build/validation.json"),
-            "pipeline": pipeline,
             **{f"models/{name}": Path("models") / name / chosen for name in MODELS},
         },
     )
@@ -104,11 +101,11 @@ def _track(pipeline: Path) -> None:
         if not tracker.is_finished:
             # Where nothing had to be trained, nothing is noted yet.
             note(tracker.root, tracker.store, tracker.id, Worker.of(psutil.Process()))
-            state().write(pipeline)
             log_plots_page(tracker)
-            identity = _with_experiment(identity, tracker)
-            description = describe(identity, state(), result.data_md5, tracker.id)
-            tracker.say_origin(identity, description)
+        experiment = _experiment(tracker)
+        if not tracker.is_finished or (experiment and experiment.name != tracker.experiment):
+            identity = _of_experiment(identity, experiment)
+            _say_origin(tracker, identity, experiment, result.data_md5)
         tracker.bring_up_to_date(result)
         forget(tracker.root, tracker.store, tracker.id)
     # Each kind of store and of artifacts raises errors of its own.
@@ -125,13 +122,29 @@ def _track(pipeline: Path) -> None:
         register(tracker, identity, result)
 
 
-def _with_experiment(identity: RunIdentity, tracker: "Tracker") -> RunIdentity:
-    """The identity with the experiment that the result is of, which a `dvc repro` may publish."""
-    if "dvc_exp" in identity.tags:
+def _experiment(tracker: "Tracker") -> Experiment | None:
+    """The experiment that the result is of: a `dvc repro` may publish it, and another repeat it."""
+    own = own_experiment()
+    if own and not tracker.is_finished:
+        return own
+    return kept_experiment(tracker.root, tracker.experiment) or own
+
+
+def _of_experiment(identity: RunIdentity, experiment: Experiment | None) -> RunIdentity:
+    if experiment is None:
         return identity
-    experiment = experiment_here(preferred=tracker.run.data.tags.get("dvc_exp", ""))
-    found = {"dvc_exp": experiment} if experiment else {}
-    return replace(identity, tags={**identity.tags, **found})
+    tags = {**identity.tags, "dvc_exp": experiment.name}
+    return replace(identity, name=experiment.name, tags=tags)
+
+
+def _say_origin(
+    tracker: "Tracker", identity: RunIdentity, experiment: Experiment | None, data_md5: str
+) -> None:
+    """Say all of it anew, with what travels with the run: it was here that the result came out."""
+    with TemporaryDirectory() as folder:
+        state().write(Path(folder))
+        description = describe(identity, experiment, state(), data_md5, tracker.id)
+        tracker.say_origin(identity, description, Path(folder))
 
 
 def _end_abandoned(tracker: "Tracker") -> None:

@@ -1,7 +1,9 @@
 """Stage: check the data set before any work is put into it."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -9,8 +11,11 @@ from reid.dataset import read_index, read_source
 from reid.errors import UserError
 from reid.files import write_json
 from reid.settings import Settings
-from stages.batches import BaselineBatches, TripletBatches
+from stages.batch_sizes import BaselineBatches, TripletBatches
 from stages.shell import declared, run
+
+if TYPE_CHECKING:
+    from reid.checks import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -34,15 +39,12 @@ class Params(Settings):
     triplet: TripletBatches
 
 
-def main() -> None:
-    """Write ``build/validation.json`` and ``build/data_docs``; fail on what is fatal."""
-    params = declared("validate", Params)
-    own = params.validate_
-    from reid.checks import Limits, check  # noqa: PLC0415
+def limits_of(params: Params, source: Mapping[str, Any]) -> "Limits":
+    """What a data set is held to; ``source`` is what ``ingest`` says of it."""
+    from reid.checks import Limits  # noqa: PLC0415
 
-    dataset = Path("build/dataset")
-    source = read_source(dataset)
-    limits = Limits(
+    own = params.validate_
+    return Limits(
         dataset=source["name"],
         gallery_folder=source["gallery"],
         cameras=own.cameras,
@@ -53,6 +55,15 @@ def main() -> None:
         batch_size=params.baseline.batch_size,
         few_images=own.few_images,
     )
+
+
+def main() -> None:
+    """Write ``build/validation.json`` and ``build/data_docs``; fail on what is fatal."""
+    params = declared("validate", Params)
+    from reid.checks import check  # noqa: PLC0415
+
+    dataset = Path("build/dataset")
+    limits = limits_of(params, read_source(dataset))
     report = check(read_index(dataset), limits, Path("build/data_docs"))
     if not report.ok:
         raise UserError(f"{report.to_text()}\nMore in build/data_docs/index.html")

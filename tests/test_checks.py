@@ -1,5 +1,6 @@
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,17 @@ VALID = (
     "gallery/0003_c2s1_000009_01.jpg",
     "gallery/0004_c1s1_000010_01.jpg",
 )
-FEW = {"people_per_batch": 2, "batch_size": 4, "few_images": 2}
+LIMITS = Limits(
+    dataset="mine",
+    gallery_folder="bounding_box_test",
+    cameras=6,
+    min_width=16,
+    min_height=32,
+    usual_size=(64, 128),
+    people_per_batch=2,
+    batch_size=4,
+    few_images=2,
+)
 
 
 def index_of(
@@ -53,7 +64,7 @@ def failures(report: Report) -> dict[str, Outcome]:
 
 
 def test_valid_index_fulfils_every_expectation():
-    report = check(index_of(VALID), Limits("mine", **FEW))
+    report = check(index_of(VALID), LIMITS)
     assert report.ok
     assert failures(report) == {}
     assert {o.severity for o in report.outcomes} == set(Severity)
@@ -69,7 +80,7 @@ def case(
     **index: Any,
 ) -> Any:
     files = [file for file in (*VALID, *add) if file not in remove]
-    judged = Limits(**{"dataset": "mine", **FEW, **(limits or {})})
+    judged = replace(LIMITS, **(limits or {}))
     title = f"{expectation}-{rows[0]}"
     return pytest.param(index_of(files, **index), judged, expectation, severity, rows, id=title)
 
@@ -165,9 +176,8 @@ def test_each_fault_fails_its_expectation_alone(index, limits, expectation, seve
     ("size", "expectation"), [((15, 128), "wide_enough"), ((64, 31), "high_enough")]
 )
 def test_too_small_is_fatal_and_of_unusual_size_as_well(size, expectation):
-    limits = Limits("mine", min_width=16, min_height=32, **FEW)
     index = index_of(VALID, sizes={VALID[4]: size, VALID[5]: (16, 32)})
-    failed = failures(check(index, limits))
+    failed = failures(check(index, LIMITS))
     assert list(failed) == [expectation, "usual_size"]
     assert [offender.row for offender in failed[expectation].offenders] == [VALID[4]]
     assert failed[expectation].severity == "fatal"
@@ -175,12 +185,12 @@ def test_too_small_is_fatal_and_of_unusual_size_as_well(size, expectation):
 
 def test_hand_drawn_boxes_of_train_people_may_be_in_the_gallery():
     files = (*VALID, "gallery/0001_c1s1_000011_01.jpg")
-    limits = {"dataset": "mine", "gallery_folder": "gt_bbox", **FEW}
-    assert failures(check(index_of(files), Limits(**limits))) == {}
+    limits = replace(LIMITS, gallery_folder="gt_bbox")
+    assert failures(check(index_of(files), limits)) == {}
 
 
 def test_nothing_at_all_is_three_missing_subsets():
-    report = check(index_of(VALID).iloc[:0], Limits("mine"))
+    report = check(index_of(VALID).iloc[:0], LIMITS)
     assert list(failures(report)) == ["subset_present"]
     (outcome,) = failures(report).values()
     assert outcome.offenders == tuple(Offender(subset, "images 0") for subset in SUBSETS)
@@ -222,11 +232,12 @@ def market1501_like(gallery_folder: str) -> list[str]:
 )
 def test_official_counts_hold_for_the_official_name_alone(gallery_folder, one_less):
     files = market1501_like(gallery_folder)
-    official = Limits("Market-1501-v15.09.15", gallery_folder)
+    other = replace(LIMITS, gallery_folder=gallery_folder)
+    official = replace(other, dataset="market-1501-v15.09.15")
     assert failures(check(index_of(files), official)) == {}
 
     index = index_of(files[:-1])
-    assert failures(check(index, Limits("mine", gallery_folder))) == {}
+    assert failures(check(index, other)) == {}
     failed = failures(check(index, official))
     assert {name: str(*outcome.offenders) for name, outcome in failed.items()} == one_less
 
@@ -234,7 +245,7 @@ def test_official_counts_hold_for_the_official_name_alone(gallery_folder, one_le
 def test_a_table_that_cannot_be_judged_is_no_silent_pass():
     index = index_of(VALID).assign(width="wide")
     with pytest.raises(RuntimeError, match="wide_enough can't be judged"):
-        check(index, Limits("mine", **FEW))
+        check(index, LIMITS)
 
 
 @pytest.fixture(scope="module")
@@ -308,7 +319,7 @@ FAULTY = (
 def faulty(tmp_path_factory):
     """A report with fatal failures and a warning, and its Data Docs."""
     folder = tmp_path_factory.mktemp("faulty") / "data_docs"
-    return check(index_of(FAULTY), Limits("mine", **FEW), folder), folder
+    return check(index_of(FAULTY), LIMITS, folder), folder
 
 
 def test_terminal_text_lists_fatal_failures_first(faulty):
@@ -325,7 +336,7 @@ def test_terminal_text_lists_fatal_failures_first(faulty):
 def test_report_is_the_same_bytes_each_time(faulty, tmp_path):
     report, _ = faulty
     write_json(tmp_path / "first.json", report.to_dict())
-    write_json(tmp_path / "second.json", check(index_of(FAULTY), Limits("mine", **FEW)).to_dict())
+    write_json(tmp_path / "second.json", check(index_of(FAULTY), LIMITS).to_dict())
     first = (tmp_path / "first.json").read_bytes()
     assert first == (tmp_path / "second.json").read_bytes()
     assert b'"ok": false' in first
@@ -369,7 +380,7 @@ def test_data_docs_of_a_failure_name_it_offline(faulty):
 def test_data_docs_of_a_success_replace_older_ones(faulty, tmp_path):
     (tmp_path / "data_docs").mkdir()
     (tmp_path / "data_docs" / "old.html").touch()
-    report = check(index_of(VALID), Limits("mine", **FEW), tmp_path / "data_docs")
+    report = check(index_of(VALID), LIMITS, tmp_path / "data_docs")
     assert_readable_offline(tmp_path / "data_docs")
     page = (tmp_path / "data_docs" / "index.html").read_text(encoding="utf-8")
     assert "The data set can be used" in page
@@ -385,7 +396,7 @@ def test_data_docs_that_cannot_be_written_leave_the_old_ones(tmp_path):
 
 def test_data_docs_of_the_same_data_are_the_same_bytes(faulty, tmp_path):
     _, folder = faulty
-    check(index_of(FAULTY), Limits("mine", **FEW), tmp_path / "again")
+    check(index_of(FAULTY), LIMITS, tmp_path / "again")
     first, second = (
         {page.name: page.read_bytes() for page in docs.iterdir()}
         for docs in (folder, tmp_path / "again")

@@ -163,7 +163,10 @@ PROBES = {
         "class Params(Settings):\n    lr: float\n    hidden: Hidden\n"
         "declared('other', Params).hidden.depth"
     ),
+    "merged": "import dvc.api\n{**dvc.api.params_show()}",
     "yaml": "import yaml\nyaml.safe_load(open('params.yaml'))",
+    "loaded": "from dvc.utils.serialize import load_yaml\nload_yaml('params.yaml')",
+    "api": "import dvc.api\ndvc.api.read('params.yaml')",
     "own_output": "open('made', 'w').write('1')\nopen('made').read()",
     "declared": (
         "import dvc.api\nopen('known.txt').read()\ndvc.api.params_show(stages='declared')['lr']"
@@ -220,7 +223,10 @@ def probed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[st
         ("code", ["code: secret.py"]),
         ("param", ["param: parameter hidden.depth"]),
         ("settings", ["settings: parameter hidden.depth"]),
+        ("merged", ["merged: parameter lr", "merged: parameter spare"]),
         ("yaml", ["yaml reads params.yaml by itself"]),
+        ("loaded", ["loaded reads params.yaml by itself"]),
+        ("api", ["api reads params.yaml by itself"]),
         ("own_output", []),
         ("declared", []),
         ("other", []),

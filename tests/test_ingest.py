@@ -1,8 +1,11 @@
 import hashlib
+import io
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from reid.dataset import read_index, read_source, read_subset
 from reid.errors import UserError
@@ -97,12 +100,21 @@ def test_sample_gives_way_to_a_data_set_beside_it(tmp_path: Path) -> None:
     assert read_source(run_ingest(tmp_path / "data"))["name"] == "mine"
 
 
+def deep_png() -> bytes:
+    """A greyscale PNG of 16 bits a pixel, as scanners and thermal cameras write them."""
+    ramp = np.linspace(0, 65_535, 64 * 128).reshape(128, 64).astype(np.uint16)
+    buffer = io.BytesIO()
+    Image.fromarray(ramp).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
         (b"", "the file is empty"),
         (b"this is text", "no image in a format known here"),
         (jpeg(1)[:300], "Truncated"),
+        (deep_png(), "more than 8 bits a channel"),
     ],
 )
 def test_unreadable_image_is_named(tmp_path: Path, content: bytes, reason: str) -> None:

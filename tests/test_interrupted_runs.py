@@ -16,14 +16,14 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from stages.pipelines import end_abandoned, forget, this_pipeline
+from stages.run_notes import end_abandoned, forget, this_pipeline
 from tests.mlflow_server import free_port, mlflow_server
 from tests.project import ROOT, Project, assert_one_clear_message, make_project
 
 STORE = "sqlite:///somewhere.db"
 NOTE = (
     "import sys; from pathlib import Path; import psutil; "
-    "from stages.pipelines import Worker, note; "
+    "from stages.run_notes import Worker, note; "
     "note(Path(sys.argv[1]), sys.argv[3], sys.argv[2], Worker.of(psutil.Process()))"
 )
 PIPELINE = (
@@ -293,7 +293,7 @@ def test_killed_experiment_is_ended_in_its_own_run(project: Project, ended_by: s
     # DVC has no experiment that was killed, and nothing is to be found under its name.
     is_kept = ended_by == "dvc exp run"
     assert run.data.tags.get("dvc_exp") == (name if is_kept else None)
-    assert (f"dvc exp apply {name}" in run.data.tags["mlflow.note.content"]) == is_kept
+    assert (f"/{name}\n" in run.data.tags["mlflow.note.content"]) == is_kept
     project.must("git", "checkout", ".")
 
 

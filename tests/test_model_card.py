@@ -66,8 +66,8 @@ def row(text: str, figure: str) -> list[str]:
 
 
 def test_figures_are_in_per_cent_with_intervals_beside_the_baseline() -> None:
-    assert row(card(), "rank-1") == ["83.0", "76.0 to 89.0", "60.0"]
-    assert row(card(), "mAP") == ["73.4", "67.1 to 79.3", "50.0"]
+    assert row(card(), "rank-1") == ["83.0", "76.0-89.0", "60.0"]
+    assert row(card(), "mAP") == ["73.4", "67.1-79.3", "50.0"]
     assert row(card(), "mINP") == ["30.0", "", "30.0"]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from reid.dataset import read_subset
 from tests.project import Project, assert_one_clear_message, make_project
@@ -155,10 +156,14 @@ def test_data_that_nothing_was_run_for_makes_no_run(project: Project) -> None:
 
 
 def test_number_written_otherwise_is_the_same_result(project: Project) -> None:
-    before = len(project.mlflow_runs())
-    output = project.must("dvc", "exp", "run", "-S", "triplet.weight=10")
+    (before,) = project.mlflow_runs()
+    assert before.info.run_name.startswith("repro-")
+    output = project.must("dvc", "exp", "run", "-n", "same", "-S", "triplet.weight=10")
     assert stages_run(output) == {"track"}
-    assert len(project.mlflow_runs()) == before
+    (now,) = project.mlflow_runs()
+    assert now.info.run_id == before.info.run_id
+    # It is the experiment's result, too, and says so.
+    assert (now.info.run_name, now.data.tags["dvc_exp"]) == ("same", "same")
     back_to_commit(project)
 
 
@@ -194,6 +199,29 @@ def test_experiment_has_a_run_of_its_own_and_its_repetition_none(project: Projec
     back_to_commit(project)
 
 
+def test_run_names_an_experiment_that_is_there(project: Project) -> None:
+    def run_of_the_commit() -> Run:
+        here = project.must("python", "-c", "import stages.lineage as l; print(l.fingerprint())")
+        return next(
+            run for run in project.mlflow_runs() if run.data.tags["fingerprint"] == here.strip()
+        )
+
+    run_id = run_of_the_commit().info.run_id
+    project.must("dvc", "exp", "run", "--temp", "-n", "second")
+    assert run_of_the_commit().data.tags["dvc_exp"] == "same"
+    project.must("dvc", "exp", "remove", "same")
+    project.must("dvc", "repro")
+    assert run_of_the_commit().data.tags["dvc_exp"] == "second"
+    project.must("dvc", "exp", "rename", "second", "renamed")
+    project.must("dvc", "repro")
+    now = run_of_the_commit()
+    assert (now.info.run_id, now.data.tags["dvc_exp"]) == (run_id, "renamed")
+    description = now.data.tags["mlflow.note.content"]
+    (command,) = re.findall("^dvc exp apply .*/renamed$", description, re.M)
+    project.must(*command.split())
+    back_to_commit(project)
+
+
 def test_experiment_in_a_temporary_folder_reaches_the_same_store(project: Project) -> None:
     before = len(project.mlflow_runs())
     project.must("dvc", "exp", "run", "--temp", "-S", "triplet.margin=0.5")
@@ -220,7 +248,7 @@ def test_server_that_is_down_costs_nothing_and_is_caught_up_with(project: Projec
     assert runs[-1].data.metrics.keys() >= {"baseline/val_loss", "triplet/triplet_loss"}
     # Whose result that is, DVC knows.
     assert runs[-1].data.tags["dvc_exp"] == "untold"
-    assert "dvc exp apply untold" in runs[-1].data.tags["mlflow.note.content"]
+    assert re.search("^dvc exp apply .*/untold$", runs[-1].data.tags["mlflow.note.content"], re.M)
 
 
 def test_killed_repro_goes_on_in_its_own_run_and_ends_with_the_same_bytes(
@@ -333,7 +361,15 @@ def test_search_answers_a_photo_of_ones_own(project: Project, tmp_path: Path) ->
     picture = tmp_path / "out.png"
     project.must(*search, "--picture", str(picture))
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert answers[0]["file"] in project.must(*search)
+    # Another backend than those installed, as a shell's profile may ask for, is no matter.
+    elsewhere = ("env", "KERAS_BACKEND=torch", *search)
+    assert answers[0]["file"] in project.must(*elsewhere)
+    model = project.root / "models" / "triplet" / "best.keras"
+    trained = model.read_bytes()
+    model.unlink()
+    shutil.copyfile(project.root / "models" / "baseline" / "best.keras", model)
+    assert_one_clear_message(project.run(*search), "was made of another models/triplet/best.keras")
+    model.write_bytes(trained)
     photo.write_text("no photo")
     assert_one_clear_message(project.run(*search), "me.jpg can't be read as a photo")
 

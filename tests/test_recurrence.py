@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from reid.recurrence import TOLERANCE, Recurrence, Verdict, recurrences
+from verify.recurrence import TOLERANCE, Recurrence, Verdict, recurrences
 
 
 @pytest.mark.parametrize(

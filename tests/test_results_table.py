@@ -8,7 +8,7 @@ import pytest
 from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
 from rich.console import Console
 
-from experiments.results import Known, Result, joined
+from experiments.results import Known, Result, joined, meant
 from experiments.table import differing_params, results_table, sorted_by
 from reid.errors import UserError
 
@@ -100,10 +100,24 @@ def test_what_has_no_run_says_how_it_comes_by_one() -> None:
     assert "dvc exp apply" not in shown([waits, result("told", {})])
 
 
+@pytest.mark.parametrize("status", ["killed", "failed"])
+def test_run_that_broke_off_says_how_it_is_completed(status: str) -> None:
+    known = Known("slow", "finished", "F1", {}, {RANK1: 0.5})
+    broken_off = run("a", status.upper(), {"fingerprint": "F1"})
+    assert "`dvc exp apply` it" in shown(joined([known], [broken_off]))
+    # Of what DVC has not, there is nothing to apply.
+    assert "dvc exp apply" not in shown(joined([], [broken_off]))
+
+
 def test_result_is_known_by_its_names_and_the_beginning_of_its_run() -> None:
     one = replace(result("main", {}), experiment="repeated")
-    assert all(map(one.answers_to, ("main", "run", "repeated", "01", "0123456789abcdef")))
-    assert not any(map(one.answers_to, ("", "mai", "123")))
+    for word in ("main", "run", "repeated", "01", "0123456789abcdef"):
+        assert meant([one], word) == [one]
+    for word in ("", "mai", "123"):
+        assert meant([one], word) == []
+    # A name may look like the beginning of an id.
+    named = replace(result("01", {}), run_id="fedcba")
+    assert meant([one, named], "01") == [named]
 
 
 def test_only_parameters_that_differ_are_shown() -> None:

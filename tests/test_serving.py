@@ -78,7 +78,7 @@ def test_first_repro_registers_the_model_as_champion(project: Project) -> None:
     for part in (
         "### Not for",
         f"{100 * measured['mAP']:.1f}",
-        f"{100 * measured['mAP_low']:.1f} to {100 * measured['mAP_high']:.1f}",
+        f"{100 * measured['mAP_low']:.1f}-{100 * measured['mAP_high']:.1f}",
         version.tags["data_md5"],
         "8 queries of 4 people",
         "48 training images of 6 people",

@@ -37,15 +37,24 @@ FILES = {
 }
 
 
+@pytest.fixture(params=[".", "a team's/project"])
+def place(request: pytest.FixtureRequest) -> str:
+    """Where in its repository a project lies."""
+    return str(request.param)
+
+
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    made = Project(tmp_path / "project")
-    made.root.mkdir()
+def project(tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> Project:
+    made = Project(tmp_path / "repository" / place)
+    made.root.mkdir(parents=True)
     for command in (
-        ("git", "init", "--quiet"),
+        ("git", "init", "--quiet", str(tmp_path / "repository")),
         ("git", "config", "user.name", "Test"),
         ("git", "config", "user.email", "test@localhost"),
-        ("dvc", "init", "--quiet"),
+        # What patches are made of must not depend on what a user likes to see.
+        ("git", "config", "diff.noprefix", "true"),
+        ("git", "config", "diff.relative", "true"),
+        ("dvc", "init", "--quiet", *(() if place == "." else ("--subdir",))),
     ):
         made.must(*command)
     (made.root / ".gitignore").write_text("/data\n")
@@ -78,7 +87,7 @@ def test_committed_tree_lacks_nothing(project: Project) -> None:
     }
     write(project, made | {"stray.txt": b"x"})
     state = state_of(project)
-    assert (state.determining, state.other, state.params, state.patch) == ((), (), {}, b"")
+    assert (state.determining, state.params, state.patch) == ((), {}, b"")
     assert state.tags() == {"git_dirty": "false"}
     assert not result_is_in_head(project)
 
@@ -87,7 +96,8 @@ def test_parameters_and_documents_do_not_make_it_dirty(project: Project) -> None
     write(project, {"params.yaml": b"lr: 0.02\nmodel: {width: 64, name: a}\nseed: 1\n"})
     write(project, {"notes with spaces.md": b"other\n"})
     state = state_of(project)
-    assert state.other == ("notes with spaces.md",)
+    assert state.determining == ()
+    assert b"notes with spaces.md" in state.patch
     assert state.params == {"lr": (0.01, 0.02), "seed": (None, 1)}
     assert state.tags() == {
         "git_dirty": "false",
@@ -95,7 +105,7 @@ def test_parameters_and_documents_do_not_make_it_dirty(project: Project) -> None
     }
 
 
-def test_tree_can_be_made_again(project: Project, tmp_path: Path) -> None:
+def test_tree_can_be_made_again(project: Project, place: str, tmp_path: Path) -> None:
     changes = {
         "params.yaml": b"lr: 0.02\n",
         "dvc.yaml": b"stages: {a: {cmd: b}}\n",
@@ -119,8 +129,8 @@ def test_tree_can_be_made_again(project: Project, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.mkdir()
     state.write(kept)
-    clone = Project(tmp_path / "clone")
-    project.must("git", "clone", "--quiet", ".", str(clone.root))
+    clone = Project(tmp_path / "clone" / place)
+    project.must("git", "clone", "--quiet", str(tmp_path / "repository"), str(tmp_path / "clone"))
     clone.must("git", "apply", str(kept / CHANGES))
     (kept / CHANGES).unlink()
     clone.must("cp", "-R", f"{kept}/.", ".")
@@ -135,7 +145,7 @@ def test_passwords_of_remotes_stay_here(project: Project) -> None:
     project.must("dvc", "remote", "add", "storage", "s3://bucket")
     project.must("dvc", "remote", "modify", "storage", "secret_access_key", "s3cret")
     state = state_of(project)
-    assert (state.determining, state.other, state.patch) == ((), (), b"")
+    assert (state.determining, state.patch) == ((), b"")
     write(project, {"code/used.py": b"used = 2\n"})
     state = state_of(project)
     assert state.determining == ("code/used.py",)

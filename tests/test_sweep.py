@@ -4,11 +4,13 @@ The tests with a project share one and build upon each other, in the order of th
 """
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 
@@ -90,12 +92,20 @@ def test_best_run_is_first_and_failed_ones_are_last() -> None:
     assert best_run(RUNS[1:2]) is None
 
 
-def test_table_of_a_narrow_terminal_says_whole_names() -> None:
-    name = "sweep12-lr0.0123-margin0.25"
-    console = Console(width=50, file=StringIO(), record=True)
-    console.print(sweep_table("a sweep", [finished(name, "0.25", 0.9, 0.6)]))
-    rows = [line for line in console.export_text().splitlines() if line.startswith("│")]
-    assert "".join(row.split("│")[1].strip() for row in rows) == name
+def shown(run: Run, width: int) -> str:
+    console = Console(width=width, file=StringIO(), record=True)
+    console.print(sweep_table("All runs", [run]))
+    return console.export_text()
+
+
+def test_table_says_whole_names() -> None:
+    run = finished("sweep12-lr0.0123-margin0.25", "0.25", 0.9, 0.6)
+    (row,) = [line for line in shown(run, 80).splitlines() if run.name in line]
+    assert "90.0 50.0-50.0" in row
+    assert "…" not in shown(run, 80)
+    # A narrow terminal breaks them.
+    rows = [line.split() for line in shown(run, 50).splitlines()]
+    assert "".join(row[0] for row in rows if row and row[0] in run.name) == run.name
 
 
 def test_plot_leads_each_run_through_its_values() -> None:
@@ -215,6 +225,37 @@ def test_sweep_that_is_stopped_leaves_nothing_behind(project: Project) -> None:
     assert "Traceback" not in output
     assert process.returncode == 130
     assert_nothing_goes_on(project)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_sweep_that_is_stopped_while_it_fills_the_queue_leaves_git_as_it_was(
+    project: Project, number: signal.Signals
+) -> None:
+    def tree() -> list[str]:
+        asked = (("symbolic-ref", "HEAD"), ("stash", "list"), ("status", "--short"), ("diff",))
+        return [project.must("git", *command) for command in asked]
+
+    edited = project.root / ".dvcignore"
+    edited.write_text(f"{edited.read_text()}# edited\n")
+    before = tree()
+    process = started_sweep(project, "-S", "lr=0.01,0.02,0.03,0.04")
+    try:
+        # To queue an experiment, DVC puts git on another commit.
+        while (project.root / ".git" / "HEAD").read_text().startswith("ref:"):
+            assert process.poll() is None
+            time.sleep(0.01)
+    finally:
+        for _ in range(3):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            time.sleep(0.7)
+        output, _ = process.communicate()
+    assert "Stopped: 0 of 4 runs have ended and are kept. Nothing is left" in output
+    assert "Traceback" not in output
+    assert process.returncode == 130
+    assert_nothing_goes_on(project)
+    assert tree() == before
+    project.must("git", "checkout", "--", ".dvcignore")
 
 
 def test_queue_that_holds_something_else_is_left_alone(project: Project) -> None:

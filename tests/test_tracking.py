@@ -16,7 +16,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from reid.errors import UserError
-from reid.run_identity import RunIdentity
+from reid.files import write_json
+from reid.run_identity import RunIdentity, nameless
 from reid.tracking import Result, Tracker
 from tests.project import ROOT
 
@@ -183,15 +184,34 @@ def test_run_that_broke_off_is_finished_whatever_way_a_value_is_written_now(tmp_
 
 def test_origin_is_that_of_the_end(tmp_path: Path) -> None:
     begun = {"git_commit": "a", "params_changed": "lr: 1 -> 2", "data_md5": "123"}
+    travelling = tmp_path / "travelling"
+    write_json(travelling / "params.json", {"lr": 1})
     Tracker(identity(tmp_path, **begun)).say_origin(
-        identity(tmp_path, git_commit="b", git_dirty="false"), "from b"
+        identity(tmp_path, git_commit="b", git_dirty="false"), "from b", travelling
     )
-    tags = Tracker(identity(tmp_path)).run.data.tags
+    now = Tracker(identity(tmp_path))
+    (file,) = now.client.list_artifacts(now.id, "pipeline")
+    assert file.path == "pipeline/params.json"
+    tags = now.run.data.tags
     assert tags["git_commit"] == "b"
     assert tags["git_dirty"] == "false"
     assert "params_changed" not in tags
     assert tags["data_md5"] == "123"
     assert tags["mlflow.note.content"] == "from b"
+
+
+@pytest.mark.parametrize("given", ["", "mine"])
+def test_run_that_becomes_an_experiments_has_its_name_unless_a_person_gave_one(
+    tmp_path: Path, given: str
+) -> None:
+    begun = Tracker(replace(identity(tmp_path), name=nameless("abc")))
+    if given:
+        begun.client.update_run(begun.id, name=given)
+    faster = replace(identity(tmp_path, dvc_exp="faster"), name="faster")
+    Tracker(identity(tmp_path)).say_origin(faster, "an experiment's", tmp_path / "shared")
+    now = Tracker(identity(tmp_path))
+    assert now.experiment == "faster"
+    assert now.run.info.run_name == (given or "faster")
 
 
 def test_project_that_was_moved_is_told_how_its_runs_find_their_files(
@@ -222,3 +242,10 @@ def test_deleted_experiment_is_named_with_what_brings_it_back(tmp_path: Path) ->
     command = str(raised.value).split("`")[1].replace(" mlflow", f" {sys.executable} -m mlflow")
     subprocess.run(command, shell=True, check=True)
     assert Tracker(identity(tmp_path)).run.info.experiment_id == experiment
+
+
+def test_files_kept_elsewhere_are_not_looked_for_here(tmp_path: Path, own_store: Path) -> None:
+    own_store.parent.mkdir()
+    client = MlflowClient(f"sqlite:///{own_store}")
+    client.create_experiment("reid", artifact_location="s3://bucket/reid")
+    assert Tracker(identity(tmp_path)).run.info.artifact_uri.startswith("s3://bucket/reid/")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from reid.recurrence import COUNTS
 from tests.project import ROOT, Project, assert_one_clear_message
+from verify.recurrence import COUNTS
 from verify.rule import FIGURES
 
 RANK1 = {"baseline": 0.715, "triplet": 0.83}

@@ -9,7 +9,7 @@ import runpy
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -20,13 +20,15 @@ import dvc.api
 from tests.opened_files import opened_files
 
 DESCRIPTION = {"dvc.yaml", "dvc.lock", "params.yaml"}
-"""Of the pipeline: files that DVC reads in every stage, and nothing else may."""
+"""Of the pipeline: files that DVC reads to give a stage its parameters, and nothing else may."""
+PARAMS_SHOW = dvc.api.params_show.__code__
 # They watch a result come about and determine nothing of it.
 OBSERVERS = {
+    "stages/experiment.py",
     "stages/git.py",
     "stages/lineage.py",
     "stages/live.py",
-    "stages/pipelines.py",
+    "stages/run_notes.py",
     "stages/state.py",
     "reid/run_identity.py",
     "reid/store_error.py",
@@ -52,7 +54,7 @@ class Seen:
     outside: set[str] = field(default_factory=set)
     """Opened by Python code neither in the project nor in the system's folders."""
     description: set[str] = field(default_factory=set)
-    """Of the pipeline, opened by others than DVC and the observers."""
+    """Of the pipeline, opened by others than DVC's look for parameters and the observers."""
     params: set[str] = field(default_factory=set)
     """Dotted names of the parameters whose value was taken."""
 
@@ -67,43 +69,32 @@ class Seen:
         return cls(**{name: set(seen) for name, seen in json.loads(report.read_text()).items()})
 
 
-class RecordedParams(dict[str, Any]):
+class RecordedParams(Mapping[str, Any]):
     """Parameters that note which of their values are taken."""
 
     def __init__(self, values: Mapping[str, Any], seen: set[str], prefix: str = "") -> None:
-        super().__init__(
-            (key, RecordedParams(value, seen, f"{prefix}{key}."))
-            if isinstance(value, Mapping)
-            else (key, value)
-            for key, value in values.items()
-        )
         self.unrecorded = values
         self._seen, self._prefix = seen, prefix
 
     def __getitem__(self, key: str) -> Any:
-        value = super().__getitem__(key)
-        if not isinstance(value, RecordedParams):
-            self._seen.add(f"{self._prefix}{key}")
+        value, name = self.unrecorded[key], f"{self._prefix}{key}"
+        if isinstance(value, Mapping):
+            return RecordedParams(value, self._seen, f"{name}.")
+        self._seen.add(name)
         return value
 
-    def get(self, key: str, default: Any = None) -> Any:
-        try:
-            return self[key]
-        except KeyError:
-            return default
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.unrecorded)
 
-    def values(self) -> Any:
-        return [self[key] for key in self]
-
-    def items(self) -> Any:
-        return [(key, self[key]) for key in self]
+    def __len__(self) -> int:
+        return len(self.unrecorded)
 
 
 def record_params(seen: set[str]) -> None:
     """Note what is taken of the parameters that DVC gives, and of settings made from them."""
     show = dvc.api.params_show
 
-    def recorded_show(*args: Any, **kwargs: Any) -> dict[str, Any]:
+    def recorded_show(*args: Any, **kwargs: Any) -> Mapping[str, Any]:
         values = show(*args, **kwargs)
         return values if _is_observer(sys._getframe(1)) else RecordedParams(values, seen)
 
@@ -148,8 +139,9 @@ def record_python(seen: Seen, root: Path) -> None:
         path = Path(arguments[0].decode() if isinstance(arguments[0], bytes) else arguments[0])
         path = (root / path).resolve()
         if path.is_relative_to(root):
-            if str(path.relative_to(root)) in DESCRIPTION and not _asks(_is_dvc, _is_observer):
-                seen.description.add(str(path.relative_to(root)))
+            name = str(path.relative_to(root))
+            if name in DESCRIPTION and not _asks(_gives_params, _is_observer):
+                seen.description.add(name)
         elif not any(path.is_relative_to(place) for place in SYSTEM) and not _asks(_is_dvc):
             seen.outside.add(str(path))
 
@@ -168,6 +160,11 @@ def _asks(*kinds: Callable[[FrameType], bool]) -> bool:
 
 def _is_dvc(frame: FrameType) -> bool:
     return frame.f_globals.get("__name__", "").partition(".")[0] in ("dvc", "scmrepo")
+
+
+def _gives_params(frame: FrameType) -> bool:
+    """Whether it is DVC where it looks up parameters, whose values are recorded."""
+    return frame.f_code is PARAMS_SHOW
 
 
 def _is_observer(frame: FrameType) -> bool:

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from reid.errors import UserError, listed
-from reid.recurrence import TOLERANCE
 from verify.clones import run_in_fresh_clone
+from verify.recurrence import TOLERANCE
 from verify.result import result_in, result_of
 from verify.rule import Comparison, compare
 from verify.tables import figures_table, files_table, show

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from reid.errors import UserError, first_line
-from reid.recurrence import MODELS
+from reid.figures import MODELS
 
 LOCK = "dvc.lock"
 

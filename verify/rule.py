@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import isnan
 
-from reid.recurrence import FIGURES, Recurrence, recurrences
+from reid.figures import FIGURES
+from verify.recurrence import Recurrence, recurrences
 from verify.result import Result
 
 DATA_STAGES = ("ingest", "validate", "split")

@@ -1,8 +1,8 @@
 """MobileNetV2: Sandler et al., "Inverted Residuals and Linear Bottlenecks", CVPR 2018."""
 
-from reid.backbones._edit import edited
 from reid.backbones._limits import Limits
 from reid.backend import keras
+from reid.copying import edited
 
 LIMITS = Limits(imagenet_alphas=(0.35, 0.5, 0.75, 1.0, 1.3, 1.4))
 

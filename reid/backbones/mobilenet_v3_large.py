@@ -1,8 +1,8 @@
 """MobileNetV3-Large: Howard et al., "Searching for MobileNetV3", ICCV 2019."""
 
-from reid.backbones._edit import edited
 from reid.backbones._limits import Limits
 from reid.backend import keras
+from reid.copying import edited
 
 LIMITS = Limits(imagenet_alphas=(0.75, 1.0))
 

@@ -1,8 +1,8 @@
 """ResNet-50: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016."""
 
-from reid.backbones._edit import edited
 from reid.backbones._limits import Limits
 from reid.backend import keras
+from reid.copying import edited
 
 LIMITS = Limits(alphas=(1.0,), imagenet_alphas=(1.0,))
 

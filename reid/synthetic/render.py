@@ -19,7 +19,6 @@ from PIL import Image, ImageFilter
 
 Array = NDArray[np.float32]
 Point = tuple[float, float, float]
-Colour = tuple[float, float, float]
 
 _STEPS = 32
 _TILE = 64

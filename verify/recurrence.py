@@ -5,16 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-MODELS = ("baseline", "triplet")
-FIGURES = {
-    "rank1": "rank-1",
-    "rank5": "rank-5",
-    "rank10": "rank-10",
-    "mAP": "mAP",
-    "mAP_official": "mAP official",
-    "mINP": "mINP",
-}
-COUNTS = ("queries", "queries_without_match", "gallery", "junk", "distractors")
+from reid.figures import COUNTS, FIGURES, MODELS
+
 TOLERANCE = 0.08
 """Of the figures. Models depend on the kind of processor: this is about twice of what AVX2 and
 AVX-512 made of the sample (docs/results.md)."""

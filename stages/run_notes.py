@@ -1,9 +1,9 @@
 """Which runs are being worked on, so that a run whose pipeline died doesn't stay RUNNING for ever.
 
-A training leaves a note in ``.dvc/tmp/runs``: the run, its own process, and the process of DVC
-that the rest of the pipeline will come from. A run is over when all processes that were noted for
-it are gone. Runs of other machines and other copies of the project left no note here, and are
-never judged.
+A training, and ``track`` where there was none, leaves a note in ``.dvc/tmp/runs``: the run, its own
+process, and the process of DVC that the rest of the pipeline will come from. A run is over when all
+processes that were noted for it are gone. Runs of other machines and other copies of the project
+left no note here, and are never judged.
 """
 
 import hashlib
