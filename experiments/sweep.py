@@ -248,6 +248,9 @@ def main(
     try:
         run_sweep(sweep, queue, jobs)
     except KeyboardInterrupt:
+        # Nothing is left to stop: one more Ctrl-C must not cut off what is said, or the status.
+        for number in STOPPING:
+            signal.signal(number, signal.SIG_IGN)
         say_interrupted(sweep)
         raise typer.Exit(INTERRUPTED) from None
     report(sweep)

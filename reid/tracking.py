@@ -260,6 +260,10 @@ class Tracker:
         """Whether the run held a whole result when it was found."""
         return RESULT in self.run.data.tags
 
+    def holds(self, result: Result) -> bool:
+        """Whether the run held this very result when it was found, with the same metrics."""
+        return self.run.data.tags.get(RESULT) == result.digest
+
     def log_epoch(self, model: str, row: Mapping[str, float]) -> None:
         """Report one epoch of a training that goes on."""
         self.client.log_batch(self.id, metrics=_epoch_metrics(model, row))
@@ -313,7 +317,7 @@ class Tracker:
     def bring_up_to_date(self, result: Result) -> None:
         """Log what the run lacks of a result; a run that holds it already is left as it is."""
         if self.is_finished:
-            if self.run.data.tags[RESULT] != result.digest:
+            if not self.holds(result):
                 logger.warning(
                     "MLflow run %s of the same inputs has other metrics: it stays as it is. "
                     "Another kind of processor, or a library that was changed, may be why.",

@@ -103,7 +103,8 @@ def _track() -> None:
             note(tracker.root, tracker.store, tracker.id, Worker.of(psutil.Process()))
             log_plots_page(tracker)
         experiment = _experiment(tracker)
-        if not tracker.is_finished or (experiment and experiment.name != tracker.experiment):
+        is_news = experiment and experiment.name != tracker.experiment
+        if not tracker.is_finished or (is_news and tracker.holds(result)):
             identity = _of_experiment(identity, experiment)
             _say_origin(tracker, identity, experiment, result.data_md5)
         tracker.bring_up_to_date(result)

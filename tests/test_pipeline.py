@@ -220,6 +220,13 @@ def test_run_names_an_experiment_that_is_there(project: Project) -> None:
     (command,) = re.findall("^dvc exp apply .*/renamed$", description, re.M)
     project.must(*command.split())
     back_to_commit(project)
+    # Where another kind of processor made the run, its figures are no experiment's of this one.
+    store = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
+    store.set_tag(run_id, "result", "of another machine")
+    project.must("dvc", "exp", "remove", "renamed")
+    project.must("dvc", "exp", "run", "--temp", "-n", "third")
+    assert run_of_the_commit().data.tags["dvc_exp"] == "renamed"
+    store.set_tag(run_id, "result", now.data.tags["result"])
 
 
 def test_experiment_in_a_temporary_folder_reaches_the_same_store(project: Project) -> None:

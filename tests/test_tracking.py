@@ -182,6 +182,18 @@ def test_run_that_broke_off_is_finished_whatever_way_a_value_is_written_now(tmp_
     assert run.data.params == {"lr": "0.1", "triplet.weight": "10.0"}
 
 
+def test_finished_run_of_other_metrics_stays_as_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Tracker(identity(tmp_path)).bring_up_to_date(result([1.0]))
+    again = Tracker(identity(tmp_path))
+    assert again.holds(result([1.0]))
+    assert not again.holds(result([2.0]))
+    again.bring_up_to_date(result([2.0]))
+    assert "has other metrics: it stays as it is" in caplog.text
+    assert [m.value for m in again.client.get_metric_history(again.id, "triplet/loss")] == [1.0]
+
+
 def test_origin_is_that_of_the_end(tmp_path: Path) -> None:
     begun = {"git_commit": "a", "params_changed": "lr: 1 -> 2", "data_md5": "123"}
     travelling = tmp_path / "travelling"
