@@ -8,11 +8,11 @@ from typing import Any
 
 import jinja2
 import pandas as pd
-from rich import box
 from rich.markup import escape
 from rich.table import Column, Table
 from tqdm import tqdm
 
+from experiments.table import slim, slim_table
 from reid.figures import FIGURES, value_and_interval
 from reid.files import replacing_file
 
@@ -62,16 +62,8 @@ def sweep_table(title: str, runs: list[Run]) -> Table:
         f"{FIGURES[BEST_BY]}; runs within each other's intervals may differ by chance"
     )
     # Narrow enough that a run's name is whole: `dvc exp apply` wants it.
-    parameters = [parameter.replace(".", ".\n") for parameter in runs[0].changes]
-    table = Table(
-        Column("run", overflow="fold"),
-        *parameters,
-        title=title,
-        caption=caption,
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
+    name = Column("run", overflow="fold")
+    table = slim_table(name, *map(slim, runs[0].changes), title=title, caption=caption)
     for heading in (*SHOWN.values(), "time"):
         table.add_column(heading, justify="right")
     best = best_run(runs)

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from math import inf
+from typing import Any
 
 from rich import box
 from rich.console import Console, Group
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from experiments.results import METRICS, TO_PUBLISH, Result
@@ -16,6 +17,16 @@ from reid.run_store import short
 Protocol = tuple[str, ...]
 """As in ``Result.protocol``."""
 SHOWN = ("baseline/rank1", "baseline/mAP", "triplet/rank1", "triplet/mAP")
+
+
+def slim_table(*columns: Column | str, **options: Any) -> Table:
+    """A table that leaves its width to what stands in it; ``options`` are those of ``Table``."""
+    return Table(*columns, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, **options)
+
+
+def slim(parameter: str) -> str:
+    """A parameter's name as the heading of a column."""
+    return parameter.replace(".", ".\n")
 
 
 def sorted_by(results: Sequence[Result], metric: str) -> list[Result]:
@@ -79,13 +90,13 @@ def _figures(
             " among those on the same test;\n"
             "figures on other data or galleries, or re-ranked otherwise, can't be compared"
         )
-    table = _table(caption)
+    table = slim_table(caption=caption, caption_justify="left")
     table.add_column("", width=1)
     table.add_column("result", overflow="fold", max_width=24)
     for heading in ("in", "run", "status"):
         table.add_column(heading, no_wrap=True)
     for name in names:
-        table.add_column(name.replace(".", ".\n"))
+        table.add_column(slim(name))
     for name in metrics:
         model, _, figure = name.partition("/")
         heading = f"{model}\n{FIGURES[figure]}"
@@ -124,7 +135,7 @@ def _notes(results: Sequence[Result]) -> list[Text]:
 
 
 def _params(results: Sequence[Result], names: list[str]) -> Table:
-    table = _table()
+    table = slim_table()
     table.add_column("result", overflow="fold", max_width=24)
     table.add_column("parameters that differ: the first result's, and what others have instead")
     for result in results:
@@ -136,16 +147,6 @@ def _params(results: Sequence[Result], names: list[str]) -> Table:
         ]
         table.add_row(", ".join(result.names), "  ".join(values) or "-")
     return table
-
-
-def _table(caption: str | None = None) -> Table:
-    return Table(
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-        caption=caption,
-        caption_justify="left",
-    )
 
 
 def _figure(result: Result, name: str, best: float) -> Text:

@@ -45,10 +45,10 @@ def kept_experiment(root: Path, said: str) -> Experiment | None:
             if rev
         }
     try:
-        for rev, experiment in kept.items():
-            if experiment.name == said and has_result(rev, root):
-                return experiment
-        found = with_this_lock(list(kept), root)
+        same = with_this_lock(list(kept), root)
+        named = [rev for rev, experiment in kept.items() if experiment.name == said]
+        # Within an experiment, what is here is not yet the lock that DVC will keep.
+        found = [rev for rev in named if rev in same or has_result(rev, root)] or same
     except (UserError, OSError):  # no git program, which DVC does without
         return None
     return kept[found[0]] if found else None
