@@ -41,6 +41,7 @@ lint: .venv/dev
 	ruff format --check .
 	ruff check .
 	mypy
+	lint-imports
 
 sweep: .venv/run pull
 	@python -m experiments.sweep -S lr=$(LR) -S triplet.margin=$(MARGIN) --jobs $(JOBS)

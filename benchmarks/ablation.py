@@ -20,9 +20,9 @@ from dvc.repo import Repo
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from reid.figures import value_and_interval
-from reid.tracking import EXPERIMENT, FINGERPRINT, flatten, tracking_uri
-from stages.lineage import recorded_fingerprint
+from reid.evaluation.figures import value_and_interval
+from runs.fingerprint import recorded_fingerprint
+from runs.tracking import EXPERIMENT, FINGERPRINT, flatten, tracking_uri
 
 Settings = dict[str, Any]
 

@@ -12,9 +12,9 @@ from statistics import median
 import numpy as np
 import typer
 
-from reid.evaluation import rank_queries, summarise
-from reid.feature_set import FeatureSet
-from reid.market import DISTRACTOR_PID, JUNK_PID
+from reid.data.market import DISTRACTOR_PID, JUNK_PID
+from reid.protocol.feature_set import FeatureSet
+from reid.protocol.ranking import rank_queries, summarise
 
 PEOPLE, CAMERAS = 750, 6
 QUERIES, RIGHT, DISTRACTORS, JUNK = 3_368, 13_115, 2_798, 3_819

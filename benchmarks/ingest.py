@@ -11,17 +11,17 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from reid.dataset import read_index, read_subset
-from reid.ingest import ingest
-from reid.sources import open_source
-from reid.split import split
-from stages.shell import declared
+from reid.data.dataset import read_index, read_subset
+from reid.preparation.ingest import ingest
+from reid.preparation.sources import open_source
+from reid.preparation.split import split
+from stages._stage import declared
 from stages.validate import Params, limits_of
 
 
 def main() -> None:
     """Print seconds, and the peak of memory so far, after each step."""
-    from reid.checks import check  # noqa: PLC0415
+    from reid.checks.expectations import check  # noqa: PLC0415
 
     console = Console()
     began = time.monotonic()

@@ -12,14 +12,14 @@ import numpy as np
 import yaml
 from rich.console import Console
 
-from reid.architecture import Architecture
-from reid.augmentation import Augmentation
-from reid.backend import make_deterministic
-from reid.folds import Fold
-from reid.learner import Plan, augmented_batches, compiled
-from reid.network import build_network, for_training
-from reid.objective import Objective
-from reid.optimisation import Optimisation
+from reid.model.architecture import Architecture
+from reid.model.backend import make_deterministic
+from reid.model.network import build_network, for_training
+from reid.training.augmentation import Augmentation
+from reid.training.compiling import Plan, augmented_batches, compiled
+from reid.training.folds import Fold
+from reid.training.objective import Objective
+from reid.training.optimisation import Optimisation
 
 CLASSES, STEPS = 80, 12
 

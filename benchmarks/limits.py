@@ -75,10 +75,10 @@ def imports() -> Iterator[Measured]:
         yield Measured(f"import stages.{stage}", median(times), IMPORT_SECONDS)
 
 
-TRAINING = "from stages.shell import run; from stages.train_baseline import main; run(main)"
+TRAINING = "from stages._stage import run; from stages.train_baseline import main; run(main)"
 SILENT = (
     "from contextlib import nullcontext; from unittest.mock import MagicMock; "
-    "from stages import training; training.live_report = lambda _: nullcontext(MagicMock()); "
+    "from stages import _training; _training.live_report = lambda _: nullcontext(MagicMock()); "
 )
 """Put before a training, it leaves the live reports out."""
 

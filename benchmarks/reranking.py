@@ -13,10 +13,11 @@ import numpy as np
 import typer
 
 from benchmarks.evaluation import CAMERAS, PEOPLE, market_sized
-from reid.evaluation import Similarities, dot_products, rank_queries, summarise
-from reid.feature_set import FeatureSet, FloatArray, IntArray
-from reid.market import DISTRACTOR_PID, JUNK_PID
-from reid.reranking import Reranking
+from reid.common.arrays import FloatArray, IntArray
+from reid.data.market import DISTRACTOR_PID, JUNK_PID
+from reid.evaluation.reranking import Reranking
+from reid.protocol.feature_set import FeatureSet
+from reid.protocol.ranking import Similarities, dot_products, rank_queries, summarise
 
 DIRECTIONS = 128  # in which photos differ, each 3 % less than the one before
 DECAY = 0.97

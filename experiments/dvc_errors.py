@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from dvc.exceptions import DvcException
 
-from reid.errors import UserError, first_line
+from reid.common.errors import UserError, first_line
 
 
 @contextmanager

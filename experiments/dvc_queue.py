@@ -14,7 +14,7 @@ import psutil
 from dvc.repo import Repo
 
 from experiments.signals import put_off
-from reid.errors import UserError, first_line
+from reid.common.errors import UserError, first_line
 
 QUEUED, RUNNING, FAILED, SUCCESS = "Queued", "Running", "Failed", "Success"
 WORKERS = "dvc-exp-worker-*.json"

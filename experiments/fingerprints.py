@@ -5,9 +5,9 @@ from pathlib import Path
 
 from dvc.repo import Repo
 
-import stages.lineage
-from reid.files import sha256, write_json
-from stages.lineage import recorded_fingerprint
+import runs.fingerprint
+from reid.common.files import sha256, write_json
+from runs.fingerprint import recorded_fingerprint
 
 FILE = "fingerprints.json"
 """In ``.dvc/tmp``."""
@@ -20,7 +20,7 @@ class CommitFingerprints:
         """Read what is remembered; a file that is damaged or of another definition is none."""
         self._repo = repo
         self._file = Path(repo.tmp_dir) / FILE
-        self._definition = sha256(Path(stages.lineage.__file__))
+        self._definition = sha256(Path(runs.fingerprint.__file__))
         self._remembered = self._read()
         self._asked: dict[str, str] = {}
 

@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 
 from rich.table import Table
 
-from experiments.bring_back import DVC, bring_back, require_commit
-from experiments.results import TO_PUBLISH
-from reid.errors import UserError
-from reid.run_store import Run, RunStore, fingerprint_of, is_finished, short
+from experiments.checkout import DVC, bring_back, require_commit
+from experiments.joining import TO_PUBLISH
+from reid.common.errors import UserError
+from runs.run_store import Run, RunStore, fingerprint_of, is_finished, short
 from verify.clones import environment
 from verify.recurrence import TOLERANCE, Recurrence, recurrences
 from verify.result import result_in
@@ -88,7 +88,7 @@ def _require_same_inputs(folder: Path, project: Path, commit: str, fingerprint: 
     Where it does not even start, ``folder`` is removed, so that the next attempt can make it.
     """
     done = subprocess.run(
-        [sys.executable, "-c", "from stages.lineage import fingerprint; print(fingerprint())"],
+        [sys.executable, "-c", "from runs.fingerprint import fingerprint; print(fingerprint())"],
         cwd=project,
         env=environment(),
         capture_output=True,

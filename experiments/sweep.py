@@ -23,7 +23,7 @@ from experiments.dvc_errors import explained
 from experiments.dvc_queue import FAILED, QUEUED, RUNNING, SUCCESS, Queue, Task
 from experiments.signals import STOPPING, put_off
 from experiments.sweep_report import MODEL, Run, sweep_table, write_sweep
-from reid.errors import UserError
+from reid.common.errors import UserError
 
 FOLDER = Path("sweeps")
 POLL_SECONDS = 2

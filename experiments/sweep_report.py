@@ -13,8 +13,8 @@ from rich.table import Column, Table
 from tqdm import tqdm
 
 from experiments.table import slim, slim_table
-from reid.figures import FIGURES, value_and_interval
-from reid.files import replacing_file
+from reid.common.files import replacing_file
+from reid.evaluation.figures import FIGURES, value_and_interval
 
 MODEL = "triplet"
 SHOWN = {figure: FIGURES[figure] for figure in ("rank1", "mAP")}

@@ -9,10 +9,10 @@ from rich.console import Console, Group
 from rich.table import Column, Table
 from rich.text import Text
 
-from experiments.results import METRICS, TO_PUBLISH, Result
-from reid.errors import UserError
-from reid.figures import FIGURES
-from reid.run_store import short
+from experiments.joining import METRICS, TO_PUBLISH, Result
+from reid.common.errors import UserError
+from reid.evaluation.figures import FIGURES
+from runs.run_store import short
 
 Protocol = tuple[str, ...]
 """As in ``Result.protocol``."""

@@ -12,8 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from reid.dataset import read_source, read_subset
-from reid.errors import UserError
+from reid.common.errors import UserError
+from reid.data.dataset import read_source, read_subset
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -40,9 +40,9 @@ def score(
 
     The file holds qf (queries, d), gf (gallery, d), q_pids, g_pids, q_camids, g_camids.
     """
-    from reid.evaluation import dot_products, rank_queries, summarise  # noqa: PLC0415
+    from reid.evaluation.reranking import Reranking  # noqa: PLC0415
     from reid.feature_file import read_feature_file  # noqa: PLC0415
-    from reid.reranking import Reranking  # noqa: PLC0415
+    from reid.protocol.ranking import dot_products, rank_queries, summarise  # noqa: PLC0415
 
     query, gallery = read_feature_file(file)
     reranking = Reranking()
@@ -63,8 +63,8 @@ def search(
     picture: Annotated[Path | None, typer.Option(help="Write the answers as a picture.")] = None,
 ) -> None:
     """Find the people of the gallery who look most like a photo of your own."""
-    from reid.backend_choice import choose  # noqa: PLC0415
-    from reid.search import (  # noqa: PLC0415
+    from reid.model.backend_choice import choose  # noqa: PLC0415
+    from reid.serving.search import (  # noqa: PLC0415
         nearest_people,
         picture_of_search,
         read_gallery_features,
@@ -76,9 +76,9 @@ def search(
     gallery = read_gallery_features(FEATURES / model, DATASET)
     # Whatever the model was trained with: this one is always installed.
     choose("tensorflow")
-    from reid.features import embed  # noqa: PLC0415
-    from reid.images import decode_all  # noqa: PLC0415
-    from reid.network import embedder, load_network  # noqa: PLC0415
+    from reid.data.images import decode_all  # noqa: PLC0415
+    from reid.model.embedding import embed  # noqa: PLC0415
+    from reid.model.network import embedder, load_network  # noqa: PLC0415
 
     network = embedder(load_network(gallery.model))
     _, height, width, _ = network.input_shape
@@ -105,7 +105,7 @@ def search(
 def _save_picture(image: "Image.Image", path: Path) -> None:
     from PIL import Image  # noqa: PLC0415
 
-    from reid.files import replacing_file  # noqa: PLC0415
+    from reid.common.files import replacing_file  # noqa: PLC0415
 
     image_format = Image.registered_extensions().get(path.suffix.lower())
     if image_format not in Image.SAVE:
@@ -126,7 +126,7 @@ def draw(
     workers: Annotated[int, typer.Option(min=1, help="Processes that draw.")] = 2,
 ) -> None:
     """Draw the sample data set: synthetic pedestrians, no real person among them."""
-    from reid.synthetic.dataset import write_dataset, write_sample  # noqa: PLC0415
+    from sample.dataset import write_dataset, write_sample  # noqa: PLC0415
 
     if names is None:
         write_sample(destination, seed, workers=workers)
@@ -152,7 +152,7 @@ def compare(
     ] = False,
 ) -> None:
     """Lay DVC experiments and MLflow runs side by side, one row a result."""
-    from experiments.comparison import comparison_page, gathered, is_served  # noqa: PLC0415
+    from experiments.selection import comparison_page, gathered, is_served  # noqa: PLC0415
     from experiments.table import results_table, sorted_by  # noqa: PLC0415
 
     results = sorted_by(gathered(which or []), sort)
@@ -184,14 +184,14 @@ def reproduce(
 
     Works in a folder of its own: this checkout and its tracking store stay as they are.
     """
-    from experiments.comparison import run_of  # noqa: PLC0415
     from experiments.reproduction import (  # noqa: PLC0415
         default_folder,
         reproduce,
         reproduction_table,
     )
-    from reid.run_store import RunStore  # noqa: PLC0415
-    from stages.lineage import project_root  # noqa: PLC0415
+    from experiments.selection import run_of  # noqa: PLC0415
+    from runs.fingerprint import project_root  # noqa: PLC0415
+    from runs.run_store import RunStore  # noqa: PLC0415
 
     root = project_root()
     store = RunStore(root)

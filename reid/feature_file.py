@@ -14,8 +14,8 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
-from reid.errors import UserError
-from reid.feature_set import (
+from reid.common.errors import UserError
+from reid.protocol.feature_set import (
     FeatureSet,
     FloatArray,
     as_feature_matrix,

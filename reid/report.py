@@ -7,11 +7,9 @@ from typing import Any
 
 from rich.table import Table
 
-from reid.errors import UserError
-from reid.figures import FIGURES, in_points, value_and_interval
+from reid.common.errors import UserError
+from reid.evaluation.figures import FIGURES, REPORTED, in_points, value_and_interval
 
-SHOWN = ("rank1", "rank5", "rank10", "mAP", "mINP")
-"""Of the figures, what a table of both models has room for."""
 COMPARISON = "comparison"
 
 
@@ -47,11 +45,11 @@ def metrics_table(title: str, metrics: dict[str, dict[str, Any]]) -> Table:
     if first["reranked"]:
         caption += "; re-ranked"
     table = Table("model", title=title, caption=caption)
-    for figure in SHOWN:
+    for figure in REPORTED:
         table.add_column(FIGURES[figure], justify="right")
-    best = {figure: max(m[figure] for m in metrics.values()) for figure in SHOWN}
+    best = {figure: max(m[figure] for m in metrics.values()) for figure in REPORTED}
     for name, values in metrics.items():
-        table.add_row(name, *(_cell(values, figure, best[figure]) for figure in SHOWN))
+        table.add_row(name, *(_cell(values, figure, best[figure]) for figure in REPORTED))
     return table
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 from pydantic import Field
 
-from reid.confidence import MIN_RESAMPLES, Comparison, Difference, compare
-from reid.figures import FIGURES, TESTED, in_points
-from reid.files import replacing_folder, write_json
-from reid.ranking_file import read_paired_rankings
-from reid.settings import Settings
-from stages.shell import declared, run
+from reid.common.files import replacing_folder, write_json
+from reid.common.settings import Settings
+from reid.evaluation.confidence import MIN_RESAMPLES, Comparison, Difference, compare
+from reid.evaluation.figures import FIGURES, TESTED, in_points
+from reid.evaluation.ranking_file import read_paired_rankings
+from stages._stage import declared, run
 
 logger = logging.getLogger(__name__)
 

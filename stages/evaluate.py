@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from reid.answers import picture_of_answers
-from reid.breakdown import (
+from reid.common.files import replacing_folder, write_json
+from reid.common.settings import Settings
+from reid.data.dataset import read_subset
+from reid.evaluation.answers import picture_of_answers
+from reid.evaluation.breakdown import (
     WrongFirstAnswers,
     camera_metrics,
     first_answers,
@@ -19,10 +22,13 @@ from reid.breakdown import (
     per_camera_pair,
     wrong_first_answers,
 )
-from reid.confidence import MIN_RESAMPLES, confidence_intervals
-from reid.dataset import read_subset
-from reid.distances import EUCLIDEAN, RERANKED, DistanceHistograms
-from reid.evaluation import (
+from reid.evaluation.confidence import MIN_RESAMPLES, confidence_intervals
+from reid.evaluation.distances import EUCLIDEAN, RERANKED, DistanceHistograms
+from reid.evaluation.figures import FIGURES, TESTED
+from reid.evaluation.ranking_file import RankedQueries, write_ranking
+from reid.evaluation.reranking import Reranking
+from reid.protocol.feature_set import FeatureSet
+from reid.protocol.ranking import (
     Matches,
     Ranking,
     cmc_curve,
@@ -30,13 +36,7 @@ from reid.evaluation import (
     rank_and_match,
     summarise,
 )
-from reid.feature_set import FeatureSet
-from reid.figures import FIGURES, TESTED
-from reid.files import replacing_folder, write_json
-from reid.ranking_file import RankedQueries, write_ranking
-from reid.reranking import Reranking
-from reid.settings import Settings
-from stages.shell import declared, run
+from stages._stage import declared, run
 
 logger = logging.getLogger(__name__)
 

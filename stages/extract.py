@@ -8,13 +8,13 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from reid.backend_choice import Backend, choose
-from reid.errors import UserError
-from reid.feature_set import has_unit_length
-from reid.files import replacing_folder, sha256, write_json
-from reid.settings import Settings
-from stages.lineage import inputs, require_unedited
-from stages.shell import declared, run
+from reid.common.arrays import has_unit_length
+from reid.common.errors import UserError
+from reid.common.files import replacing_folder, sha256, write_json
+from reid.common.settings import Settings
+from reid.model.backend_choice import Backend, choose
+from runs.fingerprint import inputs, require_unedited
+from stages._stage import declared, run
 
 logger = logging.getLogger(__name__)
 
@@ -43,11 +43,11 @@ def main() -> None:
     before = inputs(stage)
     params = declared(stage, Params)
     choose(params.backend)
-    from reid.backend import make_deterministic  # noqa: PLC0415
+    from reid.model.backend import make_deterministic  # noqa: PLC0415
 
     make_deterministic(params.seed, params.threads)
-    from reid.features import decoded_batches, embed  # noqa: PLC0415
-    from reid.network import embedder, load_network  # noqa: PLC0415
+    from reid.model.embedding import decoded_batches, embed  # noqa: PLC0415
+    from reid.model.network import embedder, load_network  # noqa: PLC0415
 
     weights = Path("models") / name / f"{params.extract.checkpoint}.keras"
     model = embedder(load_network(weights))

@@ -4,10 +4,10 @@ import logging
 from pathlib import Path
 from typing import Literal
 
-from reid.ingest import ingest
-from reid.settings import Settings
-from reid.sources import open_source
-from stages.shell import declared, run
+from reid.common.settings import Settings
+from reid.preparation.ingest import ingest
+from reid.preparation.sources import open_source
+from stages._stage import declared, run
 
 logger = logging.getLogger(__name__)
 

@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from reid.dataset import read_subset
-from reid.files import replacing_file, write_json
-from reid.settings import Settings
-from reid.split import held_out_queries, label_names, require_batches, split
-from stages.batch_sizes import BaselineBatches, TripletBatches
-from stages.shell import declared, run
+from reid.common.files import replacing_file, write_json
+from reid.common.settings import Settings
+from reid.data.dataset import read_subset
+from reid.preparation.split import held_out_queries, label_names, require_batches, split
+from stages._params import BaselineBatches, TripletBatches
+from stages._stage import declared, run
 
 logger = logging.getLogger(__name__)
 

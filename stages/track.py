@@ -14,14 +14,12 @@ import psutil
 from dvc.utils.serialize import load_yaml
 from filelock import Timeout
 
-from reid.dataset import read_source, read_subset
-from reid.errors import without_credentials
-from reid.figures import MODELS
-from reid.run_identity import RunIdentity
-from reid.store_error import complaint
-from stages.description import describe
-from stages.experiment import Experiment, kept_experiment, own_experiment
-from stages.lineage import (
+from reid.common.errors import without_credentials
+from reid.data.dataset import read_source, read_subset
+from reid.evaluation.figures import MODELS
+from runs.description import describe
+from runs.dvc_experiment import Experiment, kept_experiment, own_experiment
+from runs.fingerprint import (
     checkpoint,
     inputs,
     is_up_to_date,
@@ -29,13 +27,15 @@ from stages.lineage import (
     state,
     tracked_md5,
 )
-from stages.plots_page import log_plots_page
-from stages.run_notes import Worker, end_abandoned, forget, note, this_pipeline
-from stages.shell import run
-from stages.state import PARAMS
+from runs.liveness import Worker, end_abandoned, forget, note, this_pipeline
+from runs.run_identity import RunIdentity
+from runs.store_error import complaint
+from runs.worktree import PARAMS
+from stages._plots_page import log_plots_page
+from stages._stage import run
 
 if TYPE_CHECKING:
-    from reid.tracking import Tracker
+    from runs.tracking import Tracker
 
 logger = logging.getLogger(__name__)
 
@@ -70,8 +70,8 @@ def _discard_states() -> None:
 
 
 def _track() -> None:
-    from reid.tracking import Result, Tracker, tracking_uri  # noqa: PLC0415
-    from stages.registration import register  # noqa: PLC0415
+    from runs.tracking import Result, Tracker, tracking_uri  # noqa: PLC0415
+    from stages._registration import register  # noqa: PLC0415
 
     identity = run_identity()
     metrics = {name: Path("metrics") / f"{name}.json" for name in (*MODELS, "comparison")}

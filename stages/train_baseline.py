@@ -2,11 +2,11 @@
 
 from pydantic import Field
 
-from reid.batches import shuffled_batches
-from reid.objective import Objective
-from reid.settings import Settings
-from stages.shell import declared, run
-from stages.training import TrainingParams, train_model
+from reid.common.settings import Settings
+from reid.training.batches import shuffled_batches
+from reid.training.objective import Objective
+from stages._stage import declared, run
+from stages._training import TrainingParams, train_model
 
 
 class Baseline(Settings):

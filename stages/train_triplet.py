@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator
 
-from reid.batches import people_batches
-from reid.objective import Margin, Mining, Objective
-from reid.settings import Settings
-from stages.shell import declared, run
-from stages.training import TrainingParams, train_model
+from reid.common.settings import Settings
+from reid.training.batches import people_batches
+from reid.training.objective import Margin, Mining, Objective
+from stages._stage import declared, run
+from stages._training import TrainingParams, train_model
 
 
 def _margin(value: Any) -> Margin:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from reid.dataset import read_index, read_source
-from reid.errors import UserError
-from reid.files import write_json
-from reid.settings import Settings
-from stages.batch_sizes import BaselineBatches, TripletBatches
-from stages.shell import declared, run
+from reid.common.errors import UserError
+from reid.common.files import write_json
+from reid.common.settings import Settings
+from reid.data.dataset import read_index, read_source
+from stages._params import BaselineBatches, TripletBatches
+from stages._stage import declared, run
 
 if TYPE_CHECKING:
-    from reid.checks import Limits
+    from reid.checks.expectations import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Params(Settings):
 
 def limits_of(params: Params, source: Mapping[str, Any]) -> "Limits":
     """What a data set is held to; ``source`` is what ``ingest`` says of it."""
-    from reid.checks import Limits  # noqa: PLC0415
+    from reid.checks.expectations import Limits  # noqa: PLC0415
 
     own = params.validate_
     return Limits(
@@ -60,7 +60,7 @@ def limits_of(params: Params, source: Mapping[str, Any]) -> "Limits":
 def main() -> None:
     """Write ``build/validation.json`` and ``build/data_docs``; fail on what is fatal."""
     params = declared("validate", Params)
-    from reid.checks import check  # noqa: PLC0415
+    from reid.checks.expectations import check  # noqa: PLC0415
 
     dataset = Path("build/dataset")
     limits = limits_of(params, read_source(dataset))

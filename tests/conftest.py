@@ -8,7 +8,7 @@ def pytest_collection_finish() -> None:
 
     Nothing is imported for it where no test needs Keras.
     """
-    if "reid.backend" in sys.modules:
-        from reid.backend import make_deterministic  # noqa: PLC0415
+    if "reid.model.backend" in sys.modules:
+        from reid.model.backend import make_deterministic  # noqa: PLC0415
 
         make_deterministic(seed=1, threads=2)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from reid.errors import UserError, listed
+from reid.common.errors import UserError, listed
 from verify.clones import run_in_fresh_clone
 from verify.recurrence import TOLERANCE
 from verify.result import result_in, result_of

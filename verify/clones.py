@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from reid.errors import UserError
+from reid.common.errors import UserError
 
 
 def environment() -> dict[str, str]:

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from reid.errors import UserError, first_line
-from reid.figures import MODELS
+from reid.common.errors import UserError, first_line
+from reid.evaluation.figures import MODELS
 
 LOCK = "dvc.lock"
 

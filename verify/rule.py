@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import isnan
 
-from reid.figures import FIGURES
+from reid.evaluation.figures import FIGURES
 from verify.recurrence import Recurrence, recurrences
 from verify.result import Result
 

@@ -7,7 +7,7 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from reid.figures import FIGURES
+from reid.evaluation.figures import FIGURES
 from verify.recurrence import Recurrence
 from verify.result import LOCK, Result
 from verify.rule import Comparison

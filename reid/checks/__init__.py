@@ -1,0 +1,1 @@
+"""Judges a data set; the only place that uses Great Expectations."""

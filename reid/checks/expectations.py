@@ -1,0 +1,378 @@
+"""What a data set must fulfil before it is trained on and measured with, and its judgement.
+
+The expectations are Great Expectations', over two tables: one row an image, and one row a subset.
+Importing this module takes seconds, for it imports Great Expectations.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import great_expectations as gx
+import great_expectations.expectations as gxe
+import pandas as pd
+from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
+from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.expectations import Expectation
+
+from reid.checks.data_docs import write_data_docs
+from reid.checks.facts import image_facts, subset_facts
+from reid.checks.report import OFFENDERS_SHOWN, Offender, Outcome, Report, Severity
+from reid.data.market import (
+    DISTRACTOR_PID,
+    JUNK_PID,
+    MARKET1501,
+    NAME_EXAMPLE,
+    QUERY_FOLDER,
+    SUBSETS,
+    TRAIN_FOLDER,
+    is_market1501,
+)
+
+# It announces each temporary folder of its own.
+logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
+
+GX_SEVERITY = {Severity.FATAL: "critical", Severity.WARNING: "warning"}
+
+# The column that names a row of each table.
+ROW_NAMES = {"images": "file", "subsets": "subset"}
+
+
+class Counts(NamedTuple):
+    """What a folder holds; None where it isn't published."""
+
+    images: int
+    people: int
+    distractors: int | None
+    junk: int | None
+
+
+MARKET1501_COUNTS = {
+    "bounding_box_train": Counts(images=12_936, people=751, distractors=0, junk=0),
+    "query": Counts(images=3_368, people=750, distractors=0, junk=0),
+    "bounding_box_test": Counts(images=19_732, people=750, distractors=2_798, junk=3_819),
+    "gt_bbox": Counts(images=25_259, people=1_501, distractors=None, junk=None),
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the expectations depend on.
+
+    Attributes:
+        dataset: name of the data set; one that claims to be Market-1501 is held to its counts.
+        gallery_folder: ``bounding_box_test`` or ``gt_bbox``.
+        cameras: how many there are; they are numbered from 1.
+        min_width, min_height: the smallest picture of a person, in pixels.
+        usual_size: width and height that an image usually has, in pixels.
+        people_per_batch: P of the P x K batches of the triplet loss.
+        batch_size: images in a batch of the softmax loss.
+        few_images: a train person with fewer images than this is worth a warning.
+    """
+
+    dataset: str
+    gallery_folder: str
+    cameras: int
+    min_width: int
+    min_height: int
+    usual_size: tuple[int, int]
+    people_per_batch: int
+    batch_size: int
+    few_images: int
+
+    @property
+    def test_subsets(self) -> tuple[str, ...]:
+        """The subsets in which nobody of train may appear."""
+        # gt_bbox holds the hand-drawn boxes of train and test people. As a gallery, its train
+        # people are only more wrong answers: they match no query.
+        return ("query",) if self.gallery_folder == "gt_bbox" else ("query", "gallery")
+
+
+def _words(name: str, severity: Severity, description: str, hint: str) -> dict[str, Any]:
+    """The arguments of an expectation that are meant for people."""
+    return {
+        "description": description,
+        "severity": GX_SEVERITY[severity],
+        "meta": {"name": name, "severity": severity.value, "hint": hint},
+    }
+
+
+def _image_expectations(limits: Limits) -> list[Expectation]:
+    """What every image must fulfil, over ``reid.checks.facts.image_facts``."""
+    usual_size = "{}x{}".format(*limits.usual_size)
+    test = " or ".join(limits.test_subsets)
+    return [
+        gxe.ExpectColumnValuesToNotBeNull(
+            column="pid",
+            **_words(
+                "name_follows_pattern",
+                Severity.FATAL,
+                f"Every file name tells person, camera, sequence, frame and box: {NAME_EXAMPLE}",
+                "Rename the files, or move them out of the data set.",
+            ),
+        ),
+        gxe.ExpectColumnValuesToNotBeInSet(
+            column="pid_outside_gallery",
+            value_set=[JUNK_PID, DISTRACTOR_PID],
+            **_words(
+                "no_strangers_in_train_or_query",
+                Severity.FATAL,
+                f"Train and query hold neither junk (id {JUNK_PID}) "
+                f"nor distractors (id {DISTRACTOR_PID:04})",
+                "Remove these images, or give the people their ids.",
+            ),
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="camid",
+            min_value=1,
+            max_value=limits.cameras,
+            **_words(
+                "camera_in_range",
+                Severity.FATAL,
+                f"Every camera is one of 1 to {limits.cameras}",
+                "Correct the camera in the names, or the number of cameras in params.yaml.",
+            ),
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="width",
+            min_value=limits.min_width,
+            **_words(
+                "wide_enough",
+                Severity.FATAL,
+                f"Every image is at least {limits.min_width} pixels wide",
+                "Remove these images: they are too small to show a person.",
+            ),
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="height",
+            min_value=limits.min_height,
+            **_words(
+                "high_enough",
+                Severity.FATAL,
+                f"Every image is at least {limits.min_height} pixels high",
+                "Remove these images: they are too small to show a person.",
+            ),
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="pids_of_these_bytes",
+            max_value=1,
+            **_words(
+                "bytes_under_one_id",
+                Severity.FATAL,
+                "No two files with the same bytes carry different ids",
+                "Find out whom the picture shows and remove it under the other ids.",
+            ),
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="images_of_train_person_in_test",
+            max_value=0,
+            **_words(
+                "train_and_test_people_disjoint",
+                Severity.FATAL,
+                f"Nobody in train appears in {test}",
+                "Keep each of these people on one side; or, if two people share a number, "
+                "renumber one of them.",
+            ),
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="queries_of_this_person_and_camera",
+            max_value=1,
+            **_words(
+                "one_query_per_person_and_camera",
+                Severity.FATAL,
+                "Each person has at most one query under each camera",
+                "Keep one of these queries and move the others to the gallery.",
+            ),
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="matches_under_another_camera",
+            min_value=1,
+            **_words(
+                "query_has_match_under_another_camera",
+                Severity.FATAL,
+                "The gallery shows the person of every query under another camera",
+                "Add such images to the gallery, or remove these queries: "
+                "the protocol has no right answer for them.",
+            ),
+        ),
+        gxe.ExpectColumnValuesToBeInSet(
+            column="size",
+            value_set=[usual_size],
+            **_words(
+                "usual_size",
+                Severity.WARNING,
+                f"Images measure {usual_size} pixels",
+                "Nothing if the size is meant: images are resized to the network's input.",
+            ),
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="copies_under_this_pid",
+            max_value=1,
+            **_words(
+                "bytes_once_under_an_id",
+                Severity.WARNING,
+                "No two files of the same id have the same bytes",
+                "Keep one file of each: a copy in training counts twice, "
+                "one in the gallery is found too easily.",
+            ),
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="train_images_of_this_person",
+            min_value=limits.few_images,
+            **_words(
+                "enough_images_of_a_person",
+                Severity.WARNING,
+                f"Everybody in train has at least {limits.few_images} images",
+                "Nothing if there are few such people: "
+                "their images are repeated to fill a batch of the triplet loss.",
+            ),
+        ),
+    ]
+
+
+def _subset_expectations(limits: Limits) -> list[Expectation]:
+    """What every subset must fulfil, over ``reid.checks.facts.subset_facts``."""
+    return [
+        gxe.ExpectColumnValuesToBeBetween(
+            column="images",
+            min_value=1,
+            **_words(
+                "subset_present",
+                Severity.FATAL,
+                "Train, query and gallery each hold images",
+                f"Put images into {TRAIN_FOLDER}, {QUERY_FOLDER} and {limits.gallery_folder}.",
+            ),
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="people_with_a_pair",
+            min_value=limits.people_per_batch,
+            **_words(
+                "enough_people_for_a_batch",
+                Severity.FATAL,
+                f"At least {limits.people_per_batch} people in train have two images or more, "
+                "to fill a batch of the triplet loss",
+                "Choose fewer people per batch in params.yaml, or add people.",
+            ),
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="people_asked_for",
+            min_value=2,
+            **_words(
+                "enough_people_to_be_sure",
+                Severity.FATAL,
+                "Query shows at least 2 people, to say how sure the figures are",
+                "Add queries of other people.",
+            ),
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="images_to_train_on",
+            min_value=limits.batch_size,
+            **_words(
+                "enough_images_for_a_batch",
+                Severity.FATAL,
+                f"Train holds at least {limits.batch_size} images, "
+                "to fill a batch of the softmax loss",
+                "Choose a smaller batch in params.yaml, or add images.",
+            ),
+        ),
+    ]
+
+
+def _official_expectations() -> list[Expectation]:
+    """What ``_with_official_counts`` must fulfil."""
+    return [
+        gxe.ExpectColumnPairValuesToBeEqual(
+            column_A=count,
+            column_B=f"official_{count}",
+            ignore_row_if="either_value_is_missing",
+            **_words(
+                f"official_{count}",
+                Severity.FATAL,
+                f"Each subset holds as many {count} as {MARKET1501} officially does",
+                f"Get the official zip again; or, if the data set is another one, "
+                f"give it a name that doesn't begin with {MARKET1501}.",
+            ),
+        )
+        for count in Counts._fields
+    ]
+
+
+def _with_official_counts(subsets: pd.DataFrame, gallery_folder: str) -> pd.DataFrame:
+    """Set the official counts beside those of ``subset_facts``."""
+    folders = (TRAIN_FOLDER, QUERY_FOLDER, gallery_folder)
+    official = pd.DataFrame([MARKET1501_COUNTS[f] for f in folders], index=list(SUBSETS))
+    official = official.astype("Int64").add_prefix("official_")
+    return subsets.join(official, on="subset")
+
+
+def _validate(
+    table: pd.DataFrame, name: str, expectations: Sequence[Expectation]
+) -> ExpectationSuiteValidationResult:
+    """Run a suite of expectations over a table, ``images`` or ``subsets``."""
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    asset = context.data_sources.add_pandas("index").add_dataframe_asset(name)
+    batches = asset.add_batch_definition_whole_dataframe("all")
+    suite = context.suites.add(gx.ExpectationSuite(name=name, expectations=list(expectations)))
+    definition = gx.ValidationDefinition(name=name, data=batches, suite=suite)
+    return context.validation_definitions.add(definition).run(
+        batch_parameters={"dataframe": table},
+        result_format={
+            "result_format": "COMPLETE",
+            "unexpected_index_column_names": [ROW_NAMES[name]],
+            "partial_unexpected_count": OFFENDERS_SHOWN,
+            "return_unexpected_index_query": False,
+        },
+    )
+
+
+def _outcome(result: ExpectationValidationResult, unit: str) -> Outcome:
+    """Take the outcome of an expectation out of Great Expectations' types."""
+    config, found = result.expectation_config, result.result
+    assert config is not None
+    if "unexpected_count" not in found:
+        raise RuntimeError(f"{config.meta['name']} can't be judged: {result.exception_info}")
+    offenders = []
+    for row in found["partial_unexpected_index_list"]:
+        observed = [c for c in sorted(row) if c != ROW_NAMES[unit] and pd.notna(row[c])]
+        values = ", ".join(f"{column} {row[column]}" for column in observed)
+        offenders.append(Offender(row=row[ROW_NAMES[unit]], observed=values))
+    return Outcome(
+        name=config.meta["name"],
+        description=str(config.description),
+        hint=config.meta["hint"],
+        severity=Severity(config.meta["severity"]),
+        unit=unit,
+        success=bool(result.success),
+        offending=int(found["unexpected_count"]),
+        offenders=tuple(offenders),
+    )
+
+
+def check(index: pd.DataFrame, limits: Limits, data_docs: Path | None = None) -> Report:
+    """Judge a data set by its index.
+
+    Args:
+        index: one row an image of the three subsets: subset, name (str), pid, camid (Int32, null
+            where the name breaks the pattern), width, height (pixels), sha256 (hex).
+        limits: what is configurable.
+        data_docs: folder to write the Data Docs to, whatever the outcome; it is replaced as a
+            whole, and ``index.html`` in it is the page to begin with.
+    """
+    subsets, subset_expectations = subset_facts(index), _subset_expectations(limits)
+    if is_market1501(limits.dataset):
+        subsets = _with_official_counts(subsets, limits.gallery_folder)
+        subset_expectations += _official_expectations()
+    images = image_facts(index, limits.test_subsets)
+    results = {
+        "subsets": _validate(subsets, "subsets", subset_expectations),
+        "images": _validate(images, "images", _image_expectations(limits)),
+    }
+    report = Report(
+        tuple(_outcome(r, unit) for unit, suite in results.items() for r in suite.results)
+    )
+    if data_docs:
+        write_data_docs(data_docs, limits.dataset, report, results)
+    return report

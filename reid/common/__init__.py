@@ -1,0 +1,1 @@
+"""Files, errors and settings: knows nothing of people, photos or models."""

@@ -1,0 +1,1 @@
+"""What the rows of the parquet files mean, and how to read them."""

@@ -1,0 +1,61 @@
+"""From the bytes of image files to arrays."""
+
+import io
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from reid.common.errors import UserError
+
+DEEP = ("I", "F")
+"""Pillow's modes of 32 bits a channel; those of 16 have names of their own."""
+
+
+class UnreadableImageError(UserError):
+    """An image that can't be decoded."""
+
+
+def image_size(content: bytes) -> tuple[int, int]:
+    """Decode an image completely and give its (width, height) in pixels.
+
+    Raises:
+        UnreadableImageError: ``content`` is empty, cut off, no image, or one of more than 8 bits a
+            channel, whose bright parts ``decode`` would make white.
+    """
+    if not content:
+        raise UnreadableImageError("the file is empty")
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            image.load()
+            if image.mode in DEEP or image.mode.startswith("I;16"):
+                raise UnreadableImageError("it has more than 8 bits a channel; save it with 8")
+            return image.size
+    except Image.UnidentifiedImageError as e:
+        raise UnreadableImageError("no image in a format known here") from e
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+        raise UnreadableImageError(str(e)) from e
+
+
+def decode(content: bytes, height: int, width: int) -> np.ndarray:
+    """Decode an image file to RGB and scale it, where needed, to uint8 (height, width, 3)."""
+    with Image.open(io.BytesIO(content)) as image:
+        # Cameras and phones turn photos by a tag instead of turning the pixels.
+        rgb = ImageOps.exif_transpose(image).convert("RGB")
+    if rgb.size != (width, height):
+        rgb = rgb.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(rgb)
+
+
+def decode_all(contents: Sequence[bytes], height: int, width: int) -> np.ndarray:
+    """Decode image files on all processors to one array, uint8 (n, height, width, 3)."""
+    images = np.empty((len(contents), height, width, 3), np.uint8)
+
+    def fill(row: int) -> None:
+        images[row] = decode(contents[row], height, width)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(fill, range(len(contents))))
+    return images

@@ -1,0 +1,1 @@
+"""What is said about a ranking: intervals, breakdowns, pictures, re-ranking."""

@@ -1,0 +1,1 @@
+"""From pixels to an embedding; the only place that builds networks."""

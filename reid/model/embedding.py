@@ -1,0 +1,52 @@
+"""Embeddings of images by a trained network."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from reid.data.images import decode_all
+from reid.model.backend import keras
+
+
+def decoded_batches(
+    parquet: Path, batch_size: int, height: int, width: int
+) -> Iterator[np.ndarray]:
+    """The images of a subset in row order, uint8 (batch_size or fewer, height, width, 3).
+
+    Reads and decodes a batch at a time, so the memory doesn't grow with the subset.
+    """
+    for batch in pq.ParquetFile(parquet).iter_batches(batch_size, columns=["image"]):
+        yield decode_all(batch.column("image").to_pylist(), height, width)
+
+
+def embed(
+    model: keras.Model, batches: Iterable[np.ndarray], batch_size: int, flip: bool = False
+) -> np.ndarray:
+    """Embed images.
+
+    Args:
+        model: images (n, height, width, 3) to embeddings (n, d) of length 1.
+        batches: arrays of images of any length.
+        batch_size: images to embed at once.
+        flip: whether to embed each image's mirror image too, and to give the mean of both,
+            brought back to length 1.
+
+    Returns:
+        float32 (n, d), in the order of the images.
+    """
+    parts = [
+        _embed_batch(model, images[start : start + batch_size], flip)
+        for images in batches
+        for start in range(0, len(images), batch_size)
+    ]
+    return np.concatenate(parts) if parts else np.empty((0, model.output_shape[-1]), np.float32)
+
+
+def _embed_batch(model: keras.Model, images: np.ndarray, flip: bool) -> np.ndarray:
+    embeddings = np.asarray(model.predict_on_batch(images), np.float32)
+    if not flip:
+        return embeddings
+    both = embeddings + np.asarray(model.predict_on_batch(images[:, :, ::-1]), np.float32)
+    return both / np.linalg.norm(both, axis=1, keepdims=True)

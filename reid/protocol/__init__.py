@@ -1,0 +1,1 @@
+"""From features to ranks: a change here changes every figure."""

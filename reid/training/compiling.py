@@ -1,0 +1,137 @@
+"""A network with what it learns by: losses, optimizer, and the batches that it sees."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+
+from reid.model.backend import keras
+from reid.model.network import BACKBONE, FEATURE, LOGITS, compute_type
+from reid.training.augmentation import Augmentation, augment
+from reid.training.folds import Fold
+from reid.training.losses import Triplet
+from reid.training.objective import Objective
+from reid.training.optimisation import Optimisation
+
+SOFTMAX, TRIPLET = "softmax", "triplet"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how a network is trained."""
+
+    epochs: int
+    lr: float
+    optimisation: Optimisation
+    augmentation: Augmentation
+    objective: Objective
+    batches: Callable[[int], np.ndarray]
+    """Epoch (from 0) to image numbers, int (batches, batch size)."""
+    seed: int
+    xla: bool = False
+    """Whether TensorFlow compiles the step with XLA; JAX always does."""
+
+
+def build_optimizer(how: Optimisation, lr: float) -> keras.optimizers.Optimizer:
+    """The optimizer and its moving average of the weights; only kernels decay."""
+    common = {
+        "learning_rate": lr,
+        "weight_decay": how.weight_decay or None,
+        "use_ema": how.average > 0,
+        "ema_momentum": how.average,
+    }
+    if how.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(momentum=how.momentum, nesterov=how.momentum > 0, **common)
+    else:
+        optimizer = keras.optimizers.Adam(**common)
+    if how.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias", "power"])
+    return optimizer
+
+
+def compiled(network: keras.Model, plan: Plan, frozen: bool = False) -> keras.Model:
+    """The network with its losses and optimizer; outputs ``softmax`` and perhaps ``triplet``.
+
+    ``frozen``: whether the backbone stays as it is.
+    """
+    backbone = network.get_layer(BACKBONE)
+    backbone.trainable = not frozen
+    # Averaged weights go with statistics averaged over as many steps.
+    for layer in (*backbone.layers, *network.layers):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = max(layer.momentum, plan.optimisation.average)
+    outputs = {SOFTMAX: network.output[LOGITS]}
+    losses: dict[str, keras.losses.Loss] = {
+        # Of probabilities, Keras under JAX cuts off those near 0 and their gradients.
+        SOFTMAX: keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=plan.objective.label_smoothing
+        )
+    }
+    weights = {SOFTMAX: 1.0}
+    if plan.objective.margin is not None:
+        normalise = keras.layers.UnitNormalization(name=TRIPLET, dtype="float32")
+        outputs[TRIPLET] = normalise(network.output[FEATURE])
+        losses[TRIPLET] = Triplet(plan.objective.margin, plan.objective.mining)
+        weights[TRIPLET] = plan.objective.triplet_weight
+    optimizer = build_optimizer(plan.optimisation, plan.lr)
+    if compute_type(network) == "float16":
+        # Small gradients are 0 in half precision, unless they are scaled.
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    model = keras.Model(network.input, outputs)
+    model.compile(
+        optimizer=optimizer,
+        loss=losses,
+        loss_weights=weights,
+        metrics={SOFTMAX: ["accuracy"]},
+        jit_compile=plan.xla or keras.backend.backend() == "jax",
+    )
+    optimizer.build(model.trainable_variables)
+    return model
+
+
+@contextmanager
+def averaged(model: keras.Model) -> Iterator[None]:
+    """Give a model the moving average of its weights for a while, where its optimizer has one."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    # Without a step there is no average yet: half precision skips those that overflow.
+    if not optimizer.use_ema or not int(optimizer.iterations):
+        yield
+        return
+    variables = model.trainable_variables
+    weights = _copied(variables)
+    optimizer.finalize_variable_values(variables)
+    # JAX gives memory away in a step: the averages must keep theirs.
+    _assign(variables, _copied(variables))
+    try:
+        yield
+    finally:
+        _assign(variables, weights)
+
+
+def _copied(variables: list[keras.Variable]) -> list[np.ndarray]:
+    return [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
+
+
+def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def targets(model: keras.Model, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Labels (n,) in the form that each loss takes: one-hot (n, classes), or as they are."""
+    classes = model.output[SOFTMAX].shape[-1]
+    forms = {SOFTMAX: np.eye(classes, dtype=np.float32)[labels], TRIPLET: labels}
+    return {name: forms[name] for name in model.output}
+
+
+def augmented_batches(
+    model: keras.Model, fold: Fold, plan: Plan, first_epoch: int
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """Batches without end from ``first_epoch`` on: images uint8 and targets."""
+    for epoch in count(first_epoch):
+        rng = np.random.default_rng([plan.seed, epoch, 1])
+        for rows in plan.batches(epoch):
+            images = augment(fold.images[rows], plan.augmentation, rng)
+            yield images, targets(model, fold.labels[rows])

@@ -1,0 +1,66 @@
+"""The triplet loss, in operations that every Keras backend has."""
+
+from reid.model.backend import keras
+from reid.training.objective import Margin, Mining
+
+ops = keras.ops
+
+FAR = 3.0
+"""Farther than two rows of length 1 can be from each other."""
+
+
+def pairwise_distances(embeddings: keras.KerasTensor) -> keras.KerasTensor:
+    """Euclidean distances among rows of length 1: (n, d) to (n, n)."""
+    cosine = ops.einsum("ad,bd->ab", embeddings, embeddings)
+    # The gradient of a root is infinite at 0, where every image meets itself.
+    return ops.sqrt(ops.maximum(2.0 - 2.0 * cosine, 1e-6))
+
+
+def _next_in_batch(distances: keras.KerasTensor, among: keras.KerasTensor) -> keras.KerasTensor:
+    """Each row's distance to the first column after it, around the end, that is ``among``."""
+    n = ops.shape(distances)[0]
+    numbers = ops.arange(n)
+    steps = ops.mod(numbers[None, :] - numbers[:, None], n)
+    chosen = ops.argmin(ops.where(among, steps, n), axis=1)
+    is_chosen = ops.equal(numbers[None, :], ops.cast(chosen, numbers.dtype)[:, None])
+    return ops.sum(ops.where(is_chosen, distances, 0.0), axis=1)
+
+
+class Triplet(keras.losses.Loss):
+    """Each anchor of a batch with one positive and one negative: ``d(a, p) + margin < d(a, n)``.
+
+    Hermans et al., "In Defense of the Triplet Loss for Person Re-Identification", 2017. The hinge
+    is ``max(0, d(a, p) + margin - d(a, n))``, the soft margin ``log(1 + exp(d(a, p) - d(a, n)))``,
+    d the Euclidean distance. An anchor without a positive or a negative in the batch has loss 0.
+
+    Mining ``hard`` takes the farthest positive and the nearest negative (their eq. 5); ``random``
+    the next ones in the batch, whose order the drawing of training batches has left to chance: the
+    plain triplets of Schroff et al., "FaceNet", 2015, eq. 1 (there of squared distances).
+    Validation images come sorted by person, and so theirs are not random.
+    """
+
+    def __init__(self, margin: Margin, mining: Mining = "hard", name: str = "triplet") -> None:
+        """``margin``: by how much a negative must be farther than a positive, or ``soft``."""
+        super().__init__(name=name)
+        self.margin = margin
+        self.mining = mining
+
+    def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
+        """Labels (n,) or (n, 1) and embeddings (n, d) of length 1 to a loss an anchor, (n,)."""
+        labels = ops.reshape(y_true, (-1,))
+        same = ops.equal(labels[:, None], labels[None, :])
+        others = ops.logical_not(ops.eye(ops.shape(labels)[0], dtype="bool"))
+        is_positive, is_negative = ops.logical_and(same, others), ops.logical_not(same)
+        distances = pairwise_distances(ops.cast(y_pred, "float32"))
+        if self.mining == "hard":
+            positive = ops.max(ops.where(is_positive, distances, -FAR), axis=1)
+            negative = ops.min(ops.where(is_negative, distances, FAR), axis=1)
+        else:
+            positive = _next_in_batch(distances, is_positive)
+            negative = _next_in_batch(distances, is_negative)
+        if self.margin == "soft":
+            loss = ops.softplus(positive - negative)
+        else:
+            loss = ops.maximum(positive + self.margin - negative, 0.0)
+        usable = ops.logical_and(ops.any(is_positive, axis=1), ops.any(is_negative, axis=1))
+        return ops.where(usable, loss, 0.0)

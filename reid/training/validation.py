@@ -1,0 +1,58 @@
+"""How good a model is after an epoch, judged on what it was not trained with."""
+
+import numpy as np
+import pandas as pd
+
+from reid.common.arrays import has_unit_length
+from reid.model.backend import keras
+from reid.model.embedding import embed
+from reid.protocol.feature_set import FeatureSet
+from reid.protocol.ranking import rank_queries, summarise
+from reid.training.compiling import targets
+from reid.training.folds import Fold
+from reid.training.history import Row, renamed
+
+
+def validate(model: keras.Model, embedding: keras.Model, fold: Fold, batch_size: int) -> Row:
+    """Judge a network on the validation fold.
+
+    Args:
+        model: the network with its losses, as ``compiled`` makes it.
+        embedding: the network's part that gives embeddings, as ``embedder`` makes it.
+        fold: held-out images of the training people, or of other people.
+        batch_size: images to take at once.
+
+    Returns:
+        ``val_loss``, the losses it is made of and ``val_accuracy`` on images of the training
+        people; ``val_rank1`` and ``val_mAP`` on other people.
+    """
+    if fold.is_labelled:
+        logs = model.evaluate(
+            fold.images,
+            targets(model, fold.labels),
+            batch_size=batch_size,
+            verbose=0,
+            return_dict=True,
+        )
+        return {f"val_{name}": value for name, value in renamed(logs).items()}
+    return validate_retrieval(embedding, fold, batch_size)
+
+
+def validate_retrieval(embedding: keras.Model, fold: Fold, batch_size: int) -> Row:
+    """rank-1 and mAP among other people: a query for each person and camera, the rest gallery.
+
+    Queries without a match count for nothing, as everywhere; there are as many after each epoch,
+    and ``split`` says how many. Mirrored images are not embedded, which would take twice the time.
+    Both are NaN where the network gives an image no embedding, as after a training that diverged.
+    """
+    embeddings = embed(embedding, [fold.images], batch_size)
+    if not has_unit_length(embeddings).all():
+        return {"val_rank1": np.nan, "val_mAP": np.nan}
+    key = pd.DataFrame({"pid": fold.pids, "camid": fold.camids})
+    is_query = ~key.duplicated().to_numpy()
+    query, gallery = (
+        FeatureSet(embeddings[part], fold.pids[part], fold.camids[part])
+        for part in (is_query, ~is_query)
+    )
+    metrics = summarise(rank_queries(query, gallery), gallery.pids)
+    return {"val_rank1": metrics.rank1, "val_mAP": metrics.mAP}

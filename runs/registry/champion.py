@@ -1,0 +1,136 @@
+"""Which registered version is the champion: a better one takes its place, a luckier one doesn't.
+
+Two versions are compared on the same queries against the same gallery, by the paired bootstrap
+over people of `reid.evaluation.confidence`. The reason is given in words, for whoever
+reads the registry.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from reid.common.errors import UserError
+from reid.evaluation.confidence import Comparison, Difference, compare
+from reid.evaluation.figures import FIGURES, in_points
+from reid.evaluation.ranking_file import RankedQueries
+
+SHOWN = ["name", "pid", "camid", "sha256"]
+"""What a ranking depends on of a photo: its pixels, whom it shows, which camera took it."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A version of the model, and how it ranked which queries."""
+
+    version: str
+    protocol: str
+    """`protocol_digest` of what it was measured on."""
+    data: str
+    """The same in words."""
+    ranking: RankedQueries | None
+    """None where it is not needed, for another protocol, or can't be had."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a version becomes champion, and why."""
+
+    promoted: bool
+    reason: str
+    """Follows on "because"."""
+    compared_with: str | None = None
+    """The version of the champion that it was measured against; None where it could not be."""
+    not_compared_with: str | None = None
+    """The version of the champion that it could not be measured against."""
+
+
+def protocol_digest(
+    query: pd.DataFrame, gallery: pd.DataFrame, reranking: Mapping[str, Any]
+) -> str:
+    """Hash of what figures must have in common to be compared, 64 hex digits.
+
+    It takes in every photo of query and gallery, whom they show, their order, and how answers were
+    re-ranked, if at all. What the model was trained on is not part of it.
+
+    Args:
+        query: the index of the subset, with ``name``, ``pid``, ``camid`` and ``sha256``.
+        gallery: likewise.
+        reranking: the parameters, with ``use``.
+    """
+    digest = hashlib.sha256()
+    for subset in (query, gallery):
+        digest.update(subset[SHOWN].to_csv(index=False).encode())
+    used = sorted(reranking.items()) if reranking["use"] else "none"
+    digest.update(repr(used).encode())
+    return digest.hexdigest()
+
+
+def decide(candidate: Contender, champion: Contender | None, resamples: int, seed: int) -> Decision:
+    """Promote a version that beats the champion in rank-1 and in mAP by more than the noise.
+
+    That is where the 95 % intervals of both paired differences lie above 0. Where the two can't be
+    compared, the champion stays: nothing says that the other one is better.
+
+    Args:
+        candidate: the version to judge, with its ranking.
+        champion: the present champion; None where there is none.
+        resamples: draws of people, at least `reid.evaluation.confidence.MIN_RESAMPLES`.
+        seed: of the draws.
+    """
+    if champion is None:
+        return Decision(True, "there was no champion")
+    against = f"champion version {champion.version}"
+    if candidate.protocol != champion.protocol:
+        return Decision(
+            False,
+            f"{against} was measured on another test ({champion.data}; this one on "
+            f"{candidate.data}), and nothing says which of the two is better",
+            not_compared_with=champion.version,
+        )
+    if candidate.ranking is None or champion.ranking is None:
+        return Decision(
+            False,
+            f"the ranking of {against} can't be read, so nothing is known of it",
+            not_compared_with=champion.version,
+        )
+    try:
+        test = compare(
+            candidate.ranking.ranking,
+            champion.ranking.ranking,
+            candidate.ranking.pids,
+            resamples,
+            seed,
+        )
+    except UserError as e:
+        return Decision(
+            False,
+            f"it can't be compared with {against}: {e}",
+            not_compared_with=champion.version,
+        )
+    figures = f"{_figures(test)} against {against}, over {test.people} people"
+    is_better = test.rank1.low > 0 and test.mAP.low > 0
+    return Decision(is_better, f"{_verdict(test)}: {figures}", champion.version)
+
+
+def _verdict(test: Comparison) -> str:
+    differences = {FIGURES["rank1"]: test.rank1, FIGURES["mAP"]: test.mAP}
+    better = [name for name, difference in differences.items() if difference.low > 0]
+    worse = [name for name, difference in differences.items() if difference.high < 0]
+    if len(better) == len(differences):
+        return "both figures are better by more than chance gives"
+    if worse:
+        return f"{' and '.join(worse)} {'are' if len(worse) > 1 else 'is'} worse"
+    if better:
+        return f"only {better[0]} is better by more than chance gives"
+    return "neither figure differs by more than chance gives"
+
+
+def _figures(test: Comparison) -> str:
+    return f"rank-1 {_points(test.rank1)}, mAP {_points(test.mAP)}"
+
+
+def _points(difference: Difference) -> str:
+    return in_points(difference.difference, difference.low, difference.high)

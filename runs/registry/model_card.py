@@ -1,0 +1,186 @@
+"""What a reader of the registry must know of a model before using it, as Markdown.
+
+The headings are those of Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, as far as
+the pipeline knows what belongs below them. What it doesn't know, such as the licence of somebody's
+photos, the card says it doesn't know.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reid.data.market import SAMPLE_NAME, is_market1501
+from reid.evaluation.figures import FIGURES, REPORTED, value_and_interval
+
+NOT_FOR = """\
+- Surveillance, or any search for people, without a legal ground and the knowledge of who answers \
+for it.
+- Identifying anybody. It says how alike two photos look, mostly by the clothes, never who \
+somebody is.
+- Decisions about people without a person who looks at the photos and answers for the decision.
+- Judging age, sex, origin, health, mood or intent."""
+
+MODEL_DESCRIPTION = f"""\
+Person re-identification: a photo of one person, cut out, goes in, an embedding of length 1 comes \
+out. The dot product of two embeddings says how alike the photos look, from -1 to 1.
+
+One version a result of the pipeline. Each version's description is its model card. The alias \
+`champion` moves only to a version whose rank-1 and mAP on the same queries and gallery are better \
+by more than chance gives. On other data it stays until a person moves it.
+
+```
+mlflow models serve -m models:/reid@champion --env-manager local --port 5001
+```
+
+**Not for**
+
+{NOT_FOR}
+"""
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What a card is made of."""
+
+    data_name: str
+    data_md5: str
+    images: Mapping[str, int]
+    """Of train, query and gallery."""
+    train_people: int
+    cameras: int
+    metrics: Mapping[str, Mapping[str, float]]
+    """Of ``baseline``, ``triplet`` and ``comparison``, as in ``metrics/``."""
+    params: Mapping[str, Any]
+    """Nested as in ``params.yaml``."""
+    fingerprint: str
+    commit: str
+    """Empty where nothing was committed yet."""
+    has_changes: bool
+    """Whether a file that determines the result differed from the commit."""
+
+
+def model_card(facts: CardFacts) -> str:
+    """The card of one version: what it is for, figures, data, limits, licences, what it is not for.
+
+    It stays below 4,000 characters, for MLflow's databases hold 5,000 of a description.
+    """
+    how = facts.params["model"]
+    sections = {
+        "Made for": _made_for(how),
+        "Protocol": _protocol(facts),
+        "Figures": _figures(facts),
+        "Data": _data(facts),
+        "Limits": _limits(facts),
+        "Licences": f"- Data: {_data_licence(facts.data_name)}\n- Weights: "
+        f"{_weights_licence(how['weights'])}",
+        "Not for": NOT_FOR,
+        "Made by": _made_by(facts),
+    }
+    return "\n".join(f"### {heading}\n\n{text}\n" for heading, text in sections.items())
+
+
+def _made_for(how: Mapping[str, Any]) -> str:
+    return (
+        "Research, and proposing photos for a person to look at: which photos of a gallery look "
+        "like the same person as this one? In goes a JPEG or PNG of one person, cut out, in "
+        f"base64; it is scaled to {how['height']}x{how['width']} pixels. Out comes an embedding of "
+        "length 1; the dot product of two is their similarity, which is no probability."
+    )
+
+
+def _protocol(facts: CardFacts) -> str:
+    triplet = facts.metrics["triplet"]
+    reranking = "re-ranked (the embeddings alone give other figures)"
+    scored = int(triplet["queries"] - triplet["queries_without_match"])
+    people = int(facts.metrics["comparison"]["people"])
+    return (
+        f"Market-1501's single query, {reranking if triplet['reranked'] else 'no re-ranking'}: "
+        f"{scored} queries of {people} people against {triplet['gallery']:.0f} gallery images, "
+        f"{triplet['distractors']:.0f} of them distractors, without {triplet['junk']:.0f} pieces "
+        "of junk. Photos of the query's person by the query's own camera are left out."
+    )
+
+
+def _figures(facts: CardFacts) -> str:
+    triplet, baseline = facts.metrics["triplet"], facts.metrics["baseline"]
+    rows = [
+        f"| {FIGURES[figure]}&emsp; | {' | '.join(value_and_interval(triplet, figure))} "
+        f"| {value_and_interval(baseline, figure)[0]} |"
+        for figure in REPORTED
+    ]
+    return "\n".join(
+        [
+            # MLflow's page draws columns without a gap.
+            "| per cent&emsp; | this model&emsp; | 95 % interval&emsp; | baseline |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            "The intervals say what other people would have changed (bootstrap over people), not "
+            "what another training would.",
+        ]
+    )
+
+
+def _data(facts: CardFacts) -> str:
+    images = facts.images
+    return (
+        f"`{facts.data_name}`, md5 `{facts.data_md5}`: {images['train']} training images of "
+        f"{facts.train_people} people, {images['query']} queries, {images['gallery']} gallery "
+        f"images, {facts.cameras} cameras, gallery `{facts.params['ingest']['gallery']}`."
+    )
+
+
+def _limits(facts: CardFacts) -> str:
+    drawn = (
+        "- All these people are drawn: the figures say nothing about photos of real ones.\n"
+        if facts.data_name == SAMPLE_NAME
+        else ""
+    )
+    return (
+        f"{drawn}- Measured on these cameras alone. Other cameras, places, seasons and detectors "
+        "give other figures, as a rule lower ones.\n"
+        "- It goes by clothes: somebody who changes them is lost, people dressed alike are "
+        "confused.\n"
+        "- It was not measured whether it is equally right for all groups of people.\n"
+        "- No threshold is calibrated: everybody has a nearest photo, also who isn't in the "
+        "gallery."
+    )
+
+
+def _data_licence(name: str) -> str:
+    if name == SAMPLE_NAME:
+        return "drawn by this project, no real person in it."
+    if is_market1501(name):
+        return "Market-1501, for research; its authors' terms hold for what is made of it, too."
+    return (
+        "not known to the pipeline. Ask who provided the photos, and whether a model made of them "
+        "may be used and passed on."
+    )
+
+
+def _weights_licence(weights: str) -> str:
+    if weights == "none":
+        return "trained from random ones."
+    if weights.startswith("mobilenet_v2_imagenet_notop"):
+        return (
+            "started from torchvision's MobileNetV2, BSD-3-Clause, trained on ImageNet, whose "
+            "photos are for non-commercial research."
+        )
+    if weights == "imagenet":
+        return (
+            "started from Keras's ImageNet download; its terms are not known to the pipeline, and "
+            "ImageNet's photos are for non-commercial research."
+        )
+    return f"started from `{weights}`, whose terms the pipeline doesn't know."
+
+
+def _made_by(facts: CardFacts) -> str:
+    how = facts.params["model"]
+    commit = f", commit `{facts.commit[:10]}`" if facts.commit else ""
+    if facts.commit and facts.has_changes:
+        commit += " with uncommitted changes, which the run holds in `pipeline`"
+    return (
+        f"{how['backbone']}, alpha {how['alpha']}, softmax and triplet loss, lr "
+        f"{facts.params['lr']}, seed {facts.params['seed']}. Fingerprint "
+        f"`{facts.fingerprint[:10]}`{commit}; the run has all parameters."
+    )

@@ -1,0 +1,118 @@
+"""The tracking store as its readers see it: the runs of all results, found and opened."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from reid.common.errors import UserError, without_credentials
+from runs.store_error import complaint
+from runs.tracking import (
+    EXPERIMENT,
+    FINGERPRINT,
+    RESULT,
+    end,
+    find_experiment,
+    sqlite_file,
+    tracking_uri,
+)
+
+LOCAL_UI = "http://127.0.0.1:5000"
+"""Where ``make ui`` opens MLflow."""
+SHORT = 8
+"""Characters of a run's id that are shown."""
+HINT = "Is MLFLOW_TRACKING_URI right, and does the server run?"
+ARTIFACTS_HINT = "A store of artifacts may need a password, or a package, of its own."
+
+
+def short(run_id: str) -> str:
+    """A run's id as it is shown."""
+    return run_id[:SHORT]
+
+
+def is_finished(run: Run) -> bool:
+    """Whether a run holds a whole result."""
+    return run.info.status == "FINISHED" and RESULT in run.data.tags
+
+
+def fingerprint_of(run: Run) -> str:
+    """The fingerprint of a run's result; empty for a run that this project didn't make."""
+    return str(run.data.tags.get(FINGERPRINT, ""))
+
+
+class RunStore:
+    """The runs of a project's tracking store. It has to be there: nothing is created."""
+
+    def __init__(self, root: Path) -> None:
+        """Open the store that the pipeline in the folder ``root`` reports to.
+
+        Raises:
+            UserError: it isn't there, or can't be read, or holds no results, or they were deleted.
+        """
+        self.uri = tracking_uri(root)
+        self.shown = without_credentials(self.uri)
+        file = sqlite_file(self.uri)
+        if file is not None and not file.is_file():
+            raise UserError(f"{file} is not there: no result was tracked yet. Run `dvc repro`.")
+        with self._reached():
+            self.client = MlflowClient(self.uri)
+            experiment = find_experiment(self.client)
+        if experiment is None:
+            raise UserError(f"{self.shown} has no experiment {EXPERIMENT} yet. Run `dvc repro`.")
+        self.experiment_id = experiment.experiment_id
+
+    @contextmanager
+    def _reached(self, hint: str = HINT) -> Iterator[None]:
+        try:
+            yield
+        except UserError:
+            raise
+        # Each kind of store and of artifacts raises errors of its own.
+        except Exception as e:
+            raise UserError(
+                f"the tracking store {self.shown} can't be read ({complaint(e)}). {hint}"
+            ) from e
+
+    def runs(self) -> list[Run]:
+        """All runs, the youngest first."""
+        found: list[Run] = []
+        token = None
+        with self._reached():
+            while True:
+                page = self.client.search_runs(
+                    [self.experiment_id],
+                    order_by=["attributes.start_time DESC"],
+                    page_token=token,
+                )
+                found += page
+                token = page.token
+                if not token:
+                    return found
+
+    def download(self, run: Run, place: str, destination: Path) -> Path:
+        """Copy what a run carries at ``place`` into a folder; gives the copy's path.
+
+        Raises:
+            UserError: the store or the artifacts can't be read.
+        """
+        with self._reached(ARTIFACTS_HINT):
+            if not self.client.list_artifacts(run.info.run_id, place):
+                raise UserError(f"run {short(run.info.run_id)} carries no artifacts in {place}/.")
+            return Path(self.client.download_artifacts(run.info.run_id, place, str(destination)))
+
+    def kill(self, run_id: str) -> None:
+        """End a run that nothing works on any more."""
+        with self._reached():
+            end(self.client, run_id, "KILLED")
+
+    def comparison_page(self, run_ids: Iterable[str]) -> str:
+        """URL of MLflow's page that compares runs."""
+        has_server = self.uri.startswith(("http://", "https://"))
+        base = self.shown.rstrip("/") if has_server else LOCAL_UI
+        runs = json.dumps(list(run_ids), separators=(",", ":"))
+        query = f"runs={quote(runs)}&experiments={quote(json.dumps([self.experiment_id]))}"
+        return f"{base}/#/compare-runs?{query}"

@@ -1,0 +1,430 @@
+"""MLflow runs made from the pipeline's files: one for each fingerprint, whole, never two."""
+
+import logging
+import os
+import shlex
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import pandas as pd
+from filelock import FileLock
+
+# Read when MLflow is imported. A server that is down must not hold up a training for minutes, and
+# bars for files of a few kilobytes would stand between the stages' own lines.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+
+from mlflow import MlflowClient
+from mlflow.data.pandas_dataset import from_pandas
+from mlflow.entities import (
+    DatasetInput,
+    Experiment,
+    InputTag,
+    LifecycleStage,
+    Metric,
+    Param,
+    Run,
+)
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.utils.file_utils import local_file_uri_to_path
+from sqlalchemy.engine import make_url
+
+from reid.common.errors import UserError, listed, without_credentials
+from reid.common.files import replacing_file
+from runs.run_identity import RunIdentity, nameless
+
+logger = logging.getLogger(__name__)
+for talkative in ("mlflow", "alembic"):
+    logging.getLogger(talkative).setLevel(logging.WARNING)
+# It tells of each attempt to reach a server; what comes of them is told once.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
+
+EXPERIMENT = "reid"
+FINGERPRINT, RESULT = "fingerprint", "result"
+ORIGIN = (
+    *("git_commit", "mlflow.source.git.commit", "dvc_exp"),
+    *("git_dirty", "git_changes", "params_changed"),
+)
+"""Tags that say where a result comes from; not every result has all of them."""
+DESCRIPTION = "mlflow.note.content"
+"""The tag that MLflow's pages show as a run's description, in markdown."""
+SQLITE = "sqlite:///"
+ARTIFACTS = "mlartifacts"
+"""Folder of a project for the files of its runs, where no server keeps them."""
+FACTS = ("queries", "queries_without_match", "gallery", "junk", "distractors", "people")
+"""What the metrics say of the test set: the same for all its models, and nothing to chart."""
+TEST_SET = "test_set"
+"""The group of parameters that those become."""
+RERANKED = "reranked"
+"""A parameter that the metrics repeat."""
+MOST_AT_ONCE = 100
+"""Runs of one fingerprint that are looked at; there are more than one by accident only."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished pipeline's files, read."""
+
+    digest: str
+    """Of the metrics and histories: two results with one digest are the same."""
+    params: Mapping[str, Any]
+    """Nested as in ``params.yaml``."""
+    metrics: Mapping[str, Mapping[str, float]]
+    """Of each model, and of their comparison. Those in ``FACTS`` become parameters."""
+    histories: Mapping[str, pd.DataFrame]
+    """Of each model, a row an epoch, with the column ``epoch``; NaN is not logged."""
+    cmc: Mapping[str, pd.DataFrame]
+    """Of each model: columns ``rank``, which becomes the metric's step, and ``cmc``."""
+    data: pd.DataFrame
+    """The index of the training subset."""
+    data_name: str
+    data_md5: str
+    artifacts: Mapping[str, Path] = field(default_factory=dict)
+    """Files and folders by the place that they take in the run."""
+
+
+def tracking_uri(root: Path) -> str:
+    """``MLFLOW_TRACKING_URI``, or the project's own sqlite file.
+
+    A relative sqlite path counts from the project's folder, also in a temporary experiment.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
+    if uri.startswith(SQLITE):
+        return f"{SQLITE}{root.resolve() / uri.removeprefix(SQLITE)}"
+    return uri
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """One process at a time: two that create the tables, or one run, at once would both fail.
+
+    Processes of all projects that share a sqlite file wait for each other; of a server's, those
+    of this project.
+    """
+    database = sqlite_file(tracking_uri(root))
+    lock = root / ".dvc" / "tmp" / "mlflow.lock"
+    if database is not None:
+        lock = database.with_name(f".{database.name}.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        yield
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a sqlite store; None where the store is another."""
+    url = make_url(uri) if uri.startswith(SQLITE) else None
+    return Path(url.database) if url and url.database else None
+
+
+def prepare_store(root: Path) -> None:
+    """Do what takes longest before a ``Tracker`` is there: create the store, connect to it.
+
+    Raises what ``Tracker`` does.
+    """
+    with alone(root):
+        find_experiment(_client(tracking_uri(root)))
+
+
+def _client(uri: str) -> MlflowClient:
+    _create_database(uri)
+    return MlflowClient(uri)
+
+
+def _create_database(uri: str) -> None:
+    """Create a sqlite store that is not there: whole, or, where this is killed, not at all."""
+    database = sqlite_file(uri)
+    if database is None or database.exists():
+        return
+    with replacing_file(database) as part:
+        part.unlink(missing_ok=True)
+        new = make_url(uri).set(database=str(part)).render_as_string(hide_password=False)
+        MlflowClient(new).search_experiments(max_results=1)
+
+
+def find_experiment(client: MlflowClient) -> Experiment | None:
+    """The experiment that holds the runs, if it is there.
+
+    Raises UserError where it was deleted: MLflow then keeps its name, and takes no run.
+    """
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is not None and found.lifecycle_stage != LifecycleStage.ACTIVE:
+        store = without_credentials(client.tracking_uri)
+        raise UserError(
+            f"the experiment {EXPERIMENT} was deleted in MLflow; `MLFLOW_TRACKING_URI={store} "
+            f"mlflow experiments restore --experiment-id {found.experiment_id}` brings it back "
+            "with its runs"
+        )
+    return found
+
+
+def _require_files(experiment: Experiment, root: Path) -> None:
+    """Raise UserError where the folder of the runs' files is gone, as after the project was moved.
+
+    MLflow knows it by its full path, and would begin another one at the old place.
+    """
+    if urlsplit(experiment.artifact_location).scheme not in ("", "file"):
+        return
+    folder = Path(local_file_uri_to_path(experiment.artifact_location))
+    if folder != root / ARTIFACTS and not folder.exists():
+        # Where the whole project was moved, the folder that held it is gone, too.
+        place = shlex.join(["mkdir", "-p", str(folder.parent)])
+        link = f"{place} && {shlex.join(['ln', '-s', str(root / ARTIFACTS), str(folder)])}"
+        raise UserError(
+            f"the runs' files were in {folder}, which is not there any more. Was the project "
+            f"moved? `{link}` lets MLflow find them"
+        )
+
+
+class Tracker:
+    """The run of one fingerprint in the tracking store."""
+
+    def __init__(self, identity: RunIdentity) -> None:
+        """Find the run, or create it.
+
+        Raises UserError where the store's experiment was deleted or the files of its runs are gone,
+        and whatever that kind of store does where it can't be used.
+        """
+        self.root = root = identity.root.resolve()
+        self.store = uri = tracking_uri(root)
+        with alone(root):
+            self.client = _client(uri)
+            experiment_id = self._experiment_id()
+            runs = self._find(experiment_id, identity.fingerprint) or self._create(
+                experiment_id, identity
+            )
+        self.run, *self._others = runs
+        self.id = self.run.info.run_id
+
+    def _experiment_id(self) -> str:
+        """The id of the experiment that holds the runs, which is created where it is missing."""
+        experiment = find_experiment(self.client)
+        if experiment is not None:
+            if sqlite_file(self.store):
+                _require_files(experiment, self.root)
+            return experiment.experiment_id
+        if self.store.startswith(("http://", "https://")):
+            return self.client.create_experiment(EXPERIMENT)
+        # Without a server, they would otherwise land below the working folder.
+        files = self.root / ARTIFACTS
+        files.mkdir(parents=True, exist_ok=True)
+        return self.client.create_experiment(EXPERIMENT, artifact_location=files.as_uri())
+
+    def _create(self, experiment_id: str, identity: RunIdentity) -> list[Run]:
+        tags = {**identity.tags, **identity.origin(), FINGERPRINT: identity.fingerprint}
+        created = self.client.create_run(experiment_id, run_name=identity.name, tags=tags)
+        # Other machines that share a server don't wait for this one. All of them keep the first.
+        runs = self._find(experiment_id, identity.fingerprint) or [created]
+        if runs[0].info.run_id == created.info.run_id:
+            return runs
+        self.client.delete_run(created.info.run_id)
+        return [run for run in runs if run.info.run_id != created.info.run_id]
+
+    def _find(self, experiment_id: str, fingerprint: str) -> list[Run]:
+        """The runs of a fingerprint, the one to keep first: a finished one, or else the oldest."""
+        found = self.client.search_runs(
+            [experiment_id],
+            f"tags.{FINGERPRINT} = '{fingerprint}'",
+            order_by=["attributes.start_time ASC", "attributes.run_id ASC"],
+            max_results=MOST_AT_ONCE,
+        )
+        return sorted(found, key=lambda run: RESULT not in run.data.tags)
+
+    def delete_others(self) -> None:
+        """Delete other runs of the fingerprint, which machines that share a server may have made.
+
+        A run is dated before the server has it, and a creation without an answer is repeated, so
+        two machines may each have seen theirs alone. Who still reports to one that is deleted finds
+        this one later.
+        """
+        if self._others:
+            for run in self._others:
+                self.client.delete_run(run.info.run_id)
+            logger.warning(
+                "MLflow had other runs of the same inputs as run %s, which were deleted: %s",
+                self.id,
+                listed([run.info.run_id for run in self._others]),
+            )
+            self._others = []
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run held a whole result when it was found."""
+        return RESULT in self.run.data.tags
+
+    def holds(self, result: Result) -> bool:
+        """Whether the run held this very result when it was found, with the same metrics."""
+        return self.run.data.tags.get(RESULT) == result.digest
+
+    def log_epoch(self, model: str, row: Mapping[str, float]) -> None:
+        """Report one epoch of a training that goes on."""
+        self.client.log_batch(self.id, metrics=_epoch_metrics(model, row))
+
+    def mark(self, status: str) -> None:
+        """Set the run's status: ``RUNNING`` or ``FINISHED``."""
+        if status == "RUNNING":
+            self.client.update_run(self.id, status=status)
+        else:
+            self.client.set_terminated(self.id, status)
+
+    def log_file(self, path: Path, place: str) -> None:
+        """Put a file into a folder of the run's artifacts."""
+        self.client.log_artifact(self.id, str(path), place)
+
+    def kill(self, run_id: str) -> None:
+        """End another run of the store as killed, if it still runs."""
+        end(self.client, run_id, "KILLED")
+
+    @property
+    def experiment(self) -> str:
+        """The DVC experiment that the run named when it was found; empty where it names none."""
+        return str(self.run.data.tags.get("dvc_exp", ""))
+
+    def say_origin(self, identity: RunIdentity, description: str, pipeline: Path) -> None:
+        """Say where the result comes from, in place of what was said before.
+
+        Since the run began something may have been committed, or it has become an experiment's.
+
+        Args:
+            identity: with the tags to set; its name is given to a run that has none of its own.
+            description: in markdown, for the run's page.
+            pipeline: folder of what travels with the run.
+        """
+        self.client.log_artifacts(self.id, str(pipeline), "pipeline")
+        if self.run.info.run_name == nameless(identity.fingerprint):
+            self.client.update_run(self.id, name=identity.name)
+        tags = {**identity.tags, **identity.origin()}
+        for name in ORIGIN:
+            if name in tags:
+                self.client.set_tag(self.id, name, tags[name])
+            elif name in self.run.data.tags:
+                self.client.delete_tag(self.id, name)
+        self.client.set_tag(self.id, DESCRIPTION, description)
+
+    def origin(self) -> dict[str, str]:
+        """What the run says of where its result comes from: the tags of ``ORIGIN`` that it has."""
+        tags = self.client.get_run(self.id).data.tags
+        return {name: tags[name] for name in ORIGIN if name in tags}
+
+    def bring_up_to_date(self, result: Result) -> None:
+        """Log what the run lacks of a result; a run that holds it already is left as it is."""
+        if self.is_finished:
+            if not self.holds(result):
+                logger.warning(
+                    "MLflow run %s of the same inputs has other metrics: it stays as it is. "
+                    "Another kind of processor, or a library that was changed, may be why.",
+                    self.id,
+                )
+            elif self.run.info.status != "FINISHED":
+                # The last thing that was missing when it was killed.
+                self.mark("FINISHED")
+            return
+        self._log_params({**result.params, TEST_SET: _facts(result.metrics)})
+        self._log_metrics(result)
+        self._log_data(result)
+        for place, path in result.artifacts.items():
+            if path.is_dir():
+                self.client.log_artifacts(self.id, str(path), place)
+            elif path.exists():
+                self.client.log_artifact(self.id, str(path), place)
+        self.client.set_tag(self.id, RESULT, result.digest)
+        self.mark("FINISHED")
+
+    def _log_params(self, params: Mapping[str, Any]) -> None:
+        # A value that is there stays: what was 10.0 may be written 10 now, and MLflow changes none.
+        missing = {k: v for k, v in flatten(params).items() if k not in self.run.data.params}
+        self.client.log_batch(self.id, params=[Param(k, str(v)) for k, v in missing.items()])
+
+    def _log_metrics(self, result: Result) -> None:
+        wanted = [
+            metric
+            for model, history in result.histories.items()
+            for _, row in history.iterrows()
+            for metric in _epoch_metrics(model, row.dropna().to_dict())
+        ]
+        wanted += [
+            Metric(f"{model}/cmc", float(share), _now(), int(rank))
+            for model, curve in result.cmc.items()
+            for rank, share in zip(curve["rank"], curve["cmc"], strict=True)
+        ]
+        wanted += [
+            Metric(f"{model}/{key}", float(value), _now(), 0)
+            for model, metrics in result.metrics.items()
+            for key, value in metrics.items()
+            if key not in (*FACTS, RERANKED)
+        ]
+        there = {
+            _as_logged(metric)
+            for key in {metric.key for metric in wanted}
+            for metric in self.client.get_metric_history(self.id, key)
+        }
+        missing = [metric for metric in wanted if _as_logged(metric) not in there]
+        self.client.log_batch(self.id, metrics=missing)
+
+    def _log_data(self, result: Result) -> None:
+        context = InputTag("mlflow.data.context", "training")
+        with warnings.catch_warnings():
+            # About integer columns of a model's input, which this table is not.
+            warnings.simplefilter("ignore", UserWarning)
+            dataset = from_pandas(
+                result.data, source="data.dvc", name=result.data_name, digest=result.data_md5
+            )
+            logged = DatasetInput(dataset._to_mlflow_entity(), tags=[context])
+        self.client.log_inputs(self.id, [logged])
+
+
+def fail(root: Path, run_ids: Iterable[str]) -> None:
+    """End runs of the project's store as failed, if they still run."""
+    client = MlflowClient(tracking_uri(root))
+    for run_id in run_ids:
+        end(client, run_id, "FAILED")
+
+
+def end(client: MlflowClient, run_id: str, status: str) -> None:
+    """End a run that nothing works on any more, if it is there, not deleted and not ended yet."""
+    try:
+        run = client.get_run(run_id).info
+        if run.status == "RUNNING" and run.lifecycle_stage == LifecycleStage.ACTIVE:
+            client.set_terminated(run_id, status)
+    except MlflowException as e:
+        if e.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            raise
+
+
+def _as_logged(metric: Metric) -> tuple[str, int, str]:
+    """What makes two metrics the same: what was live is rounded as in a history's file."""
+    return metric.key, metric.step, f"{metric.value:.8g}"
+
+
+def _now() -> int:
+    return int(1000 * time())
+
+
+def _facts(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    return {key: each[key] for each in metrics.values() for key in FACTS if key in each}
+
+
+def _epoch_metrics(model: str, row: Mapping[Any, float]) -> list[Metric]:
+    step = int(row["epoch"])
+    return [
+        Metric(f"{model}/{key}", float(value), _now(), step)
+        for key, value in row.items()
+        if key != "epoch"
+    ]
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values under dotted names: ``{"a": {"b": 1}}`` to ``{"a.b": 1}``."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        nested = isinstance(value, Mapping)
+        flat |= flatten(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
+    return flat

@@ -1,0 +1,37 @@
+"""The curves of ``dvc plots show`` on one page, for a run's pages in MLflow."""
+
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import yaml
+
+from reid.common.errors import UserError
+
+if TYPE_CHECKING:
+    from runs.tracking import Tracker
+
+
+def write_plots_page(folder: Path) -> Path:
+    """Draw all plots of ``dvc.yaml`` but the pictures, on a page that needs nothing beside it.
+
+    Raises:
+        UserError: DVC can't draw them.
+    """
+    plots = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["plots"]
+    names = [name for plot in plots if isinstance(plot, dict) for name in plot]
+    show = [sys.executable, "-m", "dvc", "plots", "show", "--out", str(folder), *names]
+    done = subprocess.run(show, capture_output=True, text=True, check=False)
+    page = folder / "index.html"
+    if done.returncode or not page.exists():
+        said = done.stderr.strip().splitlines() or ["no reason given"]
+        raise UserError(f"`dvc plots show` fails: {said[0]}")
+    return page.rename(folder / "curves.html")
+
+
+def log_plots_page(tracker: "Tracker") -> None:
+    """Lay the page beside the run's other plots."""
+    with TemporaryDirectory() as folder:
+        tracker.log_file(write_plots_page(Path(folder)), "plots")

@@ -1,0 +1,82 @@
+"""What ``track`` gives to the model registry once the run is up to date."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from reid.data.dataset import read_index, read_source
+from reid.evaluation.figures import FIGURES
+from runs.registry.champion import protocol_digest
+from runs.registry.model_card import CardFacts, model_card
+from runs.registry.versions import MODEL, Registry, Submission
+from runs.run_identity import RunIdentity
+from runs.store_error import complaint
+from runs.tracking import Result, Tracker
+
+logger = logging.getLogger(__name__)
+
+DATASET = Path("build/dataset")
+
+
+def register(tracker: Tracker, identity: RunIdentity, result: Result) -> None:
+    """Register the triplet model of a result, once; without a registry, say so and succeed."""
+    registry = Registry(tracker, identity.root, identity.fingerprint)
+    try:
+        if not registry.is_settled():
+            registry.settle(_submission(identity, tracker.origin(), result))
+    # Each kind of store and of artifacts raises errors of its own.
+    except Exception as e:
+        logger.warning(
+            "The model of run %s can't be registered (%s). The next `dvc repro` tries again.",
+            tracker.id,
+            complaint(e),
+        )
+
+
+def _submission(identity: RunIdentity, origin: Mapping[str, str], result: Result) -> Submission:
+    # Reads and imports what a `dvc repro` with nothing to register does without.
+    from reid.serving.packaging import Package, pinned_requirements  # noqa: PLC0415
+
+    index = read_index(DATASET)
+    query, gallery = (index[index["subset"] == subset] for subset in ("query", "gallery"))
+    reranking = result.params["evaluate"]["reranking"]
+    facts = CardFacts(
+        data_name=result.data_name,
+        data_md5=result.data_md5,
+        images=read_source(DATASET)["images"],
+        train_people=int(result.data["pid"].nunique()),
+        cameras=int(index["camid"].nunique()),
+        metrics=result.metrics,
+        params=result.params,
+        fingerprint=identity.fingerprint,
+        # The run's, which may have been made long before: a registration can come late.
+        commit=origin.get("git_commit", ""),
+        has_changes=origin.get("git_dirty") == "true",
+    )
+    features = np.load(Path("build/features") / MODEL / "query.npy", mmap_mode="r")
+    package = Package(
+        network=result.artifacts[f"models/{MODEL}"],
+        ranking=Path("build/rankings") / f"{MODEL}.parquet",
+        flip=result.params["extract"]["flip"],
+        dimension=features.shape[1],
+        requirements=pinned_requirements(Path("requirements.txt")),
+        card=model_card(facts),
+    )
+    shown = {
+        name: value
+        for name, value in result.metrics[MODEL].items()
+        if name.removesuffix("_low").removesuffix("_high") in FIGURES
+    }
+    return Submission(
+        result=result.digest,
+        package=package,
+        protocol=protocol_digest(query, gallery, reranking),
+        data=f"{len(query)} queries and {len(gallery)} gallery images of {result.data_name}, "
+        f"md5 {result.data_md5[:7]}{', re-ranked' if reranking['use'] else ''}",
+        data_name=result.data_name,
+        data_md5=result.data_md5,
+        figures=shown,
+        params=result.params,
+    )

@@ -1,0 +1,70 @@
+"""What every stage has in common: its declared parameters, its log, its way to fail."""
+
+import errno
+import logging
+import os
+import sqlite3
+import sys
+from collections.abc import Callable
+
+import dvc.api
+
+from reid.common.errors import UserError
+from reid.common.settings import AnySettings, checked
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def declared(stage: str, kind: type[AnySettings]) -> AnySettings:
+    """The parameters that ``dvc.yaml`` declares for a stage; others can't be read.
+
+    Raises:
+        UserError: a value is missing, unknown, of a wrong type or out of range.
+    """
+    return checked(kind, dvc.api.params_show(stages=stage), f"params.yaml, for {stage}")
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a stage; what a user can mend ends with one message and exit status 1.
+
+    Where the pipeline's training has begun a run in MLflow, that run has failed then, too.
+    """
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    for package in ("__main__", "reid", "runs", "stages"):
+        logging.getLogger(package).setLevel(logging.INFO)
+    try:
+        _explained(main)
+    except BaseException:
+        from runs.live import mark_failed  # noqa: PLC0415
+
+        mark_failed()
+        raise
+
+
+def _explained(main: Callable[[], None]) -> None:
+    try:
+        main()
+    except UserError as e:
+        _fail(str(e))
+    except sqlite3.OperationalError as e:
+        _fail(f"a database in .dvc/ or mlflow.db can't be written ({e}). Is the disk full?")
+    except OSError as e:
+        if e.errno in NO_SPACE:
+            _fail(
+                f"no space to write {e.filename or 'an output'} ({e.strerror}). "
+                "Free some and run `dvc repro` again."
+            )
+        if not isinstance(e, PermissionError):
+            raise
+        _fail(f"{e.filename} can't be used: {e.strerror}. Mend its permissions.")
+
+
+def _fail(message: str) -> None:
+    hint = ""
+    if "DVC_STAGE" in os.environ:
+        # DVC removes a stage's outputs before it runs the stage, but keeps them in its cache.
+        hint = (
+            "\nEarlier results are in DVC's cache: take back the edit (of the data with "
+            "`git checkout data.dvc && dvc checkout data.dvc`) and run `dvc repro`."
+        )
+    sys.exit(f"error: {message}{hint}")

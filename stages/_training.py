@@ -1,0 +1,110 @@
+"""What the two training stages share: common parameters, inputs, and the training itself."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import Field
+
+from reid.common.settings import Settings
+from reid.model.architecture import Architecture, Precision
+from reid.model.backend_choice import Backend, choose
+from reid.training.augmentation import Augmentation
+from reid.training.folds import read_folds
+from reid.training.objective import Objective
+from reid.training.optimisation import Optimisation
+from runs.fingerprint import checkpoint, inputs, is_saved, require_unedited
+from runs.live import live_report
+
+if TYPE_CHECKING:
+    from reid.model.backend import keras
+
+KERAS_WEIGHTS = ("imagenet", "none")
+
+
+class TrainingParams(Settings):
+    """Parameters that both models are trained with."""
+
+    lr: float = Field(gt=0)
+    seed: int = Field(ge=0)
+    backend: Backend
+    threads: int = Field(ge=1)
+    precision: Precision
+    xla: bool
+    model: Architecture
+    augmentation: Augmentation
+    optimisation: Optimisation
+
+
+def train_model(
+    name: str,
+    params: TrainingParams,
+    objective: Objective,
+    epochs: int,
+    batches: Callable[[np.ndarray, int], np.ndarray],
+    start: Path | None = None,
+) -> None:
+    """Train a model and write ``models/<name>``.
+
+    Args:
+        name: of the model.
+        params: those that both models share.
+        objective: what to train for.
+        epochs: how long.
+        batches: labels of the training images (n,) and epoch (from 0) to image numbers, int
+            (batches, batch size).
+        start: a model to go on from; without it, ``params.model.weights``.
+    """
+    stage = f"train_{name}"
+    before = inputs(stage)
+    choose(params.backend)
+    with live_report(name) as live:
+        from reid.model.backend import make_deterministic  # noqa: PLC0415
+
+        make_deterministic(params.seed, params.threads, params.xla)
+        from reid.training.compiling import Plan  # noqa: PLC0415
+        from reid.training.loop import train  # noqa: PLC0415
+
+        how = params.model
+        folds = read_folds(
+            Path("build/dataset"), Path("build/split.parquet"), how.height, how.width
+        )
+        network = _network(params, start)
+        plan = Plan(
+            epochs=epochs,
+            lr=params.lr,
+            optimisation=params.optimisation,
+            augmentation=params.augmentation,
+            objective=objective,
+            batches=lambda epoch: batches(folds[0].labels, epoch),
+            seed=params.seed,
+            xla=params.xla,
+        )
+        state = checkpoint(before)
+        with state.alone():
+            live.begin()
+            # A state at its end whose model DVC has saved is of no use: it was asked to train
+            # again.
+            if len(state.history()) == epochs and is_saved(stage):
+                state.discard()
+            train(network, folds, plan, Path("models") / name, state, live.epoch)
+            # The state stays until `track`: DVC may be killed before it has saved the model.
+            require_unedited(stage, before)
+
+
+def _network(params: TrainingParams, start: Path | None) -> "keras.Model":
+    """The network to train, with the weights that it starts from."""
+    from reid.model.network import build_network, for_training, load_network  # noqa: PLC0415
+
+    how = params.model
+    if start is None:
+        labels = json.loads(Path("build/labels.json").read_text(encoding="utf-8"))
+        # Only what lies in pretrained/ is declared to DVC, so only that can be read.
+        is_file = how.weights not in KERAS_WEIGHTS
+        weights = str(Path("pretrained") / how.weights) if is_file else how.weights
+        network = build_network(how, weights, len(labels))
+    else:
+        network = load_network(start)
+    return for_training(network, params.precision, params.xla)

@@ -1,0 +1,220 @@
+"""Results of DVC and MLflow joined, and their table."""
+
+import re
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
+from rich.console import Console
+
+from experiments.joining import Known, Result, joined, meant
+from experiments.table import differing_params, results_table, sorted_by
+from reid.common.errors import UserError
+
+RANK1 = "triplet/rank1"
+CAN_NOT_BE_COMPARED = (
+    "figures on other data or galleries, or re-ranked otherwise, can't be compared"
+)
+
+
+def run(run_id: str, status: str, tags: dict[str, str], rank1: float | None = None) -> Run:
+    info = RunInfo(run_id, "1", "user", status, 0, None, "active", run_name=f"run-{run_id}")
+    metrics = [] if rank1 is None else [Metric(RANK1, rank1, 0, 0)]
+    params = [Param("lr", "0.01"), Param("test_set.queries", "200")]
+    return Run(info, RunData(metrics, params, [RunTag(k, v) for k, v in tags.items()]))
+
+
+def result(name: str, params: dict[str, str], rank1: float = 0.5) -> Result:
+    return Result(
+        (name,), "both", "0123456789abcdef", "run", "finished", "f", params, {RANK1: rank1}
+    )
+
+
+def shown(results: list[Result], width: int = 100, top: int = 20) -> str:
+    console = Console(width=width, file=StringIO())
+    console.print(results_table(sorted_by(results, RANK1), RANK1, console, top))
+    return console.file.getvalue()
+
+
+def bold(results: list[Result], top: int) -> list[str]:
+    console = Console(width=100, file=StringIO(), force_terminal=True, color_system="standard")
+    console.print(results_table(sorted_by(results, RANK1), RANK1, console, top))
+    return re.findall(r"\x1b\[1m *([\d.]+)\x1b", console.file.getvalue())
+
+
+def test_results_are_joined_by_fingerprint() -> None:
+    known = [
+        Known("workspace", "finished", "F1"),
+        Known("main", "finished", "F0", {"lr": "0.01"}, {RANK1: 0.5}),
+        Known("faster", "finished", "F1", {}, {RANK1: 0.7500000000000001}),
+        Known("again", "finished", "F1"),
+        Known("alone", "finished", "F2", {"lr": "0.02"}, {RANK1: 0.25}),
+        Known("waits", "queued"),
+        Known("runs", "running"),
+    ]
+    runs = [
+        run("a", "FINISHED", {"fingerprint": "F1", "dvc_exp": "faster"}, 0.75),
+        run("b", "FINISHED", {"fingerprint": "F9", "dvc_exp": "main"}, 0.125),
+        run("c", "RUNNING", {"fingerprint": "F5", "dvc_exp": "runs"}),
+        # A name that was used before: that result is another one.
+        run("d", "FINISHED", {"fingerprint": "F4", "dvc_exp": "waits"}, 0.375),
+    ]
+    assert {str(r.params) for r in joined([], runs)} == {"{'lr': '0.01'}"}
+    assert [(r.names, r.place, r.run_id, r.status) for r in joined(known, runs)] == [
+        (("faster", "again"), "both", "a", "finished"),
+        (("main",), "DVC", "", "finished"),
+        (("alone",), "DVC", "", "finished"),
+        (("waits",), "DVC", "", "queued"),
+        (("runs",), "both", "c", "running"),
+        (("run-b",), "MLflow", "b", "finished"),
+        (("run-d",), "MLflow", "d", "finished"),
+    ]
+
+
+def test_figures_that_contradict_each_other_are_pointed_out() -> None:
+    known = [
+        Known("moved", "finished", "F1", {}, {RANK1: 0.5}),
+        Known("other", "finished", "F1", {}, {RANK1: 0.75}),
+    ]
+    tags = {"fingerprint": "F1"}
+    (one,) = joined(known[:1], [run("a", "FINISHED", tags, 0.75)])
+    assert (one.place, one.metrics, one.run_metrics) == (
+        *("both, differ", {RANK1: 0.5}, {RANK1: 0.75}),
+    )
+    # One that agrees doesn't hide another that doesn't.
+    (other,) = joined(reversed(known), [run("a", "FINISHED", tags, 0.75)])
+    assert (other.place, other.metrics) == ("both, differ", {RANK1: 0.5})
+    # A run that goes on says nothing of it yet.
+    (going,) = joined(known[:1], [run("a", "RUNNING", tags)])
+    assert (going.place, going.metrics, going.run_metrics) == ("both", {RANK1: 0.5}, {})
+    text = shown([one, result("same", {}, 0.25)])
+    assert "both, differ: DVC's figures are shown" in text
+    assert "differ" not in shown([going])
+
+
+def test_what_has_no_run_says_how_it_comes_by_one() -> None:
+    waits = Result(("waits",), "DVC", "", "", "queued", "", {}, {})
+    untold = Result(("untold",), "DVC", "", "", "finished", "F1", {}, {RANK1: 0.5})
+    assert "`dvc exp apply` it" in shown([waits, untold])
+    assert "dvc exp apply" not in shown([waits, result("told", {})])
+
+
+@pytest.mark.parametrize("status", ["killed", "failed"])
+def test_run_that_broke_off_says_how_it_is_completed(status: str) -> None:
+    known = Known("slow", "finished", "F1", {}, {RANK1: 0.5})
+    broken_off = run("a", status.upper(), {"fingerprint": "F1"})
+    assert "`dvc exp apply` it" in shown(joined([known], [broken_off]))
+    # Of what DVC has not, there is nothing to apply.
+    assert "dvc exp apply" not in shown(joined([], [broken_off]))
+
+
+def test_result_is_known_by_its_names_and_the_beginning_of_its_run() -> None:
+    one = replace(result("main", {}), experiment="repeated")
+    for word in ("main", "run", "repeated", "01", "0123456789abcdef"):
+        assert meant([one], word) == [one]
+    for word in ("", "mai", "123"):
+        assert meant([one], word) == []
+    # A name may look like the beginning of an id.
+    named = replace(result("01", {}), run_id="fedcba")
+    assert meant([one, named], "01") == [named]
+
+
+def test_only_parameters_that_differ_are_shown() -> None:
+    results = [
+        result("a", {"lr": "0.01", "seed": "1", "triplet.margin": "0.3"}),
+        result("b", {"lr": "0.02", "seed": "1", "triplet.margin": "0.3"}),
+        result("older", {"lr": "0.01", "seed": "1"}),
+        Result(("queued",), "DVC", "", "", "queued", "", {}, {}),
+    ]
+    assert differing_params(results) == ["lr"]
+    text = shown(results)
+    assert "0.02" in text
+    assert "seed" not in text
+
+
+def test_best_comes_first_and_is_marked() -> None:
+    results = [result("worse", {}, 0.25), result("best", {}, 0.75), result("middle", {}, 0.5)]
+    results.append(Result(("queued",), "DVC", "", "", "queued", "", {}, {}))
+    lines = shown(results).splitlines()
+    found = [line.split() for line in lines if " both " in line or " DVC " in line]
+    assert [words[0] for words in found] == ["*", "middle", "worse", "queued"]
+    assert found[0][1] == "best"
+    with pytest.raises(UserError, match=r"no metric rank1\. Choose one of baseline/rank1"):
+        sorted_by(results, "rank1")
+
+
+def test_best_is_that_of_all_whatever_is_shown() -> None:
+    low = replace(result("first", {}, 0.75), metrics={RANK1: 0.75, "triplet/mAP": 0.25})
+    high = replace(result("second", {}, 0.5), metrics={RANK1: 0.5, "triplet/mAP": 0.375})
+    assert bold([low, high], top=1) == ["75.0"]
+    assert bold([low, high], top=2) == ["75.0", "37.5"]
+    elsewhere = result("elsewhere", {"data": "aaaaaaa"}, 0.875)
+    assert "other data" not in shown([low, elsewhere], top=1)
+
+
+def test_figures_on_other_data_are_not_compared() -> None:
+    results = [
+        result("easy", {"data": "aaaaaaa"}, 0.9),
+        result("hard", {"data": "bbbbbbb"}, 0.5),
+        result("harder", {"data": "bbbbbbb"}, 0.4),
+        Result(("queued",), "DVC", "", "", "queued", "", {}, {}),
+    ]
+    text = shown(results)
+    assert "aaaaaaa" in text
+    starred = [line.split()[1] for line in text.splitlines() if line.startswith(" *")]
+    assert starred == ["easy", "hard"]
+    assert CAN_NOT_BE_COMPARED in " ".join(text.split())
+    assert "other data" not in shown(results[1:])
+
+
+def test_figures_by_another_protocol_are_not_compared() -> None:
+    plain = {"data": "a", "ingest.gallery": "bounding_box_test", "evaluate.reranking.use": "False"}
+    reranked = plain | {"evaluate.reranking.use": "True", "evaluate.reranking.k1": "20"}
+    results = [
+        result("reranked", reranked, 0.9),
+        result("wider", reranked | {"evaluate.reranking.k1": "30"}, 0.8),
+        result("drawn", plain | {"ingest.gallery": "gt_bbox"}, 0.7),
+        result("plain", plain, 0.6),
+        # Of what is not re-ranked, it does not matter how it would have been.
+        result("likewise", plain | {"evaluate.reranking.k1": "30"}, 0.5),
+    ]
+    text = shown(results)
+    starred = [line.split()[1] for line in text.splitlines() if line.startswith(" *")]
+    assert starred == ["reranked", "wider", "drawn", "plain"]
+    assert CAN_NOT_BE_COMPARED in " ".join(text.split())
+
+
+def test_data_is_known_from_dvc_and_from_mlflow() -> None:
+    tags = {"fingerprint": "F", "data_md5": "0123456789.dir"}
+    (alone,) = joined([], [run("a", "FINISHED", tags, 0.5)])
+    assert alone.params == {"data": "0123456", "lr": "0.01"}
+
+
+@pytest.mark.parametrize("many", [1, 3, 12])
+def test_a_hundred_columns_are_enough(many: int) -> None:
+    names = [f"optimisation.parameter_{i}" for i in range(many)]
+    results = [
+        result(name, dict.fromkeys(names, value), 0.5)
+        for name, value in (("a-long-name-of-an-experiment", "0.0125"), ("b", "0.5"))
+    ]
+    text = shown(results)
+    assert max(len(line) for line in text.splitlines()) <= 100
+    assert "…" not in text
+    assert text.count("0.0125") == many
+    assert "01234567" in text
+    assert "finished" in text
+    assert "a-long-name-of-an-experi" in text
+    assert "ment" in text
+
+
+def test_where_many_parameters_differ_only_the_first_result_shows_all() -> None:
+    names = [f"optimisation.parameter_{i}" for i in range(12)]
+    best = result("best", dict.fromkeys(names, "0.5"), 0.75)
+    others = [
+        result(f"other-{i}", {**best.params, name: "0.0125"}, 0.25) for i, name in enumerate(names)
+    ]
+    text = shown([best, *others])
+    assert text.count("=0.5") == len(names)
+    for i, name in enumerate(names):
+        assert f"other-{i:<3} {name}=0.0125" in text

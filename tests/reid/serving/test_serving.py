@@ -1,0 +1,219 @@
+"""The registered champion answers photos: in Python, over HTTP, as the pipeline embeds them.
+
+The tests of this file share one project and build upon each other, in the order of the file.
+"""
+
+import base64
+import io
+import json
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from PIL import Image
+
+from reid.data.dataset import read_subset
+from tests.support.mlflow_server import free_port
+from tests.support.project import Project, make_project
+
+ALONE = """
+import json, sys
+import mlflow.pyfunc, numpy, pandas
+model = mlflow.pyfunc.load_model("models:/reid@champion")
+numpy.save("answer.npy", model.predict(pandas.DataFrame(json.load(open("photos.json")))))
+import reid
+print("code from", reid.__file__)
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = make_project(tmp_path_factory.mktemp("serving") / "project")
+    project.set_params({"extract": {"flip": True}})
+    project.commit()
+    return project
+
+
+def versions(project: Project) -> list[ModelVersion]:
+    client = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
+    return sorted(client.search_model_versions("name = 'reid'"), key=lambda v: int(v.version))
+
+
+def champion(project: Project) -> ModelVersion:
+    client = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
+    return client.get_model_version_by_alias("reid", "champion")
+
+
+def queries(project: Project) -> list[bytes]:
+    dataset = project.root / "build" / "dataset"
+    return read_subset(dataset, "query", images=True)["image"].tolist()
+
+
+def embeddings(project: Project) -> np.ndarray:
+    return np.load(project.root / "build" / "features" / "triplet" / "query.npy")
+
+
+def text(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def test_first_repro_registers_the_model_as_champion(project: Project) -> None:
+    output = project.must("dvc", "repro")
+    project.commit()
+    assert "version 1: promoted to champion, because there was no champion" in output
+    (version,) = versions(project)
+    (run,) = project.mlflow_runs()
+    assert version.run_id == run.info.run_id
+    assert version.tags["fingerprint"] == run.data.tags["fingerprint"]
+    assert version.tags["data_md5"] == run.data.tags["data_md5"]
+    assert champion(project).version == version.version
+    measured = json.loads((project.root / "metrics" / "triplet.json").read_text())
+    assert version.tags["rank1"] == f"{measured['rank1']:.4f}"
+    for part in (
+        "### Not for",
+        f"{100 * measured['mAP']:.1f}",
+        f"{100 * measured['mAP_low']:.1f}-{100 * measured['mAP_high']:.1f}",
+        version.tags["data_md5"],
+        "8 queries of 4 people",
+        "48 training images of 6 people",
+        "trained from random ones",
+    ):
+        assert part in version.description
+
+
+def test_second_repro_adds_no_version(project: Project) -> None:
+    output = project.must("dvc", "repro")
+    assert "is up to date" in output
+    assert "version" not in output
+    assert len(versions(project)) == 1
+
+
+def test_python_answers_without_the_checkout_as_the_pipeline_embeds(
+    project: Project, tmp_path: Path
+) -> None:
+    (tmp_path / "photos.json").write_text(json.dumps({"image": list(map(text, queries(project)))}))
+    bare = Project(tmp_path)
+    store = f"sqlite:///{project.root / 'mlflow.db'}"
+    output = bare.must("python", "-c", ALONE, MLFLOW_TRACKING_URI=store)
+    (place,) = (line for line in output.splitlines() if line.startswith("code from"))
+    assert "mlartifacts" in place
+    answer = np.load(tmp_path / "answer.npy")
+    assert answer.dtype == np.float32
+    np.testing.assert_allclose(answer, embeddings(project), atol=1e-5)
+
+
+class Server:
+    """A model server's answers."""
+
+    def __init__(self, port: int) -> None:
+        self.address = f"http://127.0.0.1:{port}"
+
+    def is_up(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.address}/ping") as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def ask(self, **body: Any) -> tuple[int, Any]:
+        request = urllib.request.Request(
+            f"{self.address}/invocations",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as e:
+            return e.code, json.load(e)
+
+
+def as_png(content: bytes, size: tuple[int, int]) -> bytes:
+    file = io.BytesIO()
+    Image.open(io.BytesIO(content)).resize(size, Image.Resampling.NEAREST).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_server_answers_as_python_and_names_bad_photos(project: Project) -> None:
+    port = free_port()
+    serve = ("mlflow", "models", "serve", "-m", "models:/reid@champion")
+    photos, expected = queries(project), embeddings(project)
+    with project.started(*serve, "--env-manager", "local", "--port", str(port)) as process:
+        server = Server(port)
+        while not server.is_up():
+            assert process.poll() is None
+            time.sleep(0.2)
+        status, answer = server.ask(dataframe_records=[{"image": text(p)} for p in photos])
+        assert status == 200
+        np.testing.assert_allclose(answer["predictions"], expected, atol=1e-5)
+        status, answer = server.ask(inputs={"image": [text(photos[3])]})
+        assert status == 200
+        np.testing.assert_allclose(answer["predictions"], expected[3:4], atol=1e-5)
+        # Another format at another size is scaled as the pipeline does.
+        large = as_png(photos[0], (200, 400))
+        status, answer = server.ask(inputs={"image": [text(large)]})
+        assert status == 200
+        assert np.linalg.norm(answer["predictions"][0]) == pytest.approx(1, abs=1e-5)
+        status, answer = server.ask(
+            dataframe_records=[{"image": text(photos[0])}, {"image": text(photos[1][:300])}]
+        )
+        assert status == 400
+        assert "image 2 of 2 can't be read" in answer["message"]
+        assert "Traceback" not in json.dumps(answer)
+        status, answer = server.ask(inputs={"photo": [text(photos[0])]})
+        assert status == 400
+        assert "Model is missing inputs ['image']" in answer["message"]
+
+
+def test_experiment_in_a_temporary_folder_registers_in_the_same_store(project: Project) -> None:
+    project.must("dvc", "exp", "run", "--temp", "-S", "lr=0.02")
+    first, second = versions(project)
+    assert second.tags["decision"] in {"promoted", "kept"}
+    assert second.tags["compared_with"] == "1"
+    assert "over 4 people" in second.tags["reason"]
+    assert second.tags["reason"] in second.description
+    assert first.tags["protocol"] == second.tags["protocol"]
+    now = champion(project).version
+    assert now == (second if second.tags["decision"] == "promoted" else first).version
+
+
+def test_cached_repetition_adds_no_version(project: Project) -> None:
+    again = project.must("dvc", "exp", "run", "-n", "again", "-S", "lr=0.02")
+    assert "Stage 'train_triplet' is cached - skipping run" in again
+    assert len(versions(project)) == 2
+    project.must("git", "checkout", "--", ".")
+    project.must("dvc", "checkout")
+
+
+def test_pulled_result_is_registered_once_without_training(
+    project: Project, tmp_path: Path
+) -> None:
+    clone = project.pulled_clone(tmp_path)
+    for _ in range(2):
+        assert "Running stage 'train" not in clone.must("dvc", "repro")
+        (version,) = versions(clone)
+    assert version.tags["fingerprint"] == versions(project)[0].tags["fingerprint"]
+
+
+def test_registry_that_is_down_costs_nothing_and_is_caught_up_with(project: Project) -> None:
+    project.set_params({"evaluate": {"max_rank": 20}})
+    with (project.root / "stages" / "compare.py").open("a") as code:
+        code.write("# edited\n")
+    commit = project.must("git", "rev-parse", "HEAD").strip()
+    output = project.must("dvc", "repro", MLFLOW_REGISTRY_URI="http://127.0.0.1:9")
+    assert "can't be registered" in output
+    assert project.mlflow_runs()[-1].info.status == "FINISHED"
+    assert len(versions(project)) == 2
+    project.commit()
+    project.must("dvc", "repro")
+    third = versions(project)[2]
+    assert third.run_id == project.mlflow_runs()[-1].info.run_id
+    assert third.tags["decision"] == "kept"
+    # What was committed since is not what the run was made from.
+    assert f"commit `{commit[:10]}` with uncommitted changes" in third.description

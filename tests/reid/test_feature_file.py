@@ -1,0 +1,132 @@
+"""Reading a features file: what it gives, and what it says about a file that can't be used."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reid.common.errors import UserError
+from reid.feature_file import read_feature_file
+from tests.support.places import FIXTURES
+
+OWN_FIXTURE = FIXTURES / "evaluation.npz"
+
+
+def arrays() -> dict[str, Any]:
+    with np.load(OWN_FIXTURE) as archive:
+        return dict(archive)
+
+
+def saved(path: Path, **changes: Any) -> Path:
+    np.savez(path, **{**arrays(), **changes})
+    return path
+
+
+def test_gives_the_arrays_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
+    query, gallery = read_feature_file(OWN_FIXTURE)
+    for key, array in arrays().items():
+        side = query if key.startswith("q") else gallery
+        name = {"f": "features", "_pids": "pids", "_camids": "camids"}[key[1:]]
+        np.testing.assert_array_equal(getattr(side, name), array)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_normalises_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, dtype: type
+) -> None:
+    scale = np.random.default_rng(0).uniform(0.1, 30, (len(arrays()["gf"]), 1))
+    path = saved(tmp_path / "raw.npz", gf=(arrays()["gf"] * scale).astype(dtype))
+    with caplog.at_level(logging.WARNING):
+        _, gallery = read_feature_file(path)
+    np.testing.assert_allclose(gallery.features, arrays()["gf"], atol=1e-3)
+    np.testing.assert_allclose(np.linalg.norm(gallery.features, axis=1), 1, atol=1e-6)
+    assert [record.args[0] for record in caplog.records] == [f"{path}: gf"]
+
+
+@pytest.mark.parametrize("width", [3, 16, 257])
+def test_equal_rows_stay_equal_when_normalised(tmp_path: Path, width: int) -> None:
+    row = np.random.default_rng(width).standard_normal(width).astype(np.float32)
+    path = saved(
+        tmp_path / "raw.npz",
+        qf=np.tile(row, (40, 1)),
+        gf=np.tile(row, (3000, 1)),
+        g_pids=np.ones(3000, int),
+        g_camids=np.ones(3000, int),
+    )
+    _, gallery = read_feature_file(path)
+    assert (gallery.features == gallery.features[0]).all()
+
+
+def with_value(key: str, row: int, value: float) -> dict[str, np.ndarray]:
+    array = arrays()[key]
+    array[row] = value
+    return {key: array}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (with_value("gf", 5, np.nan), "gf: row 5 holds NaN"),
+        (with_value("qf", 2, np.inf), "qf: row 2 holds NaN or infinity"),
+        (with_value("gf", 4, 0.0), "gf: row 4 is all zeros"),
+        ({"qf": arrays()["qf"][:, 0]}, r"qf has shape \(40,\)"),
+        ({"qf": arrays()["qf"][:0]}, r"qf has shape \(0, 16\)"),
+        ({"qf": arrays()["qf"][:, :8]}, "query features have 8 columns and gallery features 16"),
+        ({"qf": np.ones((40, 16), complex)}, "qf holds complex128"),
+        ({"g_pids": arrays()["g_pids"].astype(float)}, "g_pids holds float64"),
+        ({"g_pids": arrays()["g_pids"][1:]}, "g_pids has shape"),
+        ({"q_camids": arrays()["q_camids"][:, None]}, "q_camids has shape"),
+        (with_value("q_pids", 3, 0), "query pids: row 3 is no person"),
+        (with_value("g_pids", 3, -5), "g_pids: row 3 is below -1"),
+        ({"g_camids": np.array([{}] * 244, object)}, "g_camids can't be read: Object arrays"),
+    ],
+)
+def test_names_the_file_and_the_key(
+    tmp_path: Path, changes: dict[str, np.ndarray], message: str
+) -> None:
+    path = saved(tmp_path / "features.npz", **changes)
+    with pytest.raises(UserError, match=rf"features\.npz: {message}"):
+        read_feature_file(path)
+
+
+@pytest.mark.parametrize("key", ["qf", "gf", "q_pids", "g_pids", "q_camids", "g_camids"])
+def test_a_missing_key(tmp_path: Path, key: str) -> None:
+    kept = {name: array for name, array in arrays().items() if name != key}
+    np.savez(tmp_path / "features.npz", **kept)
+    with pytest.raises(UserError, match=rf"features\.npz has no {key}: it holds"):
+        read_feature_file(tmp_path / "features.npz")
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere\.npz does not exist"):
+        read_feature_file(tmp_path / "nowhere.npz")
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"can't be read as an \.npz file"):
+        read_feature_file(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04 torn"])
+def test_a_file_of_another_kind(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "features.npz").write_bytes(content)
+    with pytest.raises(UserError, match=r"features\.npz can't be read as an \.npz file"):
+        read_feature_file(tmp_path / "features.npz")
+
+
+def test_a_single_array(tmp_path: Path) -> None:
+    np.save(tmp_path / "features.npy", arrays()["qf"])
+    with pytest.raises(UserError, match=r"features\.npy is a single array"):
+        read_feature_file(tmp_path / "features.npy")
+
+
+@pytest.mark.parametrize("place", [0.2, 0.5, 0.8])
+def test_a_damaged_file(tmp_path: Path, place: float) -> None:
+    content = bytearray(OWN_FIXTURE.read_bytes())
+    content[int(len(content) * place)] ^= 0xFF
+    (tmp_path / "features.npz").write_bytes(content)
+    with pytest.raises(UserError, match=r"features\.npz"):
+        read_feature_file(tmp_path / "features.npz")

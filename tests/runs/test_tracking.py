@@ -1,0 +1,263 @@
+"""The run of a result in the tracking store: one, whole, and with what was measured last."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from reid.common.errors import UserError
+from reid.common.files import write_json
+from runs.run_identity import RunIdentity, nameless
+from runs.tracking import Result, Tracker
+from tests.support.places import ROOT
+
+TRACK = (
+    "import sys; from pathlib import Path; from runs.run_identity import RunIdentity; "
+    "from runs.tracking import Tracker; "
+    "print(Tracker(RunIdentity(Path(sys.argv[1]), 'abc', 'run', {})).id)"
+)
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store that is not there yet."""
+    store = tmp_path / "shared" / "mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")
+    return store
+
+
+def identity(root: Path, **tags: str) -> RunIdentity:
+    return RunIdentity(root, "abc", "run", tags)
+
+
+def started(root: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", TRACK, str(root)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+
+
+def runs(tracker: Tracker) -> list[Run]:
+    return tracker.client.search_runs([tracker.run.info.experiment_id])
+
+
+def result(losses: list[float]) -> Result:
+    history = pd.DataFrame({"epoch": range(1, len(losses) + 1), "loss": losses})
+    cmc = pd.DataFrame({"rank": [1], "cmc": [0.5]})
+    return Result(
+        digest=str(losses),
+        params={"lr": 0.1},
+        metrics={"triplet": {"rank1": 0.5}},
+        histories={"triplet": history},
+        cmc={"triplet": cmc},
+        data=pd.DataFrame({"pid": [1]}),
+        data_name="photos",
+        data_md5="123",
+    )
+
+
+def test_checkouts_that_share_a_store_make_one_run_of_one_result(tmp_path: Path) -> None:
+    processes = [started(tmp_path / name) for name in ("here", "there")]
+    ids = {process.communicate()[0].split()[-1] for process in processes}
+    assert {process.returncode for process in processes} == {0}
+    tracker = Tracker(identity(tmp_path / "third"))
+    assert ids == {tracker.id} == {run.info.run_id for run in runs(tracker)}
+
+
+def test_machine_that_was_later_takes_the_run_of_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Tracker(identity(tmp_path))
+    find = Tracker._find
+    answers = iter([[]])
+    # As where both look before one of them has made its run.
+    monkeypatch.setattr(Tracker, "_find", lambda *a: next(answers, find(*a)))
+    assert Tracker(identity(tmp_path)).id == first.id
+    assert [run.info.run_id for run in runs(first)] == [first.id]
+
+
+def also_created(tracker: Tracker, later: int) -> str:
+    """Id of a second run of the result, as a machine makes it that doesn't see the first one."""
+    run = tracker.run
+    tags = {"fingerprint": run.data.tags["fingerprint"]}
+    start = run.info.start_time + later
+    return tracker.client.create_run(run.info.experiment_id, start, tags).info.run_id
+
+
+def test_run_that_appears_later_with_an_older_date_is_the_one_that_is_kept(tmp_path: Path) -> None:
+    live = Tracker(identity(tmp_path))
+    older = also_created(live, later=-5)
+    also_created(live, later=5)
+    live.log_epoch("triplet", {"epoch": 1, "loss": 0.5})
+    tracker = Tracker(identity(tmp_path))
+    tracker.delete_others()
+    tracker.bring_up_to_date(result([0.5]))
+    assert [run.info.run_id for run in runs(live)] == [tracker.id] == [older]
+    # The machine of the first one comes to its end, too, and finds nothing left to do.
+    tracker = Tracker(identity(tmp_path))
+    tracker.delete_others()
+    assert tracker.is_finished
+    assert tracker.id == older
+
+
+def test_finished_run_is_kept_rather_than_an_older_one(tmp_path: Path) -> None:
+    finished = Tracker(identity(tmp_path))
+    finished.bring_up_to_date(result([0.5]))
+    also_created(finished, later=-5)
+    tracker = Tracker(identity(tmp_path))
+    tracker.delete_others()
+    assert tracker.is_finished
+    assert [run.info.run_id for run in runs(finished)] == [finished.id]
+
+
+def test_run_whose_creation_was_answered_at_the_second_try_is_one_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = MlflowClient.create_run
+
+    def twice(client: MlflowClient, *arguments: Any, **named: Any) -> Run:
+        start = int(1000 * time.time())
+        created = [create(client, *arguments, start_time=start, **named) for _ in range(2)]
+        return min(created, key=lambda run: run.info.run_id)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "create_run", twice)
+        live = Tracker(identity(tmp_path))
+    assert len(runs(live)) == 2
+    tracker = Tracker(identity(tmp_path))
+    tracker.delete_others()
+    assert [run.info.run_id for run in runs(live)] == [tracker.id] == [live.id]
+
+
+def test_store_whose_creation_was_killed_is_created_anew(tmp_path: Path, own_store: Path) -> None:
+    process = started(tmp_path)
+    while not list(own_store.parent.glob(".mlflow.db.*.part")):
+        assert process.poll() is None
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not own_store.exists()
+    assert runs(Tracker(identity(tmp_path)))
+
+
+def test_epochs_that_came_out_otherwise_are_logged_as_they_ended(tmp_path: Path) -> None:
+    live = Tracker(identity(tmp_path))
+    live.log_epoch("triplet", {"epoch": 1, "loss": 0.123456789})
+    live.log_epoch("triplet", {"epoch": 2, "loss": 99.0})
+    live.bring_up_to_date(result([0.12345679, 1.0]))
+    history = live.client.get_metric_history(live.id, "triplet/loss")
+    assert [(m.step, m.value) for m in history] == [(1, 0.123456789), (2, 99.0), (2, 1.0)]
+    assert live.client.get_run(live.id).data.metrics["triplet/loss"] == 1.0
+
+
+def test_epoch_that_was_told_live_is_not_told_again_from_the_file(tmp_path: Path) -> None:
+    live = Tracker(identity(tmp_path))
+    # The first is rounded up to seven digits where it was rounded up to eight before.
+    losses = [3.0919649600982666, *np.random.default_rng(0).normal(size=100, scale=3)]
+    for epoch, loss in enumerate(losses, start=1):
+        live.log_epoch("triplet", {"epoch": epoch, "loss": loss})
+    file = tmp_path / "history.csv"
+    result(losses).histories["triplet"].to_csv(file, index=False, float_format="%.8g")
+    live.bring_up_to_date(result(pd.read_csv(file)["loss"].tolist()))
+    history = live.client.get_metric_history(live.id, "triplet/loss")
+    assert sorted(m.step for m in history) == list(range(1, len(losses) + 1))
+
+
+def test_run_that_broke_off_is_finished_whatever_way_a_value_is_written_now(tmp_path: Path) -> None:
+    begun = Tracker(identity(tmp_path))
+    begun.client.log_param(begun.id, "triplet.weight", "10.0")
+    written = replace(result([1.0]), params={"lr": 0.1, "triplet": {"weight": 10}})
+    Tracker(identity(tmp_path)).bring_up_to_date(written)
+    run = begun.client.get_run(begun.id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"lr": "0.1", "triplet.weight": "10.0"}
+
+
+def test_finished_run_of_other_metrics_stays_as_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Tracker(identity(tmp_path)).bring_up_to_date(result([1.0]))
+    again = Tracker(identity(tmp_path))
+    assert again.holds(result([1.0]))
+    assert not again.holds(result([2.0]))
+    again.bring_up_to_date(result([2.0]))
+    assert "has other metrics: it stays as it is" in caplog.text
+    assert [m.value for m in again.client.get_metric_history(again.id, "triplet/loss")] == [1.0]
+
+
+def test_origin_is_that_of_the_end(tmp_path: Path) -> None:
+    begun = {"git_commit": "a", "params_changed": "lr: 1 -> 2", "data_md5": "123"}
+    travelling = tmp_path / "travelling"
+    write_json(travelling / "params.json", {"lr": 1})
+    Tracker(identity(tmp_path, **begun)).say_origin(
+        identity(tmp_path, git_commit="b", git_dirty="false"), "from b", travelling
+    )
+    now = Tracker(identity(tmp_path))
+    (file,) = now.client.list_artifacts(now.id, "pipeline")
+    assert file.path == "pipeline/params.json"
+    tags = now.run.data.tags
+    assert tags["git_commit"] == "b"
+    assert tags["git_dirty"] == "false"
+    assert "params_changed" not in tags
+    assert tags["data_md5"] == "123"
+    assert tags["mlflow.note.content"] == "from b"
+
+
+@pytest.mark.parametrize("given", ["", "mine"])
+def test_run_that_becomes_an_experiments_has_its_name_unless_a_person_gave_one(
+    tmp_path: Path, given: str
+) -> None:
+    begun = Tracker(replace(identity(tmp_path), name=nameless("abc")))
+    if given:
+        begun.client.update_run(begun.id, name=given)
+    faster = replace(identity(tmp_path, dvc_exp="faster"), name="faster")
+    Tracker(identity(tmp_path)).say_origin(faster, "an experiment's", tmp_path / "shared")
+    now = Tracker(identity(tmp_path))
+    assert now.experiment == "faster"
+    assert now.run.info.run_name == (given or "faster")
+
+
+def test_project_that_was_moved_is_told_how_its_runs_find_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, now = tmp_path / "a project", tmp_path / "renamed"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    before.mkdir()
+    tracker = Tracker(identity(before))
+    before.rename(now)
+    with pytest.raises(UserError, match="Was the project moved") as raised:
+        Tracker(identity(now))
+    # MLflow would have begun a folder at the old place.
+    assert not before.exists()
+    subprocess.run(str(raised.value).split("`")[1], shell=True, check=True)
+    again = Tracker(identity(now))
+    again.log_file(Path(__file__), "tests")
+    assert again.id == tracker.id
+    assert list(now.rglob(Path(__file__).name))
+
+
+def test_deleted_experiment_is_named_with_what_brings_it_back(tmp_path: Path) -> None:
+    tracker = Tracker(identity(tmp_path))
+    experiment = tracker.run.info.experiment_id
+    tracker.client.delete_experiment(experiment)
+    with pytest.raises(UserError, match="experiment reid was deleted in MLflow") as raised:
+        Tracker(identity(tmp_path))
+    command = str(raised.value).split("`")[1].replace(" mlflow", f" {sys.executable} -m mlflow")
+    subprocess.run(command, shell=True, check=True)
+    assert Tracker(identity(tmp_path)).run.info.experiment_id == experiment
+
+
+def test_files_kept_elsewhere_are_not_looked_for_here(tmp_path: Path, own_store: Path) -> None:
+    own_store.parent.mkdir()
+    client = MlflowClient(f"sqlite:///{own_store}")
+    client.create_experiment("reid", artifact_location="s3://bucket/reid")
+    assert Tracker(identity(tmp_path)).run.info.artifact_uri.startswith("s3://bucket/reid/")

@@ -1,0 +1,391 @@
+"""The pipeline as its users run it: ``dvc repro``, ``dvc exp run``, and one MLflow run a result.
+
+The tests of this file share one project and build upon each other, in the order of the file.
+"""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from reid.data.dataset import read_subset
+from tests.support.project import Project, assert_one_clear_message, make_project
+
+MODELS = ("baseline", "triplet")
+RERANKING = {"use": False, "k1": 4, "k2": 2, "original_weight": 0.3}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return make_project(tmp_path_factory.mktemp("pipeline") / "project")
+
+
+def stages_run(output: str) -> set[str]:
+    return {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
+
+
+def drawn_plots(project: Project) -> set[str]:
+    """Names of the plots of ``dvc.yaml`` that are no pictures."""
+    plots = yaml.safe_load((project.root / "dvc.yaml").read_text())["plots"]
+    return {name for plot in plots if isinstance(plot, dict) for name in plot}
+
+
+def lines_of(project: Project, plot: str) -> set[tuple[str, str]]:
+    """Model and field of each line that ``dvc plots show`` draws; it must have nothing to say."""
+    said = project.must("dvc", "plots", "show")
+    assert re.fullmatch(r"\s*file://\S+index\.html\s*", said), said
+    (shown,) = json.loads(project.must("dvc", "plots", "show", "--json", plot))["data"][plot]
+    return {
+        (point["filename"].split("/")[0], point["field"])
+        for point in shown["content"]["data"]["values"]
+        if point[shown["content"]["encoding"]["y"]["field"]] != ""
+    }
+
+
+def back_to_commit(project: Project) -> None:
+    project.must("git", "checkout", "--", ".")
+    project.must("dvc", "checkout")
+
+
+def test_first_repro_gives_figures_and_one_whole_run(project: Project) -> None:
+    project.must("dvc", "repro")
+    project.commit()
+    (run,) = project.mlflow_runs()
+    assert run.info.status == "FINISHED"
+    assert run.data.params["lr"] == "0.01"
+    assert run.data.params["triplet.margin"] == "0.3"
+    for model in MODELS:
+        written = json.loads((project.root / "metrics" / f"{model}.json").read_text())
+        assert written["queries"] == 8
+        assert written["junk"] == 2
+        assert written["distractors"] == 3
+        for figure in ("rank1", "rank5", "rank10", "mAP", "mAP_official", "mINP"):
+            assert run.data.metrics[f"{model}/{figure}"] == pytest.approx(written[figure])
+        assert (project.root / "plots" / model / "answers.png").stat().st_size > 0
+    client = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
+    steps = [m.step for m in client.get_metric_history(run.info.run_id, "baseline/loss")]
+    assert steps == [1, 2]
+    assert "triplet/triplet_loss" in run.data.metrics
+    assert run.data.params["test_set.gallery"] == "19"
+    assert run.data.params["test_set.junk"] == "2"
+    assert "baseline/gallery" not in run.data.metrics
+    ranks = client.get_metric_history(run.info.run_id, "triplet/cmc")
+    assert [m.step for m in ranks] == list(range(1, 51))
+    assert ranks[4].value == pytest.approx(run.data.metrics["triplet/rank5"])
+    page = Path(client.download_artifacts(run.info.run_id, "plots/curves.html"))
+    assert page.read_text("utf-8").count("vegaEmbed('#") == len(drawn_plots(project))
+    figures = run.data.metrics
+    for figure in ("rank1", "mAP"):
+        for model in MODELS:
+            low, high = (figures[f"{model}/{figure}_{end}"] for end in ("low", "high"))
+            assert low <= figures[f"{model}/{figure}"] <= high
+        assert figures[f"comparison/{figure}_difference"] == pytest.approx(
+            figures[f"triplet/{figure}"] - figures[f"baseline/{figure}"]
+        )
+    (used,) = run.inputs.dataset_inputs
+    tracked = yaml.safe_load((project.root / "data.dvc").read_text())["outs"][0]["md5"]
+    assert used.dataset.digest == tracked
+    assert run.data.tags["data_md5"] == tracked
+    assert {f.path for f in client.list_artifacts(run.info.run_id)} == {
+        "data_docs",
+        "models",
+        "pipeline",
+        "plots",
+        "validation",
+    }
+
+
+def test_second_repro_does_nothing_and_keeps_the_one_run(project: Project) -> None:
+    output = project.must("dvc", "repro")
+    assert stages_run(output) == {"track"}
+    assert len(project.mlflow_runs()) == 1
+
+
+def test_files_of_a_run_may_lie_in_the_project(project: Project) -> None:
+    (files,) = (project.root / "mlartifacts").glob("**/artifacts/pipeline")
+    shutil.copytree(files, project.root / "kept")
+    try:
+        assert stages_run(project.must("dvc", "repro")) == {"track"}
+        (result,) = json.loads(project.must("python", "-m", "reid", "compare", "--json"))
+        assert result["place"] == "both"
+    finally:
+        shutil.rmtree(project.root / "kept")
+    assert len(project.mlflow_runs()) == 1
+
+
+def test_pulled_result_gets_its_run_without_training(project: Project, tmp_path: Path) -> None:
+    clone = project.pulled_clone(tmp_path)
+    assert stages_run(clone.must("dvc", "repro")) == {"track"}
+    (here,), (there,) = project.mlflow_runs(), clone.mlflow_runs()
+    assert there.data.tags["fingerprint"] == here.data.tags["fingerprint"]
+    assert there.data.metrics == pytest.approx(here.data.metrics, rel=1e-6)
+    # The clone's commit, other than the one that the first run began with, has the result.
+    commit = clone.must("git", "rev-parse", "HEAD").strip()
+    bring_back = f"git checkout {commit}\ndvc checkout\n"
+    assert bring_back in there.data.tags["mlflow.note.content"]
+    assert bring_back not in here.data.tags["mlflow.note.content"]
+
+
+def test_edit_that_nothing_was_run_for_makes_no_run(project: Project) -> None:
+    before = project.mlflow_runs()
+    project.set_params({"lr": 0.3})
+    output = project.must("dvc", "repro", "--single-item", "track")
+    assert "edited since the stages ran" in output
+    project.must("git", "checkout", "params.yaml")
+    assert [run.info.run_id for run in project.mlflow_runs()] == [r.info.run_id for r in before]
+
+
+def test_data_that_nothing_was_run_for_makes_no_run(project: Project) -> None:
+    before = project.mlflow_runs()
+    lock = (project.root / "dvc.lock").read_bytes()
+    note = project.root / "data" / "note.txt"
+    note.write_text("another data set")
+    project.must("dvc", "add", "data")
+    output = project.must("dvc", "repro", "--single-item", "track")
+    assert "edited since the stages ran" in output
+    note.unlink()
+    project.must("git", "checkout", "data.dvc")
+    assert (project.root / "dvc.lock").read_bytes() == lock
+    assert [run.info.run_id for run in project.mlflow_runs()] == [r.info.run_id for r in before]
+
+
+def test_number_written_otherwise_is_the_same_result(project: Project) -> None:
+    (before,) = project.mlflow_runs()
+    assert before.info.run_name.startswith("repro-")
+    output = project.must("dvc", "exp", "run", "-n", "same", "-S", "triplet.weight=10")
+    assert stages_run(output) == {"track"}
+    (now,) = project.mlflow_runs()
+    assert now.info.run_id == before.info.run_id
+    # It is the experiment's result, too, and says so.
+    assert (now.info.run_name, now.data.tags["dvc_exp"]) == ("same", "same")
+    back_to_commit(project)
+
+
+def test_edit_reruns_only_what_it_touches(project: Project) -> None:
+    project.set_params({"evaluate": {"max_rank": 20}})
+    output = project.must("dvc", "repro")
+    assert stages_run(output) == {"evaluate@baseline", "evaluate@triplet", "track"}
+    project.set_params({"evaluate": {"resamples": 2000, "reranking": {**RERANKING, "use": True}}})
+    output = project.must("dvc", "repro")
+    assert stages_run(output) == {"evaluate@baseline", "evaluate@triplet", "compare", "track"}
+    assert ", re-ranked" in output
+    project.must("git", "checkout", "params.yaml")
+    project.must("dvc", "repro")
+
+
+def test_experiment_has_a_run_of_its_own_and_its_repetition_none(project: Project) -> None:
+    before = len(project.mlflow_runs())
+    project.must("dvc", "exp", "run", "-n", "faster", "-S", "lr=0.02")
+    runs = project.mlflow_runs()
+    assert len(runs) == before + 1
+    assert runs[-1].data.params["lr"] == "0.02"
+    assert runs[-1].data.tags["dvc_exp"] == "faster"
+    assert runs[-1].info.status == "FINISHED"
+    commit = project.must("git", "rev-parse", "HEAD").strip()
+    assert runs[-1].data.tags["git_commit"] == commit
+    back_to_commit(project)
+    again = project.must("dvc", "exp", "run", "-n", "again", "-S", "lr=0.02")
+    assert "Stage 'train_baseline' is cached - skipping run" in again
+    assert len(project.mlflow_runs()) == before + 1
+    shown = project.must("dvc", "exp", "show", "--csv")
+    assert "faster" in shown
+    assert "metrics/triplet.json:mAP" in shown
+    back_to_commit(project)
+
+
+def test_run_names_an_experiment_that_is_there(project: Project) -> None:
+    def run_of_the_commit() -> Run:
+        here = project.must("python", "-c", "import runs.fingerprint as l; print(l.fingerprint())")
+        return next(
+            run for run in project.mlflow_runs() if run.data.tags["fingerprint"] == here.strip()
+        )
+
+    run_id = run_of_the_commit().info.run_id
+    project.must("dvc", "exp", "run", "--temp", "-n", "second")
+    assert run_of_the_commit().data.tags["dvc_exp"] == "same"
+    project.must("dvc", "exp", "remove", "same")
+    project.must("dvc", "repro")
+    assert run_of_the_commit().data.tags["dvc_exp"] == "second"
+    project.must("dvc", "exp", "rename", "second", "renamed")
+    project.must("dvc", "repro")
+    now = run_of_the_commit()
+    assert (now.info.run_id, now.data.tags["dvc_exp"]) == (run_id, "renamed")
+    description = now.data.tags["mlflow.note.content"]
+    (command,) = re.findall("^dvc exp apply .*/renamed$", description, re.M)
+    project.must(*command.split())
+    back_to_commit(project)
+    # Where another kind of processor made the run, its figures are no experiment's of this one.
+    store = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
+    store.set_tag(run_id, "result", "of another machine")
+    project.must("dvc", "exp", "remove", "renamed")
+    project.must("dvc", "exp", "run", "--temp", "-n", "third")
+    assert run_of_the_commit().data.tags["dvc_exp"] == "renamed"
+    store.set_tag(run_id, "result", now.data.tags["result"])
+
+
+def test_experiment_in_a_temporary_folder_reaches_the_same_store(project: Project) -> None:
+    before = len(project.mlflow_runs())
+    project.must("dvc", "exp", "run", "--temp", "-S", "triplet.margin=0.5")
+    runs = project.mlflow_runs()
+    assert len(runs) == before + 1
+    assert runs[-1].data.params["triplet.margin"] == "0.5"
+    assert runs[-1].info.status == "FINISHED"
+
+
+def test_server_that_is_down_costs_nothing_and_is_caught_up_with(project: Project) -> None:
+    before = len(project.mlflow_runs())
+    experiment = ("dvc", "exp", "run", "-n", "untold", "-S", "extract.checkpoint=last")
+    output = project.must(*experiment, MLFLOW_TRACKING_URI="http://me:secret@127.0.0.1:9")
+    (told,) = [line for line in output.splitlines() if "127.0.0.1" in line]
+    assert told.startswith(
+        "The run in MLflow at http://127.0.0.1:9 can't be brought up to date ([Errno 111] "
+    )
+    assert "secret" not in output
+    assert len(project.mlflow_runs()) == before
+    project.must("dvc", "repro")
+    runs = project.mlflow_runs()
+    assert len(runs) == before + 1
+    assert runs[-1].info.status == "FINISHED"
+    assert runs[-1].data.metrics.keys() >= {"baseline/val_loss", "triplet/triplet_loss"}
+    # Whose result that is, DVC knows.
+    assert runs[-1].data.tags["dvc_exp"] == "untold"
+    assert re.search("^dvc exp apply .*/untold$", runs[-1].data.tags["mlflow.note.content"], re.M)
+
+
+def test_killed_repro_goes_on_in_its_own_run_and_ends_with_the_same_bytes(
+    project: Project,
+) -> None:
+    project.must("git", "checkout", "params.yaml")
+    before = len(project.mlflow_runs())
+    project.set_params({"baseline": {"epochs": 5}})
+    with project.trained_for(epochs=2):
+        pass
+    assert "going on after epoch" in project.must("dvc", "repro")
+    states = (project.root / ".dvc" / "tmp" / "checkpoints").iterdir()
+    assert not [state for state in states if state.is_dir()]
+    resumed = (project.root / "dvc.lock").read_bytes()
+    run = project.mlflow_runs()[-1]
+    assert len(project.mlflow_runs()) == before + 1
+    assert run.info.status == "FINISHED"
+    client = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
+    steps = [m.step for m in client.get_metric_history(run.info.run_id, "baseline/loss")]
+    assert sorted(steps) == [1, 2, 3, 4, 5]
+    undisturbed = project.must("dvc", "repro", "--force", "--single-item", "train_baseline")
+    assert "epoch 1/5" in undisturbed
+    assert (project.root / "dvc.lock").read_bytes() == resumed
+
+
+def test_training_killed_before_dvc_saved_it_is_not_repeated(project: Project) -> None:
+    project.set_params({"baseline": {"epochs": 3}})
+    with project.trained_for(epochs=3):
+        pass
+    output = project.must("dvc", "repro", "train_baseline")
+    assert "going on after epoch 3 of 3" in output
+    lock = (project.root / "dvc.lock").read_bytes()
+    # Once it is saved, to ask for it again means to train it again.
+    assert "epoch 1/3" in project.must("dvc", "repro", "--force", "train_baseline")
+    assert (project.root / "dvc.lock").read_bytes() == lock
+
+
+def test_what_another_experiment_trains_is_not_trained_twice(project: Project) -> None:
+    project.set_params({"baseline": {"epochs": 10}})
+    experiment = ("dvc", "exp", "run", "--temp", "-S")
+    with project.trained_for(1, (*experiment, "triplet.margin=0.7")) as first:
+        first.go_on()
+        output = project.must(*experiment, "triplet.margin=0.6")
+        assert first.pipeline.wait() == 0
+    assert "epoch 1/1" in output
+    assert "epoch 1/10" not in output
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lr": -0.01}, "lr: Input should be greater than 0.*-0.01"),
+        ({"lr": "fast"}, "lr: Input should be a valid number.*'fast'"),
+        ({"baseline": {"epochs": 1.5}}, r"baseline\.epochs: .*valid integer.*1\.5"),
+        ({"triplet": {"margin": -1}}, r"triplet\.margin: .*greater than 0, or soft.*-1"),
+        ({"model": {"backbone": "resnet1"}}, "no backbone 'resnet1'. Choose one of alexnet, mob"),
+        ({"model": {"weights": "absent.h5"}}, r"model\.weights: .*absent\.h5 is not there"),
+        ({"split": {"fraction": 0.99}}, r"split\.fraction 0\.99"),
+        ({"ingest": {"gallery": "attic"}}, r"ingest\.gallery: Input should be 'bounding_box_test'"),
+        ({"triplet": {"people": 40}}, "At least 40 people in train"),
+    ],
+)
+def test_parameter_that_makes_no_sense_is_named(
+    project: Project, changes: dict[str, object], message: str
+) -> None:
+    project.must("git", "checkout", "params.yaml")
+    metrics = (project.root / "metrics" / "triplet.json").read_bytes()
+    project.set_params(changes)
+    assert_one_clear_message(project.run("dvc", "repro"), message)
+    assert (project.root / "metrics" / "triplet.json").read_bytes() == metrics
+    project.must("git", "checkout", "params.yaml")
+    project.must("dvc", "repro")
+
+
+@pytest.mark.parametrize(
+    ("holdout", "measured"),
+    [("images", {"val_accuracy"}), ("people", {"val_rank1", "val_mAP"})],
+)
+def test_plots_show_what_the_holdout_measures_without_a_warning(
+    project: Project, holdout: str, measured: set[str]
+) -> None:
+    project.set_params({"split": {"holdout": holdout, "fraction": 0.3}})
+    project.must("dvc", "repro")
+    expected = {(model, field) for model in MODELS for field in ("accuracy", *measured)}
+    assert lines_of(project, "Accuracy") == expected
+    project.must("git", "checkout", "params.yaml")
+    project.must("dvc", "repro")
+
+
+def test_search_answers_a_photo_of_ones_own(project: Project, tmp_path: Path) -> None:
+    gallery = read_subset(project.root / "build" / "dataset", "gallery", images=True)
+    features = np.load(project.root / "build" / "features" / "triplet" / "gallery.npy")
+    asked = int(np.flatnonzero(gallery["pid"] > 0)[0])
+    photo = tmp_path / "me.jpg"
+    photo.write_bytes(gallery["image"][asked])
+    expected = dict(zip(gallery["name"], features @ features[asked], strict=True))
+    best_of: dict[object, float] = {}
+    for name, pid in zip(gallery["name"], gallery["pid"], strict=True):
+        if pid >= 0:
+            who = pid or name
+            best_of[who] = max(expected[name], best_of.get(who, -1))
+    search = ("python", "-m", "reid", "search", str(photo))
+    answers = json.loads(project.must(*search, "--top", "3", "--json"))
+    assert [set(answer) for answer in answers] == [{"person", "camera", "file", "similarity"}] * 3
+    found = [answer["similarity"] for answer in answers]
+    assert found == pytest.approx(sorted(best_of.values(), reverse=True)[:3], abs=1e-3)
+    assert found == pytest.approx([expected[answer["file"]] for answer in answers], abs=1e-3)
+    people = [answer["person"] for answer in answers if answer["person"]]
+    assert len(people) == len(set(people))
+    picture = tmp_path / "out.png"
+    project.must(*search, "--picture", str(picture))
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    # Another backend than those installed, as a shell's profile may ask for, is no matter.
+    elsewhere = ("env", "KERAS_BACKEND=torch", *search)
+    assert answers[0]["file"] in project.must(*elsewhere)
+    model = project.root / "models" / "triplet" / "best.keras"
+    trained = model.read_bytes()
+    model.unlink()
+    shutil.copyfile(project.root / "models" / "baseline" / "best.keras", model)
+    assert_one_clear_message(project.run(*search), "was made of another models/triplet/best.keras")
+    model.write_bytes(trained)
+    photo.write_text("no photo")
+    assert_one_clear_message(project.run(*search), "me.jpg can't be read as a photo")
+
+
+def test_report_shows_both_models(project: Project) -> None:
+    output = project.must("python", "-m", "reid", "report")
+    for word in ("baseline", "triplet", "rank-1", "mAP", "mINP", "make ui", "distractors"):
+        assert word in output
+    cameras = json.loads((project.root / "plots" / "triplet" / "cameras.json").read_text())
+    for camera, figures in cameras.items():
+        (row,) = (line for line in output.splitlines() if f" {camera} " in line)
+        assert f" {100 * figures['mAP']:.1f} " in row

@@ -1,0 +1,222 @@
+"""A whole project in a temporary folder: real git, real DVC, MLflow on sqlite, drawn people."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from runs.tracking import alone
+from sample.dataset import write_sample
+from sample.names import SampleSize
+from tests.support.places import ROOT
+
+PROJECT_FILES = (
+    "reid",
+    "runs",
+    "stages",
+    "experiments",
+    "verify",
+    "requirements.txt",
+    "dvc.yaml",
+    "params.yaml",
+    ".dvcignore",
+    ".gitignore",
+)
+TINY = SampleSize(
+    train_people=6, train_images=48, test_people=4, queries=8, gallery=16, distractors=3, junk=2
+)
+QUICK = {
+    "baseline": {"epochs": 2, "batch_size": 8},
+    "triplet": {"epochs": 1, "people": 4, "images": 2},
+    "model": {"alpha": 0.35, "weights": "none", "height": 32, "width": 32},
+    "evaluate": {"picture_queries": 2},
+}
+
+
+def _environment() -> dict[str, str]:
+    """This process's, with the commands of its Python first."""
+    # PYTHONDONTWRITEBYTECODE would hide compiled code from DVC that others have.
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MLFLOW_TRACKING", "DVC_", "PYTHONDONTWRITE"))
+    }
+    return inherited | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+@dataclass(frozen=True)
+class Halted:
+    """A training that is held between two epochs, while the process that reports it goes on."""
+
+    pipeline: "subprocess.Popen[bytes]"
+    training: psutil.Process
+
+    @classmethod
+    def of(cls, pipeline: "subprocess.Popen[bytes]") -> "Halted":
+        """Hold the training that a command of DVC is at."""
+        processes = psutil.Process(pipeline.pid).children(recursive=True)
+        (report,) = (p for p in processes if "runs.live" in p.cmdline())
+        training = report.parent()
+        assert training is not None
+        training.suspend()
+        return cls(pipeline, training)
+
+    def go_on(self) -> None:
+        """Let the training go on."""
+        self.training.resume()
+
+    def finish(self) -> int:
+        """Let the training go on, and wait for the command's end; gives its exit status."""
+        self.go_on()
+        return self.pipeline.wait()
+
+
+@dataclass(frozen=True)
+class Project:
+    """A clone of the project with tiny data and quick parameters."""
+
+    root: Path
+
+    def run(self, *command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command in the project; its output is text, both streams in ``stdout``."""
+        return subprocess.run(
+            command,
+            cwd=self.root,
+            env=_environment() | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    @contextmanager
+    def started(self, *command: str, **environment: str) -> "Iterator[subprocess.Popen[bytes]]":
+        """Start a command; at the end of the block it and all its children are killed."""
+        process = subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=_environment() | environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    @contextmanager
+    def trained_for(
+        self, epochs: int, command: Sequence[str] = ("dvc", "repro", "train_baseline")
+    ) -> "Iterator[Halted]":
+        """The baseline's training, halted after some of its epochs, and its run in MLflow.
+
+        At the end of the block, whatever still runs of the command is killed.
+        """
+        # A training that was killed before and given up has left its own.
+        trained, noted = self.checkpoints(epochs), self.notes()
+        with self.started(*command) as repro:
+            while not self.checkpoints(epochs) - trained:
+                assert repro.poll() is None
+                time.sleep(0.02)
+            halted = Halted.of(repro)
+            # The process that reports to MLflow may be slower than the epochs are.
+            while not self.notes() - noted:
+                assert repro.poll() is None
+                time.sleep(0.1)
+            yield halted
+
+    def checkpoints(self, epochs: int) -> set[Path]:
+        """Of trainings that did at least so many epochs."""
+        saved = (self.root / ".dvc" / "tmp" / "checkpoints").glob("*/[0-9][0-9][0-9][0-9]")
+        return {path for path in saved if int(path.name) >= epochs}
+
+    def notes(self) -> set[Path]:
+        """Which say that a stage works on a run in MLflow."""
+        return set((self.root / ".dvc" / "tmp" / "runs").glob("*.json"))
+
+    def pulled_clone(self, folder: Path) -> "Project":
+        """Commit, push everything to a new remote, and pull it into a clone, both in a folder."""
+        self.must("dvc", "remote", "add", "--default", "storage", str(folder / "storage"))
+        self.must("dvc", "push")
+        self.commit()
+        clone = Project(folder / "clone")
+        self.must("git", "clone", "--quiet", ".", str(clone.root))
+        clone.must("dvc", "pull")
+        return clone
+
+    def must(self, *command: str, **environment: str) -> str:
+        """Run a command that has to succeed; gives its output."""
+        done = self.run(*command, **environment)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def commit(self) -> None:
+        """Commit everything."""
+        self.must("git", "add", "-A")
+        self.must("git", "commit", "--quiet", "--allow-empty", "-m", "state")
+
+    def set_params(self, changes: dict[str, Any]) -> None:
+        """Change values of ``params.yaml``, nested as they are there."""
+        path = self.root / "params.yaml"
+        values = yaml.safe_load(path.read_text())
+        for key, value in changes.items():
+            values[key] = {**values[key], **value} if isinstance(value, dict) else value
+        path.write_text(yaml.safe_dump(values, sort_keys=False))
+
+    def mlflow_runs(self) -> list[Run]:
+        """All runs of the project's own store, the oldest first."""
+        with alone(self.root):
+            client = MlflowClient(f"sqlite:///{self.root / 'mlflow.db'}")
+        return client.search_runs(
+            [e.experiment_id for e in client.search_experiments()],
+            order_by=["attributes.start_time ASC"],
+        )
+
+
+def assert_one_clear_message(done: "subprocess.CompletedProcess[str]", pattern: str) -> None:
+    """The command failed, said why in words that match, and showed no traceback."""
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout
+    assert re.search(pattern, done.stdout), done.stdout
+
+
+def make_project(root: Path) -> Project:
+    """Set up a project whose data is ``TINY``, committed, not yet run."""
+    root.mkdir(parents=True)
+    for name in PROJECT_FILES:
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copyfile
+        copy(source, root / name)
+    project = Project(root)
+    (root / "data").mkdir()
+    write_sample(root / "data" / "synthetic-pedestrians.zip", size=TINY)
+    (root / "pretrained").mkdir()
+    (root / "pretrained" / "readme.txt").write_text("no weights: the tests start from random ones")
+    project.must("git", "init", "--quiet")
+    project.must("git", "config", "user.name", "Test")
+    project.must("git", "config", "user.email", "test@localhost")
+    project.must("dvc", "init", "--quiet")
+    project.must("dvc", "config", "core.analytics", "false")
+    for name in ("plots", "plots_page"):
+        shutil.copytree(ROOT / ".dvc" / name, root / ".dvc" / name)
+    project.must("dvc", "config", "plots.html_template", "plots_page/page.html")
+    project.must("dvc", "add", "--quiet", "data", "pretrained")
+    project.set_params(QUICK)
+    project.commit()
+    return project

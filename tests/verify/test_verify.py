@@ -1,0 +1,282 @@
+"""``python -m verify``: does the committed result come out again?"""
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.places import ROOT
+from tests.support.project import Project, assert_one_clear_message
+from verify.recurrence import COUNTS
+from verify.rule import FIGURES
+
+RANK1 = {"baseline": 0.715, "triplet": 0.83}
+
+
+def write_result(folder: Path, rank1: dict[str, float], lr: float, data: str = "d1") -> None:
+    """A lock of two stages and the metrics of both models, as `dvc repro` leaves them."""
+    (folder / "metrics").mkdir(parents=True, exist_ok=True)
+    for model, value in rank1.items():
+        figures = dict.fromkeys(FIGURES, 0.5) | {"rank1": value} | dict.fromkeys(COUNTS, 200)
+        (folder / "metrics" / f"{model}.json").write_text(json.dumps(figures))
+    split = {
+        "cmd": "python -m stages.split",
+        "deps": [{"path": "stages/split.py", "md5": "c0de"}],
+        "outs": [{"path": "build/split.parquet", "md5": data}],
+    }
+    train = {
+        "cmd": "python -m stages.train_baseline",
+        "deps": [{"path": "build/split.parquet", "md5": data}],
+        "params": {"params.yaml": {"lr": lr}},
+        "outs": [{"path": "models/baseline", "md5": f"made with {lr} giving {rank1}"}],
+    }
+    lock = {"schema": "2.0", "stages": {"split": split, "train_baseline": train}}
+    (folder / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project whose branch main holds a result."""
+    project = Project(tmp_path / "project")
+    write_result(project.root, RANK1, lr=0.01)
+    project.must("git", "init", "--quiet", "--initial-branch", "main")
+    project.must("git", "config", "user.name", "Test")
+    project.must("git", "config", "user.email", "test@localhost")
+    project.commit()
+    project.must("git", "checkout", "--quiet", "-b", "change")
+    return project
+
+
+def verify(project: Project, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return project.run("python", "-m", "verify", *arguments, PYTHONPATH=str(ROOT))
+
+
+def row(output: str, model: str, figure: str) -> list[str]:
+    """The cells behind a figure of a model, in the table that was printed."""
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in output.splitlines()]
+    (cells,) = [cells[2:] for cells in table if cells[:2] == [model, figure]]
+    return cells
+
+
+@pytest.mark.parametrize(
+    ("triplet", "moved"),
+    [(0.83, "0"), (0.88, "+5.0"), (0.79, "-4.0"), (0.75, "-8.0")],
+    ids=["same", "better", "worse within", "worse by just the tolerance"],
+)
+def test_change_within_the_tolerance_passes(
+    project: Project, tmp_path: Path, triplet: float, moved: str
+) -> None:
+    write_result(tmp_path / "clone", RANK1 | {"triplet": triplet}, lr=0.01)
+    done = verify(project, "change", str(tmp_path / "clone"), "--base", "main")
+    assert done.returncode == 0, done.stdout
+    after = f"{100 * triplet:.1f}"
+    assert row(done.stdout, "triplet", "rank-1") == ["83.0", "83.0", after, moved, ""]
+    assert row(done.stdout, "baseline", "rank-1") == ["71.5", "71.5", "71.5", "0", ""]
+
+
+@pytest.mark.parametrize("triplet", [0.7, 0.95], ids=["worse", "better"])
+def test_change_beyond_the_tolerance_fails_with_before_and_after(
+    project: Project, tmp_path: Path, triplet: float
+) -> None:
+    write_result(tmp_path / "clone", RANK1 | {"triplet": triplet}, lr=0.01)
+    done = verify(project, "change", str(tmp_path / "clone"), "--base", "main")
+    assert_one_clear_message(done, "triplet rank-1 moved by .* points, from 83.0 to")
+    assert "commit dvc.lock and metrics/" in done.stdout
+    after, moved = f"{100 * triplet:.1f}", f"{100 * (triplet - 0.83):+.1f}"
+    assert row(done.stdout, "triplet", "rank-1") == ["83.0", "83.0", after, moved, "too far"]
+
+
+def test_change_that_means_to_be_worse_commits_its_metrics(
+    project: Project, tmp_path: Path
+) -> None:
+    worse = RANK1 | {"triplet": 0.6}
+    write_result(project.root, worse, lr=0.05)
+    project.commit()
+    write_result(tmp_path / "clone", worse, lr=0.05)
+    done = verify(project, "change", str(tmp_path / "clone"), "--base", "main")
+    assert done.returncode == 0, done.stdout
+    assert row(done.stdout, "triplet", "rank-1") == [
+        *("83.0", "60.0", "60.0", "0", "lowered by the commit")
+    ]
+    assert row(done.stdout, "baseline", "rank-1") == ["71.5", "71.5", "71.5", "0", ""]
+    assert "came out again: the same bytes" in done.stdout
+
+
+def test_change_without_its_lock_is_told_so(project: Project, tmp_path: Path) -> None:
+    write_result(tmp_path / "clone", RANK1, lr=0.02)
+    done = verify(project, "change", str(tmp_path / "clone"))
+    assert done.returncode == 0, done.stdout
+    assert "dvc.lock is of other inputs: train_baseline: lr." in done.stdout
+
+
+def test_change_of_the_data_without_its_lock_fails(project: Project, tmp_path: Path) -> None:
+    write_result(tmp_path / "clone", RANK1, lr=0.01, data="d2")
+    done = verify(project, "change", str(tmp_path / "clone"))
+    assert_one_clear_message(done, "split gave other bytes: build/split.parquet")
+
+
+def drop_figure(folder: Path) -> None:
+    path = folder / "metrics" / "triplet.json"
+    figures = json.loads(path.read_text())
+    del figures["mINP"]
+    path.write_text(json.dumps(figures))
+
+
+def test_change_that_adds_a_figure_has_none_to_lay_beside_it(
+    project: Project, tmp_path: Path
+) -> None:
+    project.must("git", "checkout", "--quiet", "main")
+    drop_figure(project.root)
+    project.commit()
+    project.must("git", "checkout", "--quiet", "change")
+    write_result(tmp_path / "clone", RANK1, lr=0.01)
+    done = verify(project, "change", str(tmp_path / "clone"), "--base", "main")
+    assert done.returncode == 0, done.stdout
+    assert row(done.stdout, "triplet", "mINP") == ["-", "50.0", "50.0", "0", ""]
+
+
+@pytest.mark.parametrize(
+    ("lacks", "cells", "message"),
+    [
+        ("project", ["-", "50.0", "-", "too far"], "triplet mINP came out and is not committed"),
+        ("clone", ["50.0", "-", "-", "too far"], "triplet mINP is committed and did not come out"),
+    ],
+)
+def test_figure_that_is_on_one_side_only_fails(
+    project: Project, tmp_path: Path, lacks: str, cells: list[str], message: str
+) -> None:
+    write_result(tmp_path / "clone", RANK1, lr=0.01)
+    drop_figure(tmp_path / lacks)
+    project.commit()
+    done = verify(project, "change", str(tmp_path / "clone"))
+    assert_one_clear_message(done, message)
+    assert row(done.stdout, "triplet", "mINP") == cells
+
+
+def test_change_of_what_is_counted_fails(project: Project, tmp_path: Path) -> None:
+    write_result(tmp_path / "clone", RANK1, lr=0.01)
+    path = tmp_path / "clone" / "metrics" / "triplet.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"queries": 100}))
+    done = verify(project, "change", str(tmp_path / "clone"))
+    assert_one_clear_message(done, "triplet queries was 200, is 100")
+
+
+@pytest.mark.parametrize("damaged", ["dvc.lock", "metrics/triplet.json"])
+def test_marks_of_a_merge_are_pointed_out(project: Project, tmp_path: Path, damaged: str) -> None:
+    write_result(tmp_path / "clean", RANK1, lr=0.01)
+    file = project.root / damaged
+    content = file.read_text()
+    file.write_text(f"<<<<<<< HEAD\n{content}=======\n{content}>>>>>>> other\n")
+    project.commit()
+    done = verify(project, "change", str(tmp_path / "clean"))
+    assert_one_clear_message(done, "of commit .* can't be read .* marks of a merge")
+
+
+def test_what_can_not_be_compared_is_named(project: Project, tmp_path: Path) -> None:
+    assert_one_clear_message(
+        verify(project, "change", str(tmp_path / "absent")), "absent/dvc.lock is not there"
+    )
+    write_result(tmp_path / "clone", RANK1, lr=0.01)
+    assert_one_clear_message(
+        verify(project, "change", str(tmp_path / "clone"), "--base", "no-such"),
+        "dvc.lock of commit no-such can't be read",
+    )
+
+
+STAGE = """
+import json, os, random
+from pathlib import Path
+
+kind = float(os.environ.get("KIND_OF_PROCESSOR", "0"))
+Path("models").mkdir(exist_ok=True)
+Path("models/weights").write_text(f"{kind} {CHANCE}")
+figures = dict.fromkeys(%s, 0.5) | dict.fromkeys(%s, 200)
+for model in ("baseline", "triplet"):
+    Path("metrics").mkdir(exist_ok=True)
+    Path(f"metrics/{model}.json").write_text(json.dumps(figures | {"rank1": 0.7 + kind}))
+""" % (list(FIGURES), list(COUNTS))  # noqa: UP031
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Project:
+    """A project of one stage, which is over in no time; not run yet."""
+    project = Project(tmp_path / "pipeline")
+    project.root.mkdir()
+    project.must("git", "init", "--quiet")
+    project.must("git", "config", "user.name", "Test")
+    project.must("git", "config", "user.email", "test@localhost")
+    project.must("dvc", "init", "--quiet")
+    project.must(
+        "dvc", "remote", "add", "--quiet", "--default", "storage", str(tmp_path / "remote")
+    )
+    (project.root / "data").write_text("photos")
+    project.must("dvc", "add", "--quiet", "data")
+    project.must("dvc", "push", "--quiet")
+    train = {
+        "cmd": "python train.py",
+        "deps": ["data", "train.py"],
+        "metrics": [
+            {f"metrics/{model}.json": {"cache": False}} for model in ("baseline", "triplet")
+        ],
+        "outs": ["models"],
+    }
+    (project.root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"train": train}}))
+    (project.root / "train.py").write_text(STAGE.replace("CHANCE", "0"))
+    return project
+
+
+@pytest.fixture
+def clones_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the clones are made."""
+    folder = tmp_path / "clones"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return folder
+
+
+def test_two_clones_give_the_committed_bytes(pipeline: Project, clones_folder: Path) -> None:
+    pipeline.must("dvc", "repro", "--quiet")
+    pipeline.commit()
+    done = verify(pipeline, "clones")
+    assert done.returncode == 0, done.stdout
+    assert "came out again: the same bytes" in done.stdout
+    assert done.stdout.count("Running stage 'train'") == 2
+    assert list(clones_folder.glob("verify-*")) == []
+
+
+def test_two_clones_that_differ_are_kept(pipeline: Project, clones_folder: Path) -> None:
+    chance = STAGE.replace("CHANCE", "random.random()")
+    (pipeline.root / "train.py").write_text(chance)
+    pipeline.must("dvc", "repro", "--quiet")
+    pipeline.commit()
+    done = verify(pipeline, "clones")
+    assert_one_clear_message(done, f"clones' dvc.lock differ. The clones are in {clones_folder}")
+    (models,) = [line for line in done.stdout.splitlines() if line.startswith("| models ")]
+    assert "the clones and the committed one" in models
+    assert len(list(clones_folder.glob("verify-*/*/reid/dvc.lock"))) == 2
+
+
+def test_two_clones_on_another_kind_of_processor(pipeline: Project, clones_folder: Path) -> None:
+    for kind, far in (("0.05", False), ("0.2", True)):
+        pipeline.must("dvc", "repro", "--quiet", "--force", KIND_OF_PROCESSOR=kind)
+        pipeline.commit()
+        done = verify(pipeline, "clones")
+        if far:
+            assert_one_clear_message(done, "baseline rank-1 moved by -20.0 points, from 90.0 to 70")
+        else:
+            assert done.returncode == 0, done.stdout
+            assert "figures within 5.0 points (8 are allowed)" in done.stdout
+            strict = verify(pipeline, "clones", "--same-processor")
+            assert_one_clear_message(strict, "models has other bytes")
+
+
+def test_two_clones_find_a_lock_of_other_code(pipeline: Project, clones_folder: Path) -> None:
+    pipeline.must("dvc", "repro", "--quiet")
+    with (pipeline.root / "train.py").open("a") as code:
+        code.write("# an edit after the run\n")
+    pipeline.commit()
+    assert_one_clear_message(verify(pipeline, "clones"), "of other inputs .*: train: train.py")
