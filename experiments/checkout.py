@@ -10,8 +10,9 @@ from dvc.repo import Repo
 
 from experiments.dvc_errors import explained
 from reid.common.errors import UserError
+from reid.data.paths import PIPELINE
 from runs.git import git
-from runs.worktree import CHANGES, PIPELINE
+from runs.worktree import CHANGES
 from verify.clones import environment
 
 DVC = (sys.executable, "-m", "dvc")

@@ -10,7 +10,8 @@ from dvc.repo import Repo
 from dvc.scm import SCMError
 
 from experiments.fingerprints import CommitFingerprints
-from reid.evaluation.figures import FIGURES, MODELS
+from reid.data.paths import MODELS
+from reid.evaluation.figures import FIGURES
 from runs.fingerprint import fingerprint, recorded_fingerprint
 from runs.run_store import Run, fingerprint_of
 from runs.tracking import TEST_SET, flatten

@@ -24,6 +24,7 @@ from experiments.dvc_queue import FAILED, QUEUED, RUNNING, SUCCESS, Queue, Task
 from experiments.signals import STOPPING, put_off
 from experiments.sweep_report import MODEL, Run, sweep_table, write_sweep
 from reid.common.errors import UserError
+from reid.data.paths import metrics_file
 
 FOLDER = Path("sweeps")
 POLL_SECONDS = 2
@@ -121,7 +122,7 @@ def finish(run: Run, task: Task, seconds: float) -> None:
         run.error = failure(task.log)
     else:
         # `metrics_show` would want the file in the workspace, too.
-        run.metrics = json.loads(dvc.api.read(f"metrics/{MODEL}.json", rev=run.name))
+        run.metrics = json.loads(dvc.api.read(metrics_file(MODEL).as_posix(), rev=run.name))
 
 
 def outcome(run: Run) -> str:

@@ -13,13 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from reid.common.errors import UserError
+from reid.data import paths
 from reid.data.dataset import read_source, read_subset
 
 if TYPE_CHECKING:
     from PIL import Image
-
-DATASET, FEATURES = Path("build/dataset"), Path("build/features")
-METRICS, PLOTS = Path("metrics"), Path("plots")
 
 app = typer.Typer(
     help="Person re-identification: score features, search with a photo, show results.",
@@ -73,7 +71,7 @@ def search(
     )
 
     content = read_photo(photo)
-    gallery = read_gallery_features(FEATURES / model, DATASET)
+    gallery = read_gallery_features(paths.features_folder(model), paths.DATASET)
     # Whatever the model was trained with: this one is always installed.
     choose("tensorflow")
     from reid.data.images import decode_all  # noqa: PLC0415
@@ -83,9 +81,11 @@ def search(
     network = embedder(load_network(gallery.model))
     _, height, width, _ = network.input_shape
     embedding = embed(network, [decode_all([content], height, width)], 1, gallery.flip)[0]
-    answers = nearest_people(embedding, gallery.embeddings, read_subset(DATASET, "gallery"), top)
+    answers = nearest_people(
+        embedding, gallery.embeddings, read_subset(paths.DATASET, "gallery"), top
+    )
     if picture:
-        _save_picture(picture_of_search(photo.name, content, DATASET, answers), picture)
+        _save_picture(picture_of_search(photo.name, content, paths.DATASET, answers), picture)
     if as_json:
         shown = [{k: v for k, v in asdict(answer).items() if k != "row"} for answer in answers]
         print(json.dumps(shown, indent=2))  # noqa: T201
@@ -217,11 +217,11 @@ def report() -> None:
     )
 
     console = Console()
-    metrics = read_metrics(METRICS)
-    console.print(metrics_table(read_source(DATASET)["name"], metrics))
-    console.print(comparison_line(read_comparison(METRICS)), highlight=False)
+    metrics = read_metrics(paths.METRICS)
+    console.print(metrics_table(read_source(paths.DATASET)["name"], metrics))
+    console.print(comparison_line(read_comparison(paths.METRICS)), highlight=False)
     console.print(mistakes_line(metrics), highlight=False)
-    console.print(camera_table(PLOTS, metrics))
+    console.print(camera_table(paths.PLOTS, metrics))
     console.print(
         "Look next at\n"
         "  dvc plots show                   all plots on one page\n"

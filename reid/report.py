@@ -8,14 +8,13 @@ from typing import Any
 from rich.table import Table
 
 from reid.common.errors import UserError
+from reid.data import paths
 from reid.evaluation.figures import FIGURES, REPORTED, in_points, value_and_interval
-
-COMPARISON = "comparison"
 
 
 def read_comparison(folder: Path) -> dict[str, float]:
     """The test of the two models. Raises UserError where it is not there."""
-    return _read(folder / f"{COMPARISON}.json")
+    return _read(folder / f"{paths.COMPARISON}.json")
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -27,7 +26,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 def read_metrics(folder: Path) -> dict[str, dict[str, Any]]:
     """The metrics of each model, by its name. Raises UserError where there are none."""
-    files = sorted(file for file in folder.glob("*.json") if file.stem != COMPARISON)
+    files = sorted(file for file in folder.glob("*.json") if file.stem != paths.COMPARISON)
     if not files:
         raise UserError(f"{folder}/ holds no metrics yet. Run `dvc repro` first.")
     return {file.stem: _read(file) for file in files}
@@ -69,7 +68,7 @@ def camera_table(plots: Path, models: Iterable[str]) -> Table:
     Raises:
         UserError: a model has no figures by camera.
     """
-    cameras = {model: _read(plots / model / "cameras.json") for model in models}
+    cameras = {model: _read(paths.cameras_file(plots / model)) for model in models}
     table = Table("camera", title="by camera of the query")
     table.add_column("queries", justify="right")
     for model in cameras:

@@ -15,9 +15,10 @@ from dvc.repo import Repo
 from dvc.scm import SCMError
 
 from reid.common.errors import UserError
+from reid.data.paths import DATA, PARAMS, PIPELINE
 from runs.dvc_experiment import own_experiment
 from runs.run_identity import RunIdentity, nameless
-from runs.worktree import PIPELINE, Declarations, State, state_since
+from runs.worktree import Declarations, State, state_since
 
 if TYPE_CHECKING:
     from dvc.stage import Stage
@@ -75,7 +76,7 @@ def _content(
     for dep in stage.deps:
         if isinstance(dep, ParamsDependency):
             values = dep.hash_info.value if recorded else dep.read_params()
-            content |= {f"params.yaml:{k}": v for k, v in (values or {}).items()}
+            content |= {f"{PARAMS}:{k}": v for k, v in (values or {}).items()}
             continue
         path = str(dep)
         if only_leaves and any(path == out or path.startswith(out + os.sep) for out in made):
@@ -135,7 +136,7 @@ def run_identity() -> RunIdentity:
     tags = {
         "git_commit": commit,
         "dvc_exp": experiment,
-        "data_md5": tracked_md5("data"),
+        "data_md5": tracked_md5(str(DATA)),
         # The names that MLflow's pages know.
         "mlflow.source.git.commit": commit,
         "mlflow.source.name": "dvc exp run" if experiment else "dvc repro",

@@ -13,9 +13,10 @@ from typing import Any
 from dvc.utils.serialize import parse_yaml
 
 from reid.common.errors import listed
+from reid.data.paths import LOCK, PARAMS, PIPELINE
 from runs.git import PATCH, git, names
 
-PARAMS, PIPELINE, LOCK, CHANGES = "params.yaml", "dvc.yaml", "dvc.lock", "changes.patch"
+CHANGES = "changes.patch"
 NO_SECRETS = ":(exclude,glob)**/.dvc/config"
 """``dvc remote modify`` writes passwords there; nothing in it determines a result."""
 

@@ -1,17 +1,25 @@
-"""The sizes of training batches, for stages that make sure the data can fill them."""
+"""The types of parameters that several stages read, with their ranges."""
+
+from typing import Annotated
 
 from pydantic import Field
 
 from reid.common.settings import Settings
 
+Seed = Annotated[int, Field(ge=0)]
+Threads = Annotated[int, Field(ge=1)]
+BatchSize = Annotated[int, Field(ge=2)]
+People = Annotated[int, Field(ge=2)]
+"""P of the triplet model's batches of P people x K images."""
+
 
 class BaselineBatches(Settings):
-    """Of the baseline."""
+    """The size of the baseline's batches, for stages that make sure the data can fill one."""
 
-    batch_size: int = Field(ge=2)
+    batch_size: BatchSize
 
 
 class TripletBatches(Settings):
-    """Of the triplet model: P people."""
+    """The people in the triplet model's batches, for stages that make sure there are enough."""
 
-    people: int = Field(ge=2)
+    people: People

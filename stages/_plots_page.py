@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from reid.common.errors import UserError
+from reid.data.paths import PIPELINE, PLOTS
 
 if TYPE_CHECKING:
     from runs.tracking import Tracker
@@ -20,7 +21,7 @@ def write_plots_page(folder: Path) -> Path:
     Raises:
         UserError: DVC can't draw them.
     """
-    plots = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["plots"]
+    plots = yaml.safe_load(Path(PIPELINE).read_text(encoding="utf-8"))["plots"]
     names = [name for plot in plots if isinstance(plot, dict) for name in plot]
     show = [sys.executable, "-m", "dvc", "plots", "show", "--out", str(folder), *names]
     done = subprocess.run(show, capture_output=True, text=True, check=False)
@@ -34,4 +35,4 @@ def write_plots_page(folder: Path) -> Path:
 def log_plots_page(tracker: "Tracker") -> None:
     """Lay the page beside the run's other plots."""
     with TemporaryDirectory() as folder:
-        tracker.log_file(write_plots_page(Path(folder)), "plots")
+        tracker.log_file(write_plots_page(Path(folder)), PLOTS.name)

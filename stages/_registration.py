@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
+from reid.data import paths
 from reid.data.dataset import read_index, read_source
 from reid.evaluation.figures import FIGURES
 from runs.registry.champion import protocol_digest
@@ -16,8 +16,6 @@ from runs.store_error import complaint
 from runs.tracking import Result, Tracker
 
 logger = logging.getLogger(__name__)
-
-DATASET = Path("build/dataset")
 
 
 def register(tracker: Tracker, identity: RunIdentity, result: Result) -> None:
@@ -39,13 +37,13 @@ def _submission(identity: RunIdentity, origin: Mapping[str, str], result: Result
     # Reads and imports what a `dvc repro` with nothing to register does without.
     from reid.serving.packaging import Package, pinned_requirements  # noqa: PLC0415
 
-    index = read_index(DATASET)
+    index = read_index(paths.DATASET)
     query, gallery = (index[index["subset"] == subset] for subset in ("query", "gallery"))
     reranking = result.params["evaluate"]["reranking"]
     facts = CardFacts(
         data_name=result.data_name,
         data_md5=result.data_md5,
-        images=read_source(DATASET)["images"],
+        images=read_source(paths.DATASET)["images"],
         train_people=int(result.data["pid"].nunique()),
         cameras=int(index["camid"].nunique()),
         metrics=result.metrics,
@@ -55,13 +53,13 @@ def _submission(identity: RunIdentity, origin: Mapping[str, str], result: Result
         commit=origin.get("git_commit", ""),
         has_changes=origin.get("git_dirty") == "true",
     )
-    features = np.load(Path("build/features") / MODEL / "query.npy", mmap_mode="r")
+    features = np.load(paths.embeddings_file(paths.features_folder(MODEL), "query"), mmap_mode="r")
     package = Package(
         network=result.artifacts[f"models/{MODEL}"],
-        ranking=Path("build/rankings") / f"{MODEL}.parquet",
+        ranking=paths.ranking_file(MODEL),
         flip=result.params["extract"]["flip"],
         dimension=features.shape[1],
-        requirements=pinned_requirements(Path("requirements.txt")),
+        requirements=pinned_requirements(paths.REQUIREMENTS),
         card=model_card(facts),
     )
     shown = {

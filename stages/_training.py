@@ -1,6 +1,5 @@
 """What the two training stages share: common parameters, inputs, and the training itself."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from reid.common.settings import Settings
+from reid.data import paths
 from reid.model.architecture import Architecture, Precision
 from reid.model.backend_choice import Backend, choose
 from reid.training.augmentation import Augmentation
@@ -17,6 +17,7 @@ from reid.training.objective import Objective
 from reid.training.optimisation import Optimisation
 from runs.fingerprint import checkpoint, inputs, is_saved, require_unedited
 from runs.live import live_report
+from stages._params import Seed, Threads
 
 if TYPE_CHECKING:
     from reid.model.backend import keras
@@ -28,9 +29,9 @@ class TrainingParams(Settings):
     """Parameters that both models are trained with."""
 
     lr: float = Field(gt=0)
-    seed: int = Field(ge=0)
+    seed: Seed
     backend: Backend
-    threads: int = Field(ge=1)
+    threads: Threads
     precision: Precision
     xla: bool
     model: Architecture
@@ -68,10 +69,8 @@ def train_model(
         from reid.training.loop import train  # noqa: PLC0415
 
         how = params.model
-        folds = read_folds(
-            Path("build/dataset"), Path("build/split.parquet"), how.height, how.width
-        )
-        network = _network(params, start)
+        folds = read_folds(paths.DATASET, paths.SPLIT, how.height, how.width)
+        network = _network(params, folds[0].people, start)
         plan = Plan(
             epochs=epochs,
             lr=params.lr,
@@ -89,22 +88,21 @@ def train_model(
             # again.
             if len(state.history()) == epochs and is_saved(stage):
                 state.discard()
-            train(network, folds, plan, Path("models") / name, state, live.epoch)
+            train(network, folds, plan, paths.model_folder(name), state, live.epoch)
             # The state stays until `track`: DVC may be killed before it has saved the model.
             require_unedited(stage, before)
 
 
-def _network(params: TrainingParams, start: Path | None) -> "keras.Model":
+def _network(params: TrainingParams, people: int, start: Path | None) -> "keras.Model":
     """The network to train, with the weights that it starts from."""
     from reid.model.network import build_network, for_training, load_network  # noqa: PLC0415
 
     how = params.model
     if start is None:
-        labels = json.loads(Path("build/labels.json").read_text(encoding="utf-8"))
         # Only what lies in pretrained/ is declared to DVC, so only that can be read.
         is_file = how.weights not in KERAS_WEIGHTS
-        weights = str(Path("pretrained") / how.weights) if is_file else how.weights
-        network = build_network(how, weights, len(labels))
+        weights = str(paths.PRETRAINED / how.weights) if is_file else how.weights
+        network = build_network(how, weights, people)
     else:
         network = load_network(start)
     return for_training(network, params.precision, params.xla)

@@ -2,33 +2,31 @@
 
 import logging
 from dataclasses import asdict
-from pathlib import Path
 
 import pandas as pd
-from pydantic import Field
 
 from reid.common.files import replacing_folder, write_json
 from reid.common.settings import Settings
-from reid.evaluation.confidence import MIN_RESAMPLES, Comparison, Difference, compare
+from reid.data import paths
+from reid.evaluation.confidence import Comparison, Difference, Resamples, compare
 from reid.evaluation.figures import FIGURES, TESTED, in_points
 from reid.evaluation.ranking_file import read_paired_rankings
+from stages._params import Seed
 from stages._stage import declared, run
 
 logger = logging.getLogger(__name__)
-
-RANKINGS = Path("build/rankings")
 
 
 class Evaluate(Settings):
     """How often to draw people."""
 
-    resamples: int = Field(ge=MIN_RESAMPLES)
+    resamples: Resamples
 
 
 class Params(Settings):
     """Declared in ``dvc.yaml``."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     evaluate: Evaluate
 
 
@@ -60,13 +58,13 @@ def main() -> None:
     """Write ``metrics/comparison.json`` and ``plots/comparison``."""
     params = declared("compare", Params)
     triplet, baseline = read_paired_rankings(
-        RANKINGS / "triplet.parquet", RANKINGS / "baseline.parquet"
+        paths.ranking_file(paths.TRIPLET), paths.ranking_file(paths.BASELINE)
     )
     comparison = compare(
         triplet.ranking, baseline.ranking, triplet.pids, params.evaluate.resamples, params.seed
     )
-    write_json(Path("metrics") / "comparison.json", flat(comparison))
-    with replacing_folder(Path("plots/comparison")) as part:
+    write_json(paths.metrics_file(paths.COMPARISON), flat(comparison))
+    with replacing_folder(paths.plots_folder(paths.COMPARISON)) as part:
         table = difference_table(comparison)
         table.to_csv(part / "differences.csv", index=False, float_format="%.4f")
     test = comparison.rank1

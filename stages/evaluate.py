@@ -12,6 +12,7 @@ from pydantic import Field
 
 from reid.common.files import replacing_folder, write_json
 from reid.common.settings import Settings
+from reid.data import paths
 from reid.data.dataset import read_subset
 from reid.evaluation.answers import picture_of_answers
 from reid.evaluation.breakdown import (
@@ -22,7 +23,7 @@ from reid.evaluation.breakdown import (
     per_camera_pair,
     wrong_first_answers,
 )
-from reid.evaluation.confidence import MIN_RESAMPLES, confidence_intervals
+from reid.evaluation.confidence import Resamples, confidence_intervals
 from reid.evaluation.distances import EUCLIDEAN, RERANKED, DistanceHistograms
 from reid.evaluation.figures import FIGURES, TESTED
 from reid.evaluation.ranking_file import RankedQueries, write_ranking
@@ -36,6 +37,7 @@ from reid.protocol.ranking import (
     rank_and_match,
     summarise,
 )
+from stages._params import Seed
 from stages._stage import declared, run
 
 logger = logging.getLogger(__name__)
@@ -54,7 +56,7 @@ class Evaluate(Settings):
     """What to rank by, how sure to be, how much to show."""
 
     reranking: OptionalReranking
-    resamples: int = Field(ge=MIN_RESAMPLES)
+    resamples: Resamples
     max_rank: int = Field(ge=1)
     picture_queries: int = Field(ge=1)
 
@@ -62,14 +64,14 @@ class Evaluate(Settings):
 class Params(Settings):
     """Declared in ``dvc.yaml``."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     evaluate: Evaluate
 
 
 def read_features(dataset: Path, features: Path, subset: str) -> FeatureSet:
     """The embeddings of a subset with the people and cameras that the data set gives them."""
     rows = read_subset(dataset, subset)
-    file = features / f"{subset}.npy"
+    file = paths.embeddings_file(features, subset)
     return FeatureSet(
         np.load(file),
         rows["pid"].to_numpy(np.int64),
@@ -126,18 +128,18 @@ def write_plots(
     """Write the CMC curve, distances, the figures by camera, and the picture of answers."""
     cmc = cmc_curve(ranking, params.max_rank)
     table = pd.DataFrame({"rank": np.arange(1, len(cmc) + 1), "cmc": cmc})
-    table.to_csv(folder / "cmc.csv", index=False, float_format="%.6f")
+    table.to_csv(paths.cmc_file(folder), index=False, float_format="%.6f")
     distances.table().to_csv(folder / "distances.csv", index=False, float_format="%.6f")
     cameras = per_camera(ranking, query.camids)
     cameras.to_csv(folder / "cameras.csv", index=False, float_format="%.6f")
-    write_json(folder / "cameras.json", camera_metrics(cameras, "camera"))
+    write_json(paths.cameras_file(folder), camera_metrics(cameras, "camera"))
     pairs = per_camera_pair(query, gallery)
     pairs.to_csv(folder / "camera_pairs.csv", index=False, float_format="%.6f")
     nested = camera_metrics(pairs, "query_camera", "gallery_camera")
     write_json(folder / "camera_pairs.json", nested)
     shown = np.linspace(0, len(query) - 1, min(params.picture_queries, len(query)), dtype=int)
     chosen = Matches(matches.rows[shown], matches.similarity[shown], matches.right[shown])
-    picture_of_answers(title, Path("build/dataset"), shown, chosen).save(folder / "answers.png")
+    picture_of_answers(title, paths.DATASET, shown, chosen).save(paths.answers_file(folder))
 
 
 def main() -> None:
@@ -146,7 +148,7 @@ def main() -> None:
     params = declared(f"evaluate@{name}", Params)
     reranking = params.evaluate.reranking
     similarities = reranking.similarities if reranking.use else dot_products
-    dataset, features = Path("build/dataset"), Path("build/features") / name
+    dataset, features = paths.DATASET, paths.features_folder(name)
     query, gallery = (read_features(dataset, features, s) for s in ("query", "gallery"))
     distances = DistanceHistograms(RERANKED if reranking.use else EUCLIDEAN)
     ranking, matches = rank_and_match(
@@ -157,17 +159,17 @@ def main() -> None:
     title = f"{name}: queries (blue) and their first ten answers, right (green) and wrong (red)"
     if reranking.use:
         title += ", re-ranked"
-    with replacing_folder(Path("plots") / name) as part:
+    with replacing_folder(paths.plots_folder(name)) as part:
         tables = {"figures": figure_table(metrics), "first_answers": first_answers(ranking, wrong)}
         for table, rows in tables.items():
             rows.to_csv(part / f"{table}.csv", index=False, float_format="%.6f")
         write_plots(part, title, params.evaluate, ranking, matches, distances, query, gallery)
     names = read_subset(dataset, "query")["name"].to_numpy()
     write_ranking(
-        Path("build/rankings") / f"{name}.parquet",
+        paths.ranking_file(name),
         RankedQueries(names, query.pids, query.camids, ranking),
     )
-    write_json(Path("metrics") / f"{name}.json", metrics)
+    write_json(paths.metrics_file(name), metrics)
     logger.info(
         "%s: rank-1 %.1f %% (%.1f to %.1f), mAP %.1f %% (%.1f to %.1f) over %d queries and %d "
         "gallery rows%s",

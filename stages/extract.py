@@ -3,7 +3,6 @@
 import logging
 import sys
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from pydantic import Field
@@ -12,8 +11,10 @@ from reid.common.arrays import has_unit_length
 from reid.common.errors import UserError
 from reid.common.files import replacing_folder, sha256, write_json
 from reid.common.settings import Settings
+from reid.data import paths
 from reid.model.backend_choice import Backend, choose
 from runs.fingerprint import inputs, require_unedited
+from stages._params import Seed, Threads
 from stages._stage import declared, run
 
 logger = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 class Extract(Settings):
     """Which epoch's weights to use, how many images at once, and whether mirrored ones too."""
 
-    checkpoint: Literal["best", "last"]
+    checkpoint: paths.Checkpoint
     batch_size: int = Field(ge=1)
     flip: bool
 
@@ -30,9 +31,9 @@ class Extract(Settings):
 class Params(Settings):
     """Declared in ``dvc.yaml``."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     backend: Backend
-    threads: int = Field(ge=1)
+    threads: Threads
     extract: Extract
 
 
@@ -49,25 +50,25 @@ def main() -> None:
     from reid.model.embedding import decoded_batches, embed  # noqa: PLC0415
     from reid.model.network import embedder, load_network  # noqa: PLC0415
 
-    weights = Path("models") / name / f"{params.extract.checkpoint}.keras"
+    weights = paths.network_file(paths.model_folder(name), params.extract.checkpoint)
     model = embedder(load_network(weights))
     _, height, width, _ = model.input_shape
     size = params.extract.batch_size
-    with replacing_folder(Path("build/features") / name) as part:
+    with replacing_folder(paths.features_folder(name)) as part:
         for subset in ("query", "gallery"):
-            parquet = Path("build/dataset") / f"{subset}.parquet"
+            parquet = paths.subset_file(paths.DATASET, subset)
             batches = decoded_batches(parquet, size, height, width)
             embeddings = embed(model, batches, size, params.extract.flip)
             _require_embeddings(embeddings, subset, weights)
-            np.save(part / f"{subset}.npy", embeddings)
+            np.save(paths.embeddings_file(part, subset), embeddings)
             logger.info("%s %s: %d embeddings of %d numbers", name, subset, *embeddings.shape)
         write_json(
-            part / "source.json",
+            paths.source_file(part),
             {
                 "model": weights.as_posix(),
                 "model_sha256": sha256(weights),
                 "flip": params.extract.flip,
-                "gallery_sha256": sha256(Path("build/dataset/gallery.parquet")),
+                "gallery_sha256": sha256(paths.subset_file(paths.DATASET, "gallery")),
             },
         )
         require_unedited(stage, before)

@@ -1,10 +1,10 @@
 """Stage: index the photos in ``data/``, every image decoded once."""
 
 import logging
-from pathlib import Path
 from typing import Literal
 
 from reid.common.settings import Settings
+from reid.data import paths
 from reid.preparation.ingest import ingest
 from reid.preparation.sources import open_source
 from stages._stage import declared, run
@@ -27,8 +27,8 @@ class Params(Settings):
 def main() -> None:
     """Write ``build/dataset``."""
     params = declared("ingest", Params)
-    with open_source(Path("data")) as source:
-        summary = ingest(source, Path("build/dataset"), params.ingest.gallery)
+    with open_source(paths.DATA) as source:
+        summary = ingest(source, paths.DATASET, params.ingest.gallery)
     counts = ", ".join(f"{count} {subset}" for subset, count in summary["images"].items())
     logger.info("%s: %s images", summary["name"], counts)
     for folder, count in summary["strangers"].items():

@@ -1,16 +1,16 @@
 """Stage: labels for the softmax, and what is held out for validation."""
 
 import logging
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from reid.common.files import replacing_file, write_json
+from reid.common.files import replacing_file
 from reid.common.settings import Settings
-from reid.data.dataset import read_subset
-from reid.preparation.split import held_out_queries, label_names, require_batches, split
-from stages._params import BaselineBatches, TripletBatches
+from reid.data import paths
+from reid.data.dataset import NO_LABEL, read_subset
+from reid.preparation.split import held_out_queries, require_batches, split
+from stages._params import BaselineBatches, Seed, TripletBatches
 from stages._stage import declared, run
 
 logger = logging.getLogger(__name__)
@@ -26,27 +26,25 @@ class Split(Settings):
 class Params(Settings):
     """Declared in ``dvc.yaml``."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     split: Split
     baseline: BaselineBatches
     triplet: TripletBatches
 
 
 def main() -> None:
-    """Write ``build/split.parquet`` and ``build/labels.json``."""
+    """Write ``build/split.parquet``."""
     params = declared("split", Params)
-    train = read_subset(Path("build/dataset"), "train")
+    train = read_subset(paths.DATASET, "train")
     table = split(train, params.split.holdout, params.split.fraction, params.seed)
     require_batches(table, params.baseline.batch_size, params.triplet.people)
     queries, without_match = held_out_queries(table, train["camid"])
-    with replacing_file(Path("build/split.parquet")) as part:
+    with replacing_file(paths.SPLIT) as part:
         table.to_parquet(part, index=False)
-    labels = label_names(table)
-    write_json(Path("build/labels.json"), labels)
     counts = table["fold"].value_counts()
     logger.info(
         "%d labels; %d images to train, %d held out (%s)",
-        len(labels),
+        table.loc[table["label"] != NO_LABEL, "label"].nunique(),
         counts["train"],
         counts["validation"],
         params.split.holdout,

@@ -15,8 +15,8 @@ from dvc.utils.serialize import load_yaml
 from filelock import Timeout
 
 from reid.common.errors import without_credentials
+from reid.data import paths
 from reid.data.dataset import read_source, read_subset
-from reid.evaluation.figures import MODELS
 from runs.description import describe
 from runs.dvc_experiment import Experiment, kept_experiment, own_experiment
 from runs.fingerprint import (
@@ -30,7 +30,6 @@ from runs.fingerprint import (
 from runs.liveness import Worker, end_abandoned, forget, note, this_pipeline
 from runs.run_identity import RunIdentity
 from runs.store_error import complaint
-from runs.worktree import PARAMS
 from stages._plots_page import log_plots_page
 from stages._stage import run
 
@@ -62,7 +61,7 @@ def main() -> None:
 
 def _discard_states() -> None:
     """Remove what a training would go on from: DVC has saved both models by now."""
-    for name in MODELS:
+    for name in paths.MODELS:
         kept = checkpoint(inputs(f"train_{name}"))
         # Another experiment that is at it removes it at its own end.
         with suppress(Timeout), kept.alone(wait=False):
@@ -74,25 +73,27 @@ def _track() -> None:
     from stages._registration import register  # noqa: PLC0415
 
     identity = run_identity()
-    metrics = {name: Path("metrics") / f"{name}.json" for name in (*MODELS, "comparison")}
-    histories = {name: Path("models") / name / "history.csv" for name in MODELS}
-    dataset = Path("build/dataset")
-    params = load_yaml(PARAMS)
-    chosen = f"{params['extract']['checkpoint']}.keras"
+    metrics = {name: paths.metrics_file(name) for name in (*paths.MODELS, paths.COMPARISON)}
+    histories = {name: paths.history_file(paths.model_folder(name)) for name in paths.MODELS}
+    params = load_yaml(paths.PARAMS)
+    chosen = params["extract"]["checkpoint"]
     result = Result(
         digest=_digest([*metrics.values(), *histories.values()]),
         params=params,
         metrics={name: json.loads(path.read_text("utf-8")) for name, path in metrics.items()},
         histories={name: pd.read_csv(path) for name, path in histories.items()},
-        cmc={name: pd.read_csv(Path("plots") / name / "cmc.csv") for name in MODELS},
-        data=read_subset(dataset, "train"),
-        data_name=read_source(dataset)["name"],
-        data_md5=tracked_md5("data"),
+        cmc={name: pd.read_csv(paths.cmc_file(paths.plots_folder(name))) for name in paths.MODELS},
+        data=read_subset(paths.DATASET, "train"),
+        data_name=read_source(paths.DATASET)["name"],
+        data_md5=tracked_md5(str(paths.DATA)),
         artifacts={
-            "plots": Path("plots"),
-            "data_docs": Path("build/data_docs"),
-            "validation": Path("build/validation.json"),
-            **{f"models/{name}": Path("models") / name / chosen for name in MODELS},
+            "plots": paths.PLOTS,
+            "data_docs": paths.DATA_DOCS,
+            "validation": paths.VALIDATION,
+            **{
+                f"models/{name}": paths.network_file(paths.model_folder(name), chosen)
+                for name in paths.MODELS
+            },
         },
     )
     try:

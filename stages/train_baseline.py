@@ -3,8 +3,10 @@
 from pydantic import Field
 
 from reid.common.settings import Settings
+from reid.data import paths
 from reid.training.batches import shuffled_batches
 from reid.training.objective import Objective
+from stages._params import BatchSize
 from stages._stage import declared, run
 from stages._training import TrainingParams, train_model
 
@@ -13,7 +15,7 @@ class Baseline(Settings):
     """The baseline's own parameters."""
 
     epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=2)
+    batch_size: BatchSize
     label_smoothing: float = Field(ge=0, lt=1)
 
 
@@ -28,7 +30,7 @@ def main() -> None:
     params = declared("train_baseline", Params)
     own = params.baseline
     train_model(
-        "baseline",
+        paths.BASELINE,
         params,
         Objective(own.label_smoothing),
         own.epochs,

@@ -1,14 +1,15 @@
 """Stage: train the triplet model, softmax and triplet loss over batches of P people x K images."""
 
 import math
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator
 
 from reid.common.settings import Settings
+from reid.data import paths
 from reid.training.batches import people_batches
 from reid.training.objective import Margin, Mining, Objective
+from stages._params import People
 from stages._stage import declared, run
 from stages._training import TrainingParams, train_model
 
@@ -25,7 +26,7 @@ class Triplet(Settings):
 
     start: Literal["baseline", "pretrained"]
     epochs: int = Field(ge=1)
-    people: int = Field(ge=2)
+    people: People
     images: int = Field(ge=2)
     mining: Mining
     margin: Annotated[Margin, PlainValidator(_margin)]
@@ -44,12 +45,14 @@ def main() -> None:
     params = declared("train_triplet", Params)
     own = params.triplet
     train_model(
-        "triplet",
+        paths.TRIPLET,
         params,
         Objective(own.label_smoothing, own.margin, own.mining, own.weight),
         own.epochs,
         lambda labels, epoch: people_batches(labels, own.people, own.images, params.seed, epoch),
-        start=Path("models/baseline/best.keras") if own.start == "baseline" else None,
+        start=paths.network_file(paths.model_folder(paths.BASELINE), "best")
+        if own.start == "baseline"
+        else None,
     )
 
 

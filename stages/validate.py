@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -10,6 +9,7 @@ from pydantic import Field
 from reid.common.errors import UserError
 from reid.common.files import write_json
 from reid.common.settings import Settings
+from reid.data import paths
 from reid.data.dataset import read_index, read_source
 from stages._params import BaselineBatches, TripletBatches
 from stages._stage import declared, run
@@ -62,12 +62,11 @@ def main() -> None:
     params = declared("validate", Params)
     from reid.checks.expectations import check  # noqa: PLC0415
 
-    dataset = Path("build/dataset")
-    limits = limits_of(params, read_source(dataset))
-    report = check(read_index(dataset), limits, Path("build/data_docs"))
+    limits = limits_of(params, read_source(paths.DATASET))
+    report = check(read_index(paths.DATASET), limits, paths.DATA_DOCS)
     if not report.ok:
         raise UserError(f"{report.to_text()}\nMore in build/data_docs/index.html")
-    write_json(Path("build/validation.json"), report.to_dict())
+    write_json(paths.VALIDATION, report.to_dict())
     logger.info("%s\nMore in build/data_docs/index.html", report.to_text())
 
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from reid.evaluation.figures import COUNTS, FIGURES, MODELS
+from reid.data.paths import MODELS
+from reid.evaluation.figures import COUNTS, FIGURES
 
 TOLERANCE = 0.08
 """Of the figures. Models depend on the kind of processor: this is about twice of what AVX2 and

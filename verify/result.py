@@ -12,9 +12,7 @@ from typing import Any
 import yaml
 
 from reid.common.errors import UserError, first_line
-from reid.evaluation.figures import MODELS
-
-LOCK = "dvc.lock"
+from reid.data.paths import LOCK, MODELS, metrics_file
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class Result:
 
 
 def _read(content: Callable[[str], str], place: str) -> Result:
-    lock, metrics = content(LOCK), {m: content(f"metrics/{m}.json") for m in MODELS}
+    lock, metrics = content(LOCK), {m: content(metrics_file(m).as_posix()) for m in MODELS}
     try:
         result = Result(lock, {model: json.loads(text) for model, text in metrics.items()})
         # Parsed here, so that nobody else meets what can't be.

@@ -7,9 +7,10 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
+from reid.data.paths import LOCK
 from reid.evaluation.figures import FIGURES
 from verify.recurrence import Recurrence
-from verify.result import LOCK, Result
+from verify.result import Result
 from verify.rule import Comparison
 
 WIDTH = 120

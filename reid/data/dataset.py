@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reid.common.errors import UserError
+from reid.data import paths
 from reid.data.market import SUBSETS
 
 TRAIN, VALIDATION = "train", "validation"
@@ -29,7 +30,7 @@ def read_source(dataset: Path) -> dict[str, Any]:
     Raises:
         UserError: the data set was not ingested.
     """
-    return json.loads(_existing(dataset / "source.json").read_text(encoding="utf-8"))
+    return json.loads(_existing(paths.source_file(dataset)).read_text(encoding="utf-8"))
 
 
 def read_subset(dataset: Path, subset: str, images: bool = False) -> pd.DataFrame:
@@ -38,7 +39,7 @@ def read_subset(dataset: Path, subset: str, images: bool = False) -> pd.DataFram
     Raises:
         UserError: the data set was not ingested.
     """
-    path = _existing(dataset / f"{subset}.parquet")
+    path = _existing(paths.subset_file(dataset, subset))
     columns = [name for name in pq.read_schema(path).names if images or name != "image"]
     table = pq.read_table(path, columns=columns)
     return table.to_pandas(types_mapper={pa.int32(): pd.Int32Dtype()}.get)

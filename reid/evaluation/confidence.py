@@ -14,9 +14,10 @@ Stat. Appl. Genet. Mol. Biol. 9, 2010 (its p-value).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from pydantic import Field
 
 from reid.common.arrays import IntArray
 from reid.common.errors import UserError
@@ -26,6 +27,8 @@ LEVEL = 0.95
 
 # With fewer draws the ends of an interval move visibly from seed to seed.
 MIN_RESAMPLES = 1000
+Resamples = Annotated[int, Field(ge=MIN_RESAMPLES)]
+"""The type of the parameter."""
 
 # Draws times people that are held at once, 8 bytes each, a few times over.
 CELLS_AT_ONCE = 2**20

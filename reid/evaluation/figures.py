@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-MODELS = ("baseline", "triplet")
-
 FIGURES = {
     "rank1": "rank-1",
     "rank5": "rank-5",

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from reid.common.errors import UserError
 from reid.common.files import replacing_folder, write_json
+from reid.data import paths
 from reid.data.images import UnreadableImageError, image_size
 from reid.data.market import QUERY_FOLDER, SUBSETS, TRAIN_FOLDER, parse_name
 from reid.preparation.sources import Files, Source
@@ -95,8 +96,10 @@ def ingest(source: Source, destination: Path, gallery: str) -> dict[str, Any]:
     unreadable: list[str] = []
     with replacing_folder(destination) as part:
         with tqdm(total=total, desc="ingest", unit=" images", disable=None) as progress:
-            for subset, paths in images.items():
-                _write_subset(part / f"{subset}.parquet", source.files, paths, progress, unreadable)
+            for subset, files in images.items():
+                _write_subset(
+                    paths.subset_file(part, subset), source.files, files, progress, unreadable
+                )
         if unreadable:
             shown = "\n  ".join(unreadable[:10])
             more = f"\n  and {len(unreadable) - 10} more" if len(unreadable) > 10 else ""
@@ -107,8 +110,8 @@ def ingest(source: Source, destination: Path, gallery: str) -> dict[str, Any]:
         summary = {
             "name": source.name,
             "gallery": gallery,
-            "images": {subset: len(paths) for subset, paths in images.items()},
+            "images": {subset: len(files) for subset, files in images.items()},
             "strangers": source.strangers,
         }
-        write_json(part / "source.json", summary)
+        write_json(paths.source_file(part), summary)
     return summary

@@ -123,9 +123,3 @@ def held_out_queries(table: pd.DataFrame, camids: pd.Series) -> tuple[int, int]:
             "split.holdout: images."
         )
     return len(has_match), int((~has_match).sum())
-
-
-def label_names(table: pd.DataFrame) -> dict[str, int]:
-    """The pid of each label, labels as text in ascending order, as JSON wants its keys."""
-    known = table[table["label"] != NO_LABEL].drop_duplicates("label").sort_values("label")
-    return dict(zip(known["label"].astype(str), known["pid"].tolist(), strict=True))

@@ -10,6 +10,7 @@ from PIL import Image
 
 from reid.common.errors import UserError
 from reid.common.files import sha256
+from reid.data import paths
 from reid.data.dataset import read_subset
 from reid.data.images import UnreadableImageError, image_size
 from reid.data.market import DISTRACTOR_PID, JUNK_PID
@@ -65,11 +66,11 @@ def read_gallery_features(features: Path, dataset: Path) -> GalleryFeatures:
             another model than are there now.
     """
     try:
-        source = json.loads((features / "source.json").read_text(encoding="utf-8"))
-        embeddings = np.load(features / "gallery.npy")
+        source = json.loads(paths.source_file(features).read_text(encoding="utf-8"))
+        embeddings = np.load(paths.embeddings_file(features, "gallery"))
         model, flip = Path(source["model"]), source["flip"]
         made_of = {
-            dataset / "gallery.parquet": source["gallery_sha256"],
+            paths.subset_file(dataset, "gallery"): source["gallery_sha256"],
             model: source["model_sha256"],
         }
         changed = [file for file, digest in made_of.items() if sha256(file) != digest]

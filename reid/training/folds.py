@@ -28,6 +28,11 @@ class Fold:
         return len(self.images)
 
     @property
+    def people(self) -> int:
+        """The number of people that the softmax tells apart, all of them in the training fold."""
+        return int(self.labels.max()) + 1
+
+    @property
     def is_labelled(self) -> bool:
         """Whether the softmax can be judged on this fold."""
         return bool(np.all(self.labels != NO_LABEL))

@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from reid.common.files import replacing_folder, write_json
+from reid.data import paths
 from reid.model.backend import keras
 from reid.model.network import LOGITS, compute_type, embedder, save_network
 from reid.training.checkpoint import Checkpoint
@@ -22,6 +23,7 @@ from reid.training.validation import validate
 
 logger = logging.getLogger(__name__)
 
+CHECKPOINTS: tuple[paths.Checkpoint, ...] = ("last", "best")
 FEW = 0.8
 """Share of the training images that an epoch should show."""
 
@@ -177,10 +179,10 @@ def train(
         )
     best = best_epoch(history)
     with replacing_folder(destination) as part:
-        for which in ("last", "best"):
+        for which in CHECKPOINTS:
             checkpoint.load(network, which)
-            save_network(network, part / f"{which}.keras")
-        history_table(history).to_csv(part / "history.csv", index=False, float_format="%.8g")
+            save_network(network, paths.network_file(part, which))
+        history_table(history).to_csv(paths.history_file(part), index=False, float_format="%.8g")
         summary = {
             "images": len(training),
             "validation_images": len(validation),

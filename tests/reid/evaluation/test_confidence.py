@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from reid.common.errors import UserError
+from reid.evaluation import confidence
 from reid.evaluation.confidence import (
     Comparison,
     Confidence,
@@ -17,7 +18,7 @@ from reid.evaluation.confidence import (
     compare,
     confidence_intervals,
 )
-from reid.protocol.ranking import Ranking, confidence, summarise
+from reid.protocol.ranking import Ranking, summarise
 
 FIGURES = ("rank1", "mAP", "mINP")
 RESAMPLES = 20_000

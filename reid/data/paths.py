@@ -1,0 +1,92 @@
+"""Where the pipeline's files lie, as paths from the project's folder.
+
+Each name is written once here and once in ``dvc.yaml``.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+PARAMS, PIPELINE, LOCK = "params.yaml", "dvc.yaml", "dvc.lock"
+REQUIREMENTS = Path("requirements.txt")
+
+DATA = Path("data")
+PRETRAINED = Path("pretrained")
+
+DATASET = Path("build/dataset")
+VALIDATION = Path("build/validation.json")
+DATA_DOCS = Path("build/data_docs")
+SPLIT = Path("build/split.parquet")
+METRICS = Path("metrics")
+PLOTS = Path("plots")
+
+BASELINE, TRIPLET = MODELS = ("baseline", "triplet")
+COMPARISON = "comparison"
+"""The name of what compares the two models, where a model's name would stand."""
+
+Checkpoint = Literal["best", "last"]
+"""The epoch whose weights a network file holds."""
+
+
+def model_folder(model: str) -> Path:
+    """Return the folder that a training writes."""
+    return Path("models") / model
+
+
+def features_folder(model: str) -> Path:
+    """Return the folder of the embeddings that a model gives."""
+    return Path("build/features") / model
+
+
+def ranking_file(model: str) -> Path:
+    """Return the file that says how a model ranks the right answers of each query."""
+    return Path("build/rankings") / f"{model}.parquet"
+
+
+def metrics_file(name: str) -> Path:
+    """Return the figures of a model, or of the comparison."""
+    return METRICS / f"{name}.json"
+
+
+def plots_folder(name: str) -> Path:
+    """Return the folder of the plots of a model, or of the comparison."""
+    return PLOTS / name
+
+
+def subset_file(dataset: Path, subset: str) -> Path:
+    """Return the images of a subset and what their names say."""
+    return dataset / f"{subset}.parquet"
+
+
+def embeddings_file(features: Path, subset: str) -> Path:
+    """Return the embeddings of a subset."""
+    return features / f"{subset}.npy"
+
+
+def source_file(folder: Path) -> Path:
+    """Return the file that says what a folder, the data set or features, was made of."""
+    return folder / "source.json"
+
+
+def network_file(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Return a trained network in the folder of a model."""
+    return folder / f"{checkpoint}.keras"
+
+
+def history_file(folder: Path) -> Path:
+    """Return the table of a training's epochs in the folder of a model."""
+    return folder / "history.csv"
+
+
+def cmc_file(folder: Path) -> Path:
+    """Return the CMC curve in the folder of a model's plots."""
+    return folder / "cmc.csv"
+
+
+def cameras_file(folder: Path) -> Path:
+    """Return the figures by camera in the folder of a model's plots."""
+    return folder / "cameras.json"
+
+
+def answers_file(folder: Path) -> Path:
+    """Return the picture of queries and answers in the folder of a model's plots."""
+    return folder / "answers.png"
