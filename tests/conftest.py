@@ -1,6 +1,12 @@
 """What holds for all tests."""
 
 import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.finished import copied, finished_project
+from tests.support.project import Project
 
 
 def pytest_collection_finish() -> None:
@@ -12,3 +18,22 @@ def pytest_collection_finish() -> None:
         from reid.model.backend import make_deterministic  # noqa: PLC0415
 
         make_deterministic(seed=1, threads=2)
+
+
+@pytest.fixture(scope="session")
+def _shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all workers of the session share."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent
+
+
+@pytest.fixture
+def project(_shared: Path, tmp_path: Path) -> Project:
+    """A finished project of one's own, whose models are made without Keras."""
+    return copied(finished_project(_shared, "quick", quick=True), tmp_path / "project")
+
+
+@pytest.fixture
+def trained(_shared: Path, tmp_path: Path) -> Project:
+    """A finished project of one's own, whose models are small networks."""
+    return copied(finished_project(_shared, "trained", quick=False), tmp_path / "project")

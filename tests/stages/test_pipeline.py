@@ -1,12 +1,10 @@
-"""The pipeline as its users run it: ``dvc repro``, ``dvc exp run``, and one MLflow run a result.
-
-The tests of this file share one project and build upon each other, in the order of the file.
-"""
+"""The pipeline as its users run it: ``dvc repro``, ``dvc exp run``, one MLflow run per result."""
 
 import json
 import re
 import shutil
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -14,16 +12,13 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from reid.common.errors import UserError
 from reid.data.dataset import read_subset
-from tests.support.project import Project, assert_one_clear_message, make_project
+from stages import ingest, split, train_baseline, train_triplet, validate
+from tests.support.project import Project, assert_one_clear_message
 
 MODELS = ("baseline", "triplet")
 RERANKING = {"use": False, "k1": 4, "k2": 2, "original_weight": 0.3}
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return make_project(tmp_path_factory.mktemp("pipeline") / "project")
 
 
 def stages_run(output: str) -> set[str]:
@@ -53,22 +48,20 @@ def back_to_commit(project: Project) -> None:
     project.must("dvc", "checkout")
 
 
-def test_first_repro_gives_figures_and_one_whole_run(project: Project) -> None:
-    project.must("dvc", "repro")
-    project.commit()
-    (run,) = project.mlflow_runs()
+def test_repro_gives_figures_and_one_whole_run(trained: Project) -> None:
+    (run,) = trained.mlflow_runs()
     assert run.info.status == "FINISHED"
     assert run.data.params["lr"] == "0.01"
     assert run.data.params["triplet.margin"] == "0.3"
     for model in MODELS:
-        written = json.loads((project.root / "metrics" / f"{model}.json").read_text())
+        written = json.loads((trained.root / "metrics" / f"{model}.json").read_text())
         assert written["queries"] == 8
         assert written["junk"] == 2
         assert written["distractors"] == 3
         for figure in ("rank1", "rank5", "rank10", "mAP", "mAP_official", "mINP"):
             assert run.data.metrics[f"{model}/{figure}"] == pytest.approx(written[figure])
-        assert (project.root / "plots" / model / "answers.png").stat().st_size > 0
-    client = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
+        assert (trained.root / "plots" / model / "answers.png").stat().st_size > 0
+    client = MlflowClient(f"sqlite:///{trained.root / 'mlflow.db'}")
     steps = [m.step for m in client.get_metric_history(run.info.run_id, "baseline/loss")]
     assert steps == [1, 2]
     assert "triplet/triplet_loss" in run.data.metrics
@@ -79,7 +72,7 @@ def test_first_repro_gives_figures_and_one_whole_run(project: Project) -> None:
     assert [m.step for m in ranks] == list(range(1, 51))
     assert ranks[4].value == pytest.approx(run.data.metrics["triplet/rank5"])
     page = Path(client.download_artifacts(run.info.run_id, "plots/curves.html"))
-    assert page.read_text("utf-8").count("vegaEmbed('#") == len(drawn_plots(project))
+    assert page.read_text("utf-8").count("vegaEmbed('#") == len(drawn_plots(trained))
     figures = run.data.metrics
     for figure in ("rank1", "mAP"):
         for model in MODELS:
@@ -88,8 +81,9 @@ def test_first_repro_gives_figures_and_one_whole_run(project: Project) -> None:
         assert figures[f"comparison/{figure}_difference"] == pytest.approx(
             figures[f"triplet/{figure}"] - figures[f"baseline/{figure}"]
         )
+    assert run.inputs is not None
     (used,) = run.inputs.dataset_inputs
-    tracked = yaml.safe_load((project.root / "data.dvc").read_text())["outs"][0]["md5"]
+    tracked = yaml.safe_load((trained.root / "data.dvc").read_text())["outs"][0]["md5"]
     assert used.dataset.digest == tracked
     assert run.data.tags["data_md5"] == tracked
     assert {f.path for f in client.list_artifacts(run.info.run_id)} == {
@@ -132,30 +126,21 @@ def test_pulled_result_gets_its_run_without_training(project: Project, tmp_path:
     assert bring_back not in here.data.tags["mlflow.note.content"]
 
 
-def test_edit_that_nothing_was_run_for_makes_no_run(project: Project) -> None:
-    before = project.mlflow_runs()
-    project.set_params({"lr": 0.3})
-    output = project.must("dvc", "repro", "--single-item", "track")
-    assert "edited since the stages ran" in output
-    project.must("git", "checkout", "params.yaml")
-    assert [run.info.run_id for run in project.mlflow_runs()] == [r.info.run_id for r in before]
-
-
-def test_data_that_nothing_was_run_for_makes_no_run(project: Project) -> None:
-    before = project.mlflow_runs()
+def test_edit_without_a_repro_makes_no_run(project: Project) -> None:
     lock = (project.root / "dvc.lock").read_bytes()
-    note = project.root / "data" / "note.txt"
-    note.write_text("another data set")
+    (before,) = project.mlflow_runs()
+    project.set_params({"lr": 0.3})
+    assert "edited since the stages ran" in project.must("dvc", "repro", "-s", "track")
+    project.must("git", "checkout", "params.yaml")
+    (project.root / "data" / "note.txt").write_text("another data set")
     project.must("dvc", "add", "data")
-    output = project.must("dvc", "repro", "--single-item", "track")
-    assert "edited since the stages ran" in output
-    note.unlink()
-    project.must("git", "checkout", "data.dvc")
+    assert "edited since the stages ran" in project.must("dvc", "repro", "-s", "track")
     assert (project.root / "dvc.lock").read_bytes() == lock
-    assert [run.info.run_id for run in project.mlflow_runs()] == [r.info.run_id for r in before]
+    (now,) = project.mlflow_runs()
+    assert now.info.run_id == before.info.run_id
 
 
-def test_number_written_otherwise_is_the_same_result(project: Project) -> None:
+def test_number_written_differently_is_the_same_result(project: Project) -> None:
     (before,) = project.mlflow_runs()
     assert before.info.run_name.startswith("repro-")
     output = project.must("dvc", "exp", "run", "-n", "same", "-S", "triplet.weight=10")
@@ -164,7 +149,6 @@ def test_number_written_otherwise_is_the_same_result(project: Project) -> None:
     assert now.info.run_id == before.info.run_id
     # It is the experiment's result, too, and says so.
     assert (now.info.run_name, now.data.tags["dvc_exp"]) == ("same", "same")
-    back_to_commit(project)
 
 
 def test_edit_reruns_only_what_it_touches(project: Project) -> None:
@@ -175,11 +159,9 @@ def test_edit_reruns_only_what_it_touches(project: Project) -> None:
     output = project.must("dvc", "repro")
     assert stages_run(output) == {"evaluate@baseline", "evaluate@triplet", "compare", "track"}
     assert ", re-ranked" in output
-    project.must("git", "checkout", "params.yaml")
-    project.must("dvc", "repro")
 
 
-def test_experiment_has_a_run_of_its_own_and_its_repetition_none(project: Project) -> None:
+def test_experiment_has_its_own_run_and_its_repetition_adds_none(project: Project) -> None:
     before = len(project.mlflow_runs())
     project.must("dvc", "exp", "run", "-n", "faster", "-S", "lr=0.02")
     runs = project.mlflow_runs()
@@ -196,7 +178,6 @@ def test_experiment_has_a_run_of_its_own_and_its_repetition_none(project: Projec
     shown = project.must("dvc", "exp", "show", "--csv")
     assert "faster" in shown
     assert "metrics/triplet.json:mAP" in shown
-    back_to_commit(project)
 
 
 def test_run_names_an_experiment_that_is_there(project: Project) -> None:
@@ -207,6 +188,7 @@ def test_run_names_an_experiment_that_is_there(project: Project) -> None:
         )
 
     run_id = run_of_the_commit().info.run_id
+    project.must("dvc", "exp", "run", "--temp", "-n", "same")
     project.must("dvc", "exp", "run", "--temp", "-n", "second")
     assert run_of_the_commit().data.tags["dvc_exp"] == "same"
     project.must("dvc", "exp", "remove", "same")
@@ -258,76 +240,90 @@ def test_server_that_is_down_costs_nothing_and_is_caught_up_with(project: Projec
     assert re.search("^dvc exp apply .*/untold$", runs[-1].data.tags["mlflow.note.content"], re.M)
 
 
-def test_killed_repro_goes_on_in_its_own_run_and_ends_with_the_same_bytes(
-    project: Project,
+def test_killed_repro_resumes_in_its_own_run_and_ends_with_the_same_bytes(
+    trained: Project,
 ) -> None:
-    project.must("git", "checkout", "params.yaml")
-    before = len(project.mlflow_runs())
-    project.set_params({"baseline": {"epochs": 5}})
-    with project.trained_for(epochs=2):
+    before = len(trained.mlflow_runs())
+    trained.set_params({"baseline": {"epochs": 5}})
+    with trained.trained_for(epochs=2):
         pass
-    assert "going on after epoch" in project.must("dvc", "repro")
-    states = (project.root / ".dvc" / "tmp" / "checkpoints").iterdir()
+    assert "going on after epoch" in trained.must("dvc", "repro")
+    states = (trained.root / ".dvc" / "tmp" / "checkpoints").iterdir()
     assert not [state for state in states if state.is_dir()]
-    resumed = (project.root / "dvc.lock").read_bytes()
-    run = project.mlflow_runs()[-1]
-    assert len(project.mlflow_runs()) == before + 1
+    resumed = (trained.root / "dvc.lock").read_bytes()
+    run = trained.mlflow_runs()[-1]
+    assert len(trained.mlflow_runs()) == before + 1
     assert run.info.status == "FINISHED"
-    client = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
+    client = MlflowClient(f"sqlite:///{trained.root / 'mlflow.db'}")
     steps = [m.step for m in client.get_metric_history(run.info.run_id, "baseline/loss")]
     assert sorted(steps) == [1, 2, 3, 4, 5]
-    undisturbed = project.must("dvc", "repro", "--force", "--single-item", "train_baseline")
+    undisturbed = trained.must("dvc", "repro", "--force", "--single-item", "train_baseline")
     assert "epoch 1/5" in undisturbed
-    assert (project.root / "dvc.lock").read_bytes() == resumed
+    assert (trained.root / "dvc.lock").read_bytes() == resumed
 
 
-def test_training_killed_before_dvc_saved_it_is_not_repeated(project: Project) -> None:
-    project.set_params({"baseline": {"epochs": 3}})
-    with project.trained_for(epochs=3):
+def test_training_killed_before_dvc_saved_it_is_not_repeated(trained: Project) -> None:
+    trained.set_params({"baseline": {"epochs": 3}})
+    with trained.trained_for(epochs=3):
         pass
-    output = project.must("dvc", "repro", "train_baseline")
+    output = trained.must("dvc", "repro", "train_baseline")
     assert "going on after epoch 3 of 3" in output
-    lock = (project.root / "dvc.lock").read_bytes()
+    lock = (trained.root / "dvc.lock").read_bytes()
     # Once it is saved, to ask for it again means to train it again.
-    assert "epoch 1/3" in project.must("dvc", "repro", "--force", "train_baseline")
-    assert (project.root / "dvc.lock").read_bytes() == lock
+    assert "epoch 1/3" in trained.must("dvc", "repro", "--force", "train_baseline")
+    assert (trained.root / "dvc.lock").read_bytes() == lock
 
 
-def test_what_another_experiment_trains_is_not_trained_twice(project: Project) -> None:
-    project.set_params({"baseline": {"epochs": 10}})
+def test_training_of_another_experiment_is_not_repeated(trained: Project) -> None:
+    trained.set_params({"baseline": {"epochs": 10}})
     experiment = ("dvc", "exp", "run", "--temp", "-S")
-    with project.trained_for(1, (*experiment, "triplet.margin=0.7")) as first:
+    with trained.trained_for(1, (*experiment, "triplet.margin=0.7")) as first:
         first.go_on()
-        output = project.must(*experiment, "triplet.margin=0.6")
+        output = trained.must(*experiment, "triplet.margin=0.6")
         assert first.pipeline.wait() == 0
     assert "epoch 1/1" in output
     assert "epoch 1/10" not in output
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("stage", "changes", "message"),
     [
-        ({"lr": -0.01}, "lr: Input should be greater than 0.*-0.01"),
-        ({"lr": "fast"}, "lr: Input should be a valid number.*'fast'"),
-        ({"baseline": {"epochs": 1.5}}, r"baseline\.epochs: .*valid integer.*1\.5"),
-        ({"triplet": {"margin": -1}}, r"triplet\.margin: .*greater than 0, or soft.*-1"),
-        ({"model": {"backbone": "resnet1"}}, "no backbone 'resnet1'. Choose one of alexnet, mob"),
-        ({"model": {"weights": "absent.h5"}}, r"model\.weights: .*absent\.h5 is not there"),
-        ({"split": {"fraction": 0.99}}, r"split\.fraction 0\.99"),
-        ({"ingest": {"gallery": "attic"}}, r"ingest\.gallery: Input should be 'bounding_box_test'"),
-        ({"triplet": {"people": 40}}, "At least 40 people in train"),
+        (train_baseline, {"lr": -0.01}, "lr: Input should be greater than 0.*-0.01"),
+        (train_baseline, {"lr": "fast"}, "lr: Input should be a valid number.*'fast'"),
+        (train_baseline, {"baseline": {"epochs": 1.5}}, r"baseline\.epochs: .*integer.*1\.5"),
+        (train_triplet, {"triplet": {"margin": -1}}, r"triplet\.margin: .*0, or soft.*-1"),
+        (ingest, {"ingest": {"gallery": "attic"}}, r"ingest\.gallery: .*'bounding_box_test'"),
+        (split, {"split": {"fraction": 0.99}}, r"split\.fraction 0\.99"),
+        (validate, {"triplet": {"people": 40}}, "At least 40 people in train"),
     ],
 )
-def test_parameter_that_makes_no_sense_is_named(
-    project: Project, changes: dict[str, object], message: str
+def test_nonsense_parameter_is_named(
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: ModuleType,
+    changes: dict[str, object],
+    message: str,
 ) -> None:
-    project.must("git", "checkout", "params.yaml")
-    metrics = (project.root / "metrics" / "triplet.json").read_bytes()
     project.set_params(changes)
-    assert_one_clear_message(project.run("dvc", "repro"), message)
-    assert (project.root / "metrics" / "triplet.json").read_bytes() == metrics
-    project.must("git", "checkout", "params.yaml")
-    project.must("dvc", "repro")
+    monkeypatch.chdir(project.root)
+    with pytest.raises(UserError, match=message):
+        stage.main()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": {"backbone": "resnet1"}}, "no backbone 'resnet1'. Choose one of alexnet, mob"),
+        ({"model": {"weights": "absent.h5"}}, r"model\.weights: .*absent\.h5 is not there"),
+    ],
+)
+def test_nonsense_parameter_ends_dvc_with_one_message_and_keeps_the_figures(
+    trained: Project, changes: dict[str, object], message: str
+) -> None:
+    metrics = (trained.root / "metrics" / "triplet.json").read_bytes()
+    trained.set_params(changes)
+    assert_one_clear_message(trained.run("dvc", "repro"), message)
+    assert (trained.root / "metrics" / "triplet.json").read_bytes() == metrics
 
 
 @pytest.mark.parametrize(
@@ -335,19 +331,17 @@ def test_parameter_that_makes_no_sense_is_named(
     [("images", {"val_accuracy"}), ("people", {"val_rank1", "val_mAP"})],
 )
 def test_plots_show_what_the_holdout_measures_without_a_warning(
-    project: Project, holdout: str, measured: set[str]
+    trained: Project, holdout: str, measured: set[str]
 ) -> None:
-    project.set_params({"split": {"holdout": holdout, "fraction": 0.3}})
-    project.must("dvc", "repro")
+    trained.set_params({"split": {"holdout": holdout, "fraction": 0.3}})
+    trained.must("dvc", "repro")
     expected = {(model, field) for model in MODELS for field in ("accuracy", *measured)}
-    assert lines_of(project, "Accuracy") == expected
-    project.must("git", "checkout", "params.yaml")
-    project.must("dvc", "repro")
+    assert lines_of(trained, "Accuracy") == expected
 
 
-def test_search_answers_a_photo_of_ones_own(project: Project, tmp_path: Path) -> None:
-    gallery = read_subset(project.root / "build" / "dataset", "gallery", images=True)
-    features = np.load(project.root / "build" / "features" / "triplet" / "gallery.npy")
+def test_search_answers_a_photo_of_ones_own(trained: Project, tmp_path: Path) -> None:
+    gallery = read_subset(trained.root / "build" / "dataset", "gallery", images=True)
+    features = np.load(trained.root / "build" / "features" / "triplet" / "gallery.npy")
     asked = int(np.flatnonzero(gallery["pid"] > 0)[0])
     photo = tmp_path / "me.jpg"
     photo.write_bytes(gallery["image"][asked])
@@ -358,7 +352,7 @@ def test_search_answers_a_photo_of_ones_own(project: Project, tmp_path: Path) ->
             who = pid or name
             best_of[who] = max(expected[name], best_of.get(who, -1))
     search = ("python", "-m", "reid", "search", str(photo))
-    answers = json.loads(project.must(*search, "--top", "3", "--json"))
+    answers = json.loads(trained.must(*search, "--top", "3", "--json"))
     assert [set(answer) for answer in answers] == [{"person", "camera", "file", "similarity"}] * 3
     found = [answer["similarity"] for answer in answers]
     assert found == pytest.approx(sorted(best_of.values(), reverse=True)[:3], abs=1e-3)
@@ -366,19 +360,19 @@ def test_search_answers_a_photo_of_ones_own(project: Project, tmp_path: Path) ->
     people = [answer["person"] for answer in answers if answer["person"]]
     assert len(people) == len(set(people))
     picture = tmp_path / "out.png"
-    project.must(*search, "--picture", str(picture))
+    trained.must(*search, "--picture", str(picture))
     assert picture.read_bytes().startswith(b"\x89PNG")
     # Another backend than those installed, as a shell's profile may ask for, is no matter.
     elsewhere = ("env", "KERAS_BACKEND=torch", *search)
-    assert answers[0]["file"] in project.must(*elsewhere)
-    model = project.root / "models" / "triplet" / "best.keras"
-    trained = model.read_bytes()
+    assert answers[0]["file"] in trained.must(*elsewhere)
+    model = trained.root / "models" / "triplet" / "best.keras"
+    content = model.read_bytes()
     model.unlink()
-    shutil.copyfile(project.root / "models" / "baseline" / "best.keras", model)
-    assert_one_clear_message(project.run(*search), "was made of another models/triplet/best.keras")
-    model.write_bytes(trained)
+    shutil.copyfile(trained.root / "models" / "baseline" / "best.keras", model)
+    assert_one_clear_message(trained.run(*search), "was made of another models/triplet/best.keras")
+    model.write_bytes(content)
     photo.write_text("no photo")
-    assert_one_clear_message(project.run(*search), "me.jpg can't be read as a photo")
+    assert_one_clear_message(trained.run(*search), "me.jpg can't be read as a photo")
 
 
 def test_report_shows_both_models(project: Project) -> None:
