@@ -1,4 +1,4 @@
-"""The drawn data set keeps the protocol, comes out again, and shows people one can tell apart."""
+"""The drawn data set keeps the protocol, is reproducible, and shows distinguishable people."""
 
 import io
 import zipfile
@@ -50,7 +50,7 @@ def cameras_by_person(names: list[ImageName]) -> dict[int, list[int]]:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("seed", [0, 1, SAMPLE_SEED])
 class TestPlannedNames:
-    def test_numbers_are_those_asked_for(self, size: SampleSize, seed: int) -> None:
+    def test_have_the_requested_numbers(self, size: SampleSize, seed: int) -> None:
         paths = plan_names(size, seed)
         gallery = [name.pid for name in parsed(paths, GALLERY_FOLDER)]
         assert len(paths) == len(set(paths))
@@ -60,7 +60,7 @@ class TestPlannedNames:
         assert gallery.count(-1) == size.junk
         assert sum(pid > 0 for pid in gallery) == size.gallery
 
-    def test_train_people_come_first_and_are_no_test_people(
+    def test_number_train_people_first_and_test_people_after_them(
         self, size: SampleSize, seed: int
     ) -> None:
         paths = plan_names(size, seed)
@@ -69,7 +69,7 @@ class TestPlannedNames:
         test_pids = sorted({name.pid for name in test if name.pid > 0})
         assert train_pids + test_pids == [*range(1, size.train_people + size.test_people + 1)]
 
-    def test_train_people_have_four_images_under_two_cameras(
+    def test_give_train_people_four_images_under_two_cameras(
         self, size: SampleSize, seed: int
     ) -> None:
         train = cameras_by_person(parsed(plan_names(size, seed), TRAIN_FOLDER))
@@ -77,7 +77,7 @@ class TestPlannedNames:
             assert len(cameras) >= 4
             assert len(set(cameras)) >= 2
 
-    def test_each_query_is_the_only_one_of_its_camera_and_has_a_match_under_another(
+    def test_have_one_query_per_person_and_camera_with_a_match_under_another(
         self, size: SampleSize, seed: int
     ) -> None:
         paths = plan_names(size, seed)
@@ -88,7 +88,7 @@ class TestPlannedNames:
             for camera in cameras:
                 assert set(gallery[pid]) - {camera}
 
-    def test_cameras_exist_and_no_moment_is_shown_twice(self, size: SampleSize, seed: int) -> None:
+    def test_use_existing_cameras_and_no_moment_twice(self, size: SampleSize, seed: int) -> None:
         paths = plan_names(size, seed)
         names = [name for path in paths if (name := parse_name(path.split("/")[1]))]
         assert {name.camid for name in names} <= {camera.camid for camera in CAMERAS}
@@ -110,7 +110,7 @@ def test_impossible_sizes_are_refused(numbers: dict[str, int]) -> None:
         SampleSize(**numbers)
 
 
-def test_same_seed_same_bytes_whatever_the_order_and_the_workers(tmp_path: Path) -> None:
+def test_same_seed_gives_the_same_bytes_for_any_order_and_number_of_workers(tmp_path: Path) -> None:
     paths = plan_names(SMALL, seed=5)
     write_dataset(paths, tmp_path / "one.zip", seed=5, top_folder="top")
     write_dataset(paths, tmp_path / "two.zip", seed=5, top_folder="top", workers=2)
@@ -193,7 +193,7 @@ class TestSample:
 
 
 def middle_colours(content: bytes) -> np.ndarray:
-    """Mean colours of chest and thighs, (6,): a feature that knows nothing of the drawing."""
+    """Return the mean colours of chest and thighs, (6,): a feature unrelated to the drawing."""
     with Image.open(io.BytesIO(content)) as image:
         pixels = np.asarray(image, np.float64)
     chest, thighs = pixels[30:58, 24:40], pixels[66:92, 24:40]
