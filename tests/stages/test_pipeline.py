@@ -305,32 +305,6 @@ def test_what_another_experiment_trains_is_not_trained_twice(project: Project) -
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"lr": -0.01}, "lr: Input should be greater than 0.*-0.01"),
-        ({"lr": "fast"}, "lr: Input should be a valid number.*'fast'"),
-        ({"baseline": {"epochs": 1.5}}, r"baseline\.epochs: .*valid integer.*1\.5"),
-        ({"triplet": {"margin": -1}}, r"triplet\.margin: .*greater than 0, or soft.*-1"),
-        ({"model": {"backbone": "resnet1"}}, "no backbone 'resnet1'. Choose one of alexnet, mob"),
-        ({"model": {"weights": "absent.h5"}}, r"model\.weights: .*absent\.h5 is not there"),
-        ({"split": {"fraction": 0.99}}, r"split\.fraction 0\.99"),
-        ({"ingest": {"gallery": "attic"}}, r"ingest\.gallery: Input should be 'bounding_box_test'"),
-        ({"triplet": {"people": 40}}, "At least 40 people in train"),
-    ],
-)
-def test_parameter_that_makes_no_sense_is_named(
-    project: Project, changes: dict[str, object], message: str
-) -> None:
-    project.must("git", "checkout", "params.yaml")
-    metrics = (project.root / "metrics" / "triplet.json").read_bytes()
-    project.set_params(changes)
-    assert_one_clear_message(project.run("dvc", "repro"), message)
-    assert (project.root / "metrics" / "triplet.json").read_bytes() == metrics
-    project.must("git", "checkout", "params.yaml")
-    project.must("dvc", "repro")
-
-
-@pytest.mark.parametrize(
     ("holdout", "measured"),
     [("images", {"val_accuracy"}), ("people", {"val_rank1", "val_mAP"})],
 )
