@@ -20,6 +20,7 @@ from dvc.repo import Repo
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from reid.data.paths import PARAMS
 from reid.evaluation.figures import value_and_interval
 from runs.fingerprint import recorded_fingerprint
 from runs.tracking import EXPERIMENT, FINGERPRINT, flatten, tracking_uri
@@ -100,7 +101,7 @@ def seconds_per_epoch(client: MlflowClient, run: Run) -> str:
 
 def main() -> None:
     """Run the rows and print them as a Markdown table: the triplet model of each."""
-    params = dvc.api.params_show("params.yaml", rev="HEAD")
+    params = dvc.api.params_show(PARAMS, rev="HEAD")
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else params["seed"]
     client = MlflowClient(tracking_uri(Path.cwd()))
     lines = ["| recipe | rank-1 | mAP | s/epoch |", "|---|---|---|---|"]

@@ -1,6 +1,6 @@
-"""Ingest, validate and split at full size: ``python -m benchmarks.ingest PHOTOS.zip``.
+"""Measure ingest, validate and split at full size: ``python -m benchmarks.ingest PHOTOS.zip``.
 
-``python -m reid draw market.zip --names NAMES`` draws a stand-in from a list of file names.
+``python -m reid draw market.zip --names NAMES`` draws such an archive from a list of file names.
 """
 
 import resource
@@ -20,13 +20,13 @@ from stages.validate import Params, limits_of
 
 
 def main() -> None:
-    """Print seconds, and the peak of memory so far, after each step."""
+    """Print the seconds of each step and the highest memory use so far."""
     from reid.checks.expectations import check  # noqa: PLC0415
 
     console = Console()
     began = time.monotonic()
 
-    def tell(step: str, result: object) -> None:
+    def log(step: str, result: object) -> None:
         nonlocal began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         console.print(f"{step}: {time.monotonic() - began:.1f} s, peak {peak:.0f} MiB, {result}")
@@ -36,13 +36,13 @@ def main() -> None:
         dataset = Path(folder) / "dataset"
         with open_source(Path(sys.argv[1])) as source:
             summary = ingest(source, dataset, "bounding_box_test")
-        tell("ingest", summary["images"])
+        log("ingest", summary["images"])
         limits = limits_of(declared("validate", Params), summary)
         report = check(read_index(dataset), limits, Path(folder) / "docs")
-        tell("validate", report.summary)
+        log("validate", report.summary)
         table = split(read_subset(dataset, "train"), "images", 0.2, seed=42)
         counts = table["fold"].value_counts().to_dict()
-        tell("split", f"{counts}, {table['label'].nunique()} labels")
+        log("split", f"{counts}, {table['label'].nunique()} labels")
 
 
 if __name__ == "__main__":

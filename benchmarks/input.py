@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 from rich.console import Console
 
+from reid.data.paths import PARAMS
 from reid.model.architecture import Architecture
 from reid.model.backend import make_deterministic
 from reid.model.network import build_network, for_training
@@ -26,7 +27,7 @@ CLASSES, STEPS = 80, 12
 
 def main() -> None:
     """Print the median times of a batch's input and of its step, and their ratio."""
-    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    params = yaml.safe_load(Path(PARAMS).read_text(encoding="utf-8"))
     make_deterministic(0, params["threads"])
     how, own = Architecture(**params["model"]), params["triplet"]
     batch_size = own["people"] * own["images"]

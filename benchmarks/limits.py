@@ -20,6 +20,8 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from reid.data.paths import PARAMS
+
 REPRO_SECONDS, IMPORT_SECONDS, TRACKING_PER_CENT = 6.0, 1.0, 1.0
 LIGHT_STAGES = ("ingest", "split", "evaluate", "compare", "track")
 """They need neither TensorFlow nor Great Expectations."""
@@ -135,9 +137,9 @@ def tracking() -> Iterator[Measured]:
             ignore=shutil.ignore_patterns(".venv", "cache", "mlartifacts", "mlflow.db", "clones"),
         )
         whole = trained(project, TRAINING)
-        params = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
+        params = yaml.safe_load((project / PARAMS).read_text(encoding="utf-8"))
         params["baseline"]["epochs"] = 2
-        (project / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+        (project / PARAMS).write_text(yaml.safe_dump(params), encoding="utf-8")
         pairs = []
         for _ in range(PAIRS):
             pairs.append((trained(project, TRAINING), trained(project, SILENT + TRAINING)))

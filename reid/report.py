@@ -14,7 +14,7 @@ from reid.evaluation.figures import FIGURES, REPORTED, in_points, value_and_inte
 
 def read_comparison(folder: Path) -> dict[str, float]:
     """The test of the two models. Raises UserError where it is not there."""
-    return _read(folder / f"{paths.COMPARISON}.json")
+    return _read(folder / paths.metrics_file(paths.COMPARISON).name)
 
 
 def _read(file: Path) -> dict[str, Any]:

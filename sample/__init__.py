@@ -1,1 +1,1 @@
-"""The project's own sample data: drawn pedestrians in Market-1501 layout, no real person in it."""
+"""Draw the project's sample data: pedestrians in Market-1501 layout, none of them a real person."""

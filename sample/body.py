@@ -1,6 +1,6 @@
-"""The parts of a person's body, clothes and bags in a pose, as lofts to be rendered.
+"""Build a person's body, clothes and bags in a pose from lofts that can be rendered.
 
-Proportions are shares of the body's height, after the usual eight-heads figure of drawing books.
+Proportions are shares of the body's height, after the eight-heads figure of drawing books.
 """
 
 import math
@@ -24,9 +24,10 @@ ArmPose = Literal["swing", "phone", "pocket", "strap"]
 
 @dataclass(frozen=True)
 class Pose:
-    """A moment of a walk. phase: radians of the gait; stride: radians a thigh swings by.
+    """A moment of a walk.
 
-    arms: what the left and the right arm do.
+    phase: the phase of the gait in radians. stride: the angle by which a thigh swings, in radians.
+    arms: the poses of the left and the right arm.
     """
 
     phase: float
@@ -35,7 +36,7 @@ class Pose:
 
 
 def body_parts(person: Person, pose: Pose) -> list[Loft]:
-    """The lofts of a person, feet on the ground at the origin."""
+    """Return the lofts of a person who stands on the ground at the origin."""
     hips = [(side * 0.05 * person.build * person.hips, _HIP, 0.0) for side in _SIDES]
     legs = [_leg_joints(hip, side, pose) for hip, side in zip(hips, _SIDES, strict=True)]
     sink = min(ankle[1] for _, ankle, _ in legs) - _ANKLE
@@ -55,7 +56,7 @@ def body_parts(person: Person, pose: Pose) -> list[Loft]:
 
 
 def _moved(point: Point, length: float, angle: float, outward: float = 0.0) -> Point:
-    """`length` from a point: straight down at angle 0, forward at pi / 2."""
+    """Return the point at a distance of `length`: straight down at angle 0, forward at pi / 2."""
     x, y, z = point
     return (
         x + length * outward,
@@ -65,7 +66,7 @@ def _moved(point: Point, length: float, angle: float, outward: float = 0.0) -> P
 
 
 def _leg_joints(hip: Point, side: int, pose: Pose) -> tuple[Point, Point, Point]:
-    """Knee, ankle and toe. The knee bends most while the leg swings forward."""
+    """Return knee, ankle and toe. The knee bends most while the leg swings forward."""
     phase = pose.phase if side > 0 else pose.phase + math.pi
     thigh = pose.stride * math.sin(phase) + 0.05
     bend = 0.06 + 1.7 * pose.stride * max(0.0, math.cos(phase)) ** 1.5
@@ -81,13 +82,13 @@ def _leg_joints(hip: Point, side: int, pose: Pose) -> tuple[Point, Point, Point]
 
 
 def _lowered(loft: Loft, sink: float) -> Loft:
-    """The loft moved down, so that the lower foot stands on the ground."""
+    """Move a loft down, so that the lower foot stands on the ground."""
     (x, y, z), (end_x, end_y, end_z) = loft.start, loft.end
     return loft._replace(start=(x, y - sink, z), end=(end_x, end_y - sink, end_z))
 
 
 def _stooped(loft: Loft, stoop: float) -> Loft:
-    """The loft leant forward about the hips."""
+    """Lean a loft forward from the hips."""
 
     def lean(point: Point) -> Point:
         x, y, z = point
@@ -139,7 +140,7 @@ def _between(start: Point, end: Point, share: float) -> Point:
 
 
 def _lower_body(person: Person, knees: list[Point]) -> list[Loft]:
-    """The pelvis, and the skirt that hangs from it."""
+    """Return the pelvis and the skirt that hangs from it."""
     lower = person.lower
     cloth = woven(lower.fabric)
     hip = 0.092 * person.build * person.hips
@@ -177,7 +178,7 @@ def _lower_body(person: Person, knees: list[Point]) -> list[Loft]:
 
 
 def _torso(person: Person, swing: float) -> list[Loft]:
-    """The top, and the coat over it, whose hem gives way to the swing of the knees."""
+    """Return the top and the coat over it, whose hem moves with the swing of the knees."""
     top = person.top
     fabric = person.lower.fabric if person.lower.cut == "dress" else top.fabric
     texture = _with_straps(_top_texture(person, fabric), person.bag)
@@ -229,7 +230,7 @@ def _torso(person: Person, swing: float) -> list[Loft]:
 def _trunk(
     person: Person, hem: float, ease: float, swing: float, texture: Texture, folds: float
 ) -> Loft:
-    """A garment from its hem to the shoulders; `ease` is how wide it is cut."""
+    """Return a garment from its hem to the shoulders. `ease` is a factor of its width."""
     build = person.build * ease
     heights = np.linspace(hem, _SHOULDER, 9)
     levels = (0.25, 0.5, 0.6, 0.72, 0.785, 0.812)
@@ -263,7 +264,7 @@ def _trunk(
 
 
 def _top_texture(person: Person, fabric: Fabric) -> Texture:
-    """A top with its neckline, buttons and the print on its chest."""
+    """Return a top with its neckline, its buttons and the print on its chest."""
     base = woven(fabric)
     skin, second, dark = linear(person.skin), linear(fabric.second), linear(fabric.colour) * 0.45
     is_shirt = person.top.cut == "shirt"
@@ -284,7 +285,7 @@ def _top_texture(person: Person, fabric: Fabric) -> Texture:
 
 
 def _motif(kind: int, x: Array, along: Array) -> NDArray[np.bool_]:
-    """The print on a chest: a block, a line of text, a disc, a badge, a sash or a big letter."""
+    """Return the printed pixels of a chest: a block, text, disc, badge, sash or letter."""
     y = (along - 0.62) * 2.2
     match kind:
         case 3:
@@ -303,7 +304,7 @@ def _motif(kind: int, x: Array, along: Array) -> NDArray[np.bool_]:
 
 
 def _coat_texture(coat: Coat, inner: Texture) -> Texture:
-    """A coat whose open front shows the top, or whose closed front shows a zip."""
+    """Return a coat whose open front shows the top, or whose closed front shows a zip."""
     base, zip_colour = woven(coat.fabric), linear(coat.fabric.colour) * 0.35
 
     def texture(surface: Surface) -> Array:
@@ -322,7 +323,7 @@ def _coat_texture(coat: Coat, inner: Texture) -> Texture:
 
 
 def _with_straps(base: Texture, bag: Bag) -> Texture:
-    """A garment with the straps of the bag over it."""
+    """Draw the straps of a bag on a garment."""
     if bag.kind not in ("backpack", "shoulder"):
         return base
     strap = linear(bag.colour) * 0.9
@@ -391,7 +392,7 @@ def _arm(person: Person, side: int, arm: ArmPose, pose: Pose) -> list[Loft]:
 
 
 def _sleeve(person: Person) -> tuple[float, Texture, float]:
-    """How much of the arm the outermost sleeve covers, of what it is made, how wide it is."""
+    """Return the outermost sleeve: the share of the arm it covers, its texture and its width."""
     top, coat = person.top, person.coat
     if coat is not None and coat.cut != "vest":
         colour = coat.fabric.second if coat.fabric.pattern == "block" else coat.fabric.colour
@@ -426,7 +427,7 @@ def _head(person: Person) -> list[Loft]:
 
 
 def _face(person: Person) -> Texture:
-    """Eyes, brows, mouth, beard, glasses: a few dark pixels that show from the front only."""
+    """Return eyes, brows, mouth, beard and glasses: dark pixels that only the front shows."""
     skin = linear(person.skin)
     dark = linear(person.hair) * 0.6 + 0.02
     mouth = skin * np.array([0.75, 0.5, 0.5], np.float32)

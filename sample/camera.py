@@ -1,4 +1,4 @@
-"""The six cameras: where each looks, under what light, and how it renders colour."""
+"""The six cameras: the place that each looks at, the light there, and the camera's colours."""
 
 import math
 from dataclasses import dataclass
@@ -16,11 +16,13 @@ IMAGE_SIZE = (64, 128)
 class Camera:
     """A camera and its place.
 
-    camid: 1 to 6. scene: what it looks at. light: the light there. pitch: radians it looks down.
-    balance: factors of red, green and blue light; exposure: factor of all light.
+    camid: 1 to 6. scene: the place that the camera looks at. light: the light there.
+    pitch: the angle by which the camera looks down, in radians.
+    balance: factors of red, green and blue light. exposure: a factor of all light.
     saturation, contrast: 1 is neutral. veil: stray light added to all pixels.
-    sensor: rows that a person's box has on its sensor, from - to; blur: pixels; noise: standard
-    deviation in grey levels. heading: radians that most people are turned by, 0 towards it.
+    sensor: the fewest and the most rows of a person's box on the sensor. blur: in pixels.
+    noise: the standard deviation in grey levels.
+    heading: the angle by which most people are turned, in radians; 0 faces the camera.
     """
 
     camid: int
@@ -38,10 +40,10 @@ class Camera:
     heading: float
 
     def develop(self, picture: Array, brightness: float, rng: np.random.Generator) -> Image.Image:
-        """The photo that the camera makes of a picture.
+        """Return the photo that the camera takes of a picture, a 64x128 RGB image.
 
-        picture: (height, width, 3) float32, linear light, of any size and aspect; `brightness`:
-        the light of the moment, 1 on average. Returns a 64x128 RGB image.
+        picture: (height, width, 3) float32, linear light, of any size and aspect ratio.
+        brightness: the light of the moment, 1 on average.
         """
         rows = int(rng.integers(self.sensor[0], self.sensor[1] + 1))
         columns = max(rows * 27 // 64, 16)
@@ -66,7 +68,7 @@ def _to_image(tone: Array) -> Image.Image:
 
 
 def _sun(azimuth: float, elevation: float, ambient: float) -> Light:
-    """The light of a sun at an azimuth (degrees, 0 behind the camera, 90 at its right)."""
+    """Return the light of a sun. Angles in degrees: azimuth 0 is behind the camera, 90 right."""
     a, e = math.radians(azimuth), math.radians(elevation)
     return Light((math.sin(a) * math.cos(e), math.sin(e), math.cos(a) * math.cos(e)), ambient)
 

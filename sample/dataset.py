@@ -1,4 +1,4 @@
-"""The data set of drawn people: an image for each Market-1501 name, in one zip file."""
+"""Draw a data set of people: one image for each Market-1501 file name, in one zip file."""
 
 import hashlib
 import io
@@ -45,7 +45,7 @@ _JUNK_BOXES: tuple[tuple[Box, float], ...] = (
 def write_sample(
     destination: Path, seed: int = SAMPLE_SEED, size: SampleSize | None = None, workers: int = 1
 ) -> None:
-    """Write the project's sample data set as a zip file; the same seed gives the same bytes."""
+    """Write the project's sample data set as a zip file. The same seed gives the same bytes."""
     paths = plan_names(size or SampleSize(), seed)
     write_dataset(paths, destination, seed, top_folder=SAMPLE_NAME, workers=workers)
 
@@ -53,31 +53,39 @@ def write_sample(
 def write_dataset(
     paths: Sequence[str], destination: Path, seed: int, top_folder: str, workers: int = 1
 ) -> None:
-    """Draw an image for each path and write them to a zip file, under one top folder.
+    """Draw an image for each path and write the images to a zip file, in one top folder.
 
-    paths: a folder and a Market-1501 name each, such as ``query/0002_c1s1_000451_03.jpg``, in
-    any order. An image depends on its path and on the seed alone, and a person on pid and seed, so
-    the bytes are the same for any number of `workers` (processes). The file appears when it is
-    complete. Raises UserError for a path that is not a Market-1501 name of cameras 1 to 6, or that
-    is there twice.
+    An image depends only on its path and the seed, and a person only on the pid and the seed.
+    So the bytes are the same for any number of workers. The file appears when it is complete.
+
+    Args:
+        paths: folders with Market-1501 names, such as ``query/0002_c1s1_000451_03.jpg``, in any
+            order.
+        destination: the zip file to write.
+        seed: the seed of people, walks and photos.
+        top_folder: the folder in the zip file that contains all others.
+        workers: the number of processes.
+
+    Raises:
+        UserError: a path occurs twice, or is not a Market-1501 name of cameras 1 to 6.
     """
     names = [_checked_name(path) for path in paths]
     if len(set(paths)) < len(paths):
         twice = next(path for path in paths if paths.count(path) > 1)
-        raise UserError(f"{twice} is in the list of images twice; name each image once")
+        raise UserError(f"{twice} is in the list of images twice; list each image once")
     work = list(zip(paths, names, strict=True))
     with replacing_file(destination) as part, zipfile.ZipFile(part, "w") as archive:
         images = _images(work, seed, workers)
         progress = tqdm(images, total=len(work), unit="image", desc=destination.name)
         for path, jpeg in zip(paths, progress, strict=True):
             entry = zipfile.ZipInfo(f"{top_folder}/{path}", _ZIP_DATE)
-            entry.create_system = 3  # Unix, whatever the system, for the same bytes
+            entry.create_system = 3  # Unix on every system, for the same bytes
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, jpeg)
 
 
 def draw_jpeg(path: str, name: ImageName, seed: int) -> bytes:
-    """The JPEG file of one image of the data set drawn from `seed`."""
+    """Draw one image of the data set with this seed, as a JPEG file."""
     camera = CAMERAS[name.camid - 1]
     if name.pid in (JUNK_PID, DISTRACTOR_PID):
         rng = _generator(seed, "stranger", path)
@@ -96,7 +104,7 @@ def draw_jpeg(path: str, name: ImageName, seed: int) -> bytes:
 
 @lru_cache(maxsize=4096)
 def person_of(pid: int, seed: int) -> Person:
-    """The person of a number in the data set drawn from `seed`."""
+    """Return the person with this pid in the data set with this seed."""
     return sample_person(_generator(seed, "person", pid))
 
 
@@ -114,7 +122,7 @@ def _images(work: Sequence[tuple[str, ImageName]], seed: int, workers: int) -> I
     if workers == 1:
         yield from map(task, work)
         return
-    # A forked process would inherit the threads' locks of whatever the caller has loaded.
+    # A forked process would inherit locks that threads of the caller hold.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         yield from pool.map(task, work, chunksize=_CHUNK)
 
@@ -124,6 +132,6 @@ def _draw_task(item: tuple[str, ImageName], seed: int) -> bytes:
 
 
 def _generator(seed: int, *label: object) -> np.random.Generator:
-    """A generator of its own for each label, so that no image depends on another."""
+    """Return a separate generator for each label, so that no image depends on another."""
     digest = hashlib.sha256("/".join(map(str, (seed, *label))).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))

@@ -1,4 +1,4 @@
-"""How a cloth's pattern lies on a part of the body."""
+"""Lay the pattern of a cloth on a part of the body."""
 
 import numpy as np
 
@@ -7,18 +7,18 @@ from sample.render import Array, Surface, Texture
 
 
 def linear(colour: Rgb) -> Array:
-    """An sRGB colour as linear light, (3,) float32; gamma 2 stands in for the sRGB curve."""
+    """Convert an sRGB colour to linear light, (3,) float32. Gamma 2 approximates the sRGB curve."""
     return np.square(np.asarray(colour, np.float32))
 
 
 def plain(colour: Rgb) -> Texture:
-    """One colour all over."""
+    """Return a texture of a single colour."""
     light = linear(colour)[None]
     return lambda surface: light
 
 
 def woven(fabric: Fabric) -> Texture:
-    """The texture of a part that is sewn of a fabric."""
+    """Return the texture of a part that is made of a fabric."""
     if fabric.pattern in ("plain", "print"):
         return plain(fabric.colour)
     base, second = linear(fabric.colour), linear(fabric.second)
@@ -30,7 +30,7 @@ def woven(fabric: Fabric) -> Texture:
 
 
 def _second_share(fabric: Fabric, surface: Surface) -> Array:
-    """How much of the second colour shows at each pixel, (n,) float32 in [0, 1]."""
+    """Return the share of the second colour at each pixel, (n,) float32 in [0, 1]."""
     along, around, pitch = surface.along, surface.around, fabric.pitch
     match fabric.pattern:
         case "stripes":

@@ -1,4 +1,4 @@
-"""File names for a data set in Market-1501 layout that obeys the single-query protocol."""
+"""Plan the file names of a data set in Market-1501 layout that obeys the single-query protocol."""
 
 from dataclasses import dataclass, fields
 
@@ -15,7 +15,10 @@ _FRAME_STEP = 25  # Market-1501 was annotated every 25 frames
 
 @dataclass(frozen=True)
 class SampleSize:
-    """How many people and images a data set has; gallery counts the test people's images alone."""
+    """The numbers of people and images of a data set.
+
+    gallery: only the images of test people; distractors and junk come on top.
+    """
 
     train_people: int = 60
     train_images: int = 600
@@ -26,29 +29,29 @@ class SampleSize:
     junk: int = 60
 
     def __post_init__(self) -> None:
-        """Raise UserError where the protocol can't be kept with these numbers."""
+        """Raise UserError if these numbers can't obey the protocol."""
         for field in fields(self):
             if getattr(self, field.name) < 0:
                 raise UserError(f"sample size: {field.name} is negative; give 0 or more")
         if self.train_images < _FEWEST_TRAIN_IMAGES * self.train_people:
             raise UserError(
                 f"sample size: {self.train_images} train images are too few for "
-                f"{self.train_people} people; give at least {_FEWEST_TRAIN_IMAGES} a person"
+                f"{self.train_people} people; give at least {_FEWEST_TRAIN_IMAGES} per person"
             )
         if not 2 * self.test_people <= self.queries <= CAMERA_COUNT * self.test_people:
             raise UserError(
                 f"sample size: {self.queries} queries do not fit {self.test_people} test people; "
-                f"give 2 to {CAMERA_COUNT} a person, one for each camera that saw them"
+                f"give 2 to {CAMERA_COUNT} per person, one for each camera that saw the person"
             )
         if self.gallery < self.queries:
             raise UserError(
                 f"sample size: {self.gallery} gallery images are fewer than the "
-                f"{self.queries} queries; give at least one for each, so that all have a match"
+                f"{self.queries} queries; give at least one per query, as its match"
             )
 
 
 def plan_names(size: SampleSize, seed: int) -> list[str]:
-    """Paths such as ``query/0081_c1s1_000451_03.jpg``, sorted; the same seed gives the same list.
+    """Return sorted paths such as ``query/0081_c1s1_000451_03.jpg``, the same for the same seed.
 
     Train people are numbered from 1, test people after them. Every train person has at least 4
     images under at least 2 cameras. A test person has one query and at least one gallery image
@@ -74,7 +77,7 @@ def plan_names(size: SampleSize, seed: int) -> list[str]:
 
 
 class _Register:
-    """The paths given out so far; no two have the same camera, sequence and frame."""
+    """The paths planned so far. No two have the same camera, sequence and frame."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.paths: list[str] = []
@@ -83,7 +86,7 @@ class _Register:
         self._walks: dict[tuple[int, int], tuple[int, int]] = {}
 
     def add(self, folder: str, pid: int, cameras: list[int]) -> None:
-        """One more image of a person for each camera named, in the person's walk past it."""
+        """Add an image of a person for each camera in the list, in the person's walk past it."""
         for camid in cameras:
             sequence, frame = self._walk(pid, camid)
             while (camid, sequence, frame) in self._taken:
@@ -94,7 +97,7 @@ class _Register:
             self.paths.append(f"{folder}/{prefix}_c{camid}s{sequence}_{frame:06d}_{box:02d}.jpg")
 
     def _walk(self, pid: int, camid: int) -> tuple[int, int]:
-        """Sequence and first frame of a person's walk past a camera; new for each non-person."""
+        """Return sequence and first frame of a walk past a camera, a new walk for each stranger."""
         drawn = int(self._rng.integers(1, 4)), 1 + _FRAME_STEP * int(self._rng.integers(4, 3000))
         return (
             drawn
@@ -104,7 +107,7 @@ class _Register:
 
 
 def _shared_out(total: int, people: int) -> list[int]:
-    """`total` in `people` parts that differ by 1 at most."""
+    """Divide `total` into `people` parts that differ by at most 1."""
     return [total // people + (index < total % people) for index in range(people)] if people else []
 
 
@@ -113,13 +116,13 @@ def _some_cameras(rng: np.random.Generator, count: int) -> list[int]:
 
 
 def _each_and_more(rng: np.random.Generator, cameras: list[int], total: int) -> list[int]:
-    """Each camera once, then cameras by lot until there are `total`."""
+    """Return each camera once, then random ones until there are `total`."""
     more = rng.choice(cameras, total - len(cameras))
     return cameras + [int(camid) for camid in more]
 
 
 def _camera_counts(rng: np.random.Generator, queries: int, people: int) -> list[int]:
-    """How many cameras see each test person: 2 to 6, `queries` together."""
+    """Return the number of cameras that see each test person: 2 to 6, `queries` in total."""
     counts = [2] * people
     for _ in range(queries - 2 * people):
         open_ = [person for person, count in enumerate(counts) if count < CAMERA_COUNT]

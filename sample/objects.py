@@ -1,4 +1,4 @@
-"""Things that stand about in a street: behind people, and sometimes in front of them."""
+"""Draw things that stand in a street, behind people and sometimes in front of them."""
 
 import numpy as np
 from PIL import ImageDraw
@@ -7,7 +7,7 @@ Ink = tuple[int, ...]
 
 
 def draw_bicycle(draw: ImageDraw.ImageDraw, x: float, y: float, size: float, ink: Ink) -> None:
-    """A parked bicycle; x, y: the middle between its wheels on the ground, size: its length."""
+    """Draw a parked bicycle. x, y: the point on the ground between its wheels; size: its length."""
     radius, thick = 0.21 * size, max(int(size / 26), 1)
     for wheel in (x - 0.3 * size, x + 0.3 * size):
         draw.ellipse(
@@ -35,7 +35,7 @@ def draw_bicycle(draw: ImageDraw.ImageDraw, x: float, y: float, size: float, ink
 def draw_bush(
     draw: ImageDraw.ImageDraw, rng: np.random.Generator, x: float, y: float, size: float
 ) -> None:
-    """A bush of leaves in several greens; x, y: its foot, size: its width."""
+    """Draw a bush of leaves in several greens. x, y: its foot; size: its width."""
     for _ in range(26):
         left = x + rng.normal(0, 0.24) * size
         top = y - abs(rng.normal(0.3, 0.16)) * size
@@ -48,7 +48,7 @@ def draw_bush(
 def draw_tree(
     draw: ImageDraw.ImageDraw, rng: np.random.Generator, x: float, y: float, height: float
 ) -> None:
-    """A tree, its trunk and the low part of its crown; x, y: its foot."""
+    """Draw the trunk of a tree and the low part of its crown. x, y: its foot."""
     trunk = 0.032 * height
     draw.rectangle((x - trunk, y - height, x + trunk, y), fill=(88, 72, 56))
     draw.rectangle((x + 0.3 * trunk, y - height, x + trunk, y), fill=(62, 50, 40))
@@ -56,7 +56,7 @@ def draw_tree(
 
 
 def draw_car(draw: ImageDraw.ImageDraw, x: float, y: float, length: float, ink: Ink) -> None:
-    """A parked car from its side; x: its left end, y: the ground under it."""
+    """Draw a parked car from its side. x: its left end; y: the ground under it."""
     body = y - 0.1 * length
     draw.ellipse((x, y - 0.05 * length, x + length, y + 0.04 * length), fill=(48, 48, 50))
     draw.rounded_rectangle(

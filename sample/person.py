@@ -1,4 +1,4 @@
-"""Who a drawn person is: body, head and clothes, drawn by lot from what people in a street wear.
+"""Sample a person at random: body, head and clothes, as people in a street look.
 
 The palettes are skewed on purpose: many people wear dark coats and blue jeans, so that no single
 colour tells them apart.
@@ -20,7 +20,7 @@ CoatCut = Literal["jacket", "coat", "vest", "long_coat"]
 LowerCut = Literal["slim", "trousers", "wide", "shorts", "skirt", "long_skirt", "dress"]
 BagKind = Literal["none", "backpack", "shoulder", "handbag", "plastic"]
 
-# (share, sRGB in 0..255): the first half of each list is what most people wear.
+# (share, sRGB in 0..255): most people wear the colours of the first half of each list.
 _UPPER_COLOURS: tuple[tuple[float, tuple[int, int, int]], ...] = (
     (16, (38, 38, 42)),
     (10, (222, 220, 214)),
@@ -116,7 +116,7 @@ _BAGS: tuple[tuple[float, tuple[int, int, int]], ...] = (
 
 @dataclass(frozen=True)
 class Fabric:
-    """A cloth: its colour, a second one and how the two are laid out (pitch: repeats a part)."""
+    """A cloth: two colours and their pattern. pitch: how often the pattern repeats on a part."""
 
     colour: Rgb
     second: Rgb
@@ -126,7 +126,7 @@ class Fabric:
 
 @dataclass(frozen=True)
 class Top:
-    """What is worn under a coat. sleeve: share of the arm that it covers."""
+    """A garment that is worn under a coat. sleeve: the share of the arm that it covers."""
 
     cut: TopCut
     fabric: Fabric
@@ -135,7 +135,7 @@ class Top:
 
 @dataclass(frozen=True)
 class Coat:
-    """What is worn over the top. opening: half width of the open front in radians, 0 if closed."""
+    """A garment over the top. opening: half the width of the open front in radians, 0 if closed."""
 
     cut: CoatCut
     fabric: Fabric
@@ -144,7 +144,7 @@ class Coat:
 
 @dataclass(frozen=True)
 class Lower:
-    """What covers the legs. length: share of the leg; legwear: stockings or None for bare skin."""
+    """A garment on the legs. length: the share of the leg. legwear: stockings, or None."""
 
     cut: LowerCut
     fabric: Fabric
@@ -154,7 +154,7 @@ class Lower:
 
 @dataclass(frozen=True)
 class Bag:
-    """A bag. side: +1 hangs at the left, -1 at the right; size: 1 is common."""
+    """A bag. side: +1 hangs on the left, -1 on the right. size: 1 is usual."""
 
     kind: BagKind
     colour: Rgb
@@ -168,10 +168,10 @@ NO_BAG = Bag("none", (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 1, 1.0)
 
 @dataclass(frozen=True)
 class Person:
-    """Everything that makes a drawn person recognisable; colours are sRGB in [0, 1].
+    """All features that make a drawn person recognisable. Colours are sRGB in [0, 1].
 
-    build: width against the average; shoulders, hips: further factors of the width there.
-    head: size of the head against the average (a child's is large). stoop: radians.
+    build: the width relative to the average. shoulders, hips: further factors of the width there.
+    head: the size of the head relative to the average (a child's is large). stoop: in radians.
     """
 
     build: float
@@ -196,16 +196,16 @@ class Person:
     bag: Bag
 
     def without_coat(self) -> "Person":
-        """The same person with the coat taken off."""
+        """Return the same person without the coat."""
         return replace(self, coat=None)
 
     def with_bag(self, bag: Bag) -> "Person":
-        """The same person with another bag."""
+        """Return the same person with another bag."""
         return replace(self, bag=bag)
 
 
 def sample_person(rng: np.random.Generator) -> Person:
-    """Draw a person by lot; the same state of `rng` gives the same person."""
+    """Sample a person. The same state of `rng` gives the same person."""
     woman = rng.random() < 0.48
     coat = _sample_coat(rng) if rng.random() < 0.42 else None
     return Person(
@@ -233,7 +233,7 @@ def sample_person(rng: np.random.Generator) -> Person:
 
 
 def sample_bag(rng: np.random.Generator) -> Bag:
-    """Draw a bag by lot."""
+    """Sample a bag."""
     kind: BagKind = _choose(rng, {"backpack": 44, "shoulder": 28, "handbag": 18, "plastic": 10})
     colour = (0.88, 0.87, 0.85) if kind == "plastic" else _pick(rng, _BAGS, 0.04)
     return Bag(
@@ -322,7 +322,7 @@ def _pick(
     palette: tuple[tuple[float, tuple[int, int, int]], ...],
     spread: float,
 ) -> Rgb:
-    """A colour of a palette, lighter or darker and off in hue by about `spread`."""
+    """Sample a colour of a palette, with brightness and hue varied by about `spread`."""
     shares = np.array([share for share, _ in palette])
     base = np.array(palette[rng.choice(len(palette), p=shares / shares.sum())][1]) / 255
     colour = base * np.exp(rng.normal(0, 2.5 * spread)) + rng.normal(0, spread / 2, 3)

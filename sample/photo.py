@@ -1,4 +1,4 @@
-"""One photo: a person in a moment of a walk past a camera, cut out by a detector's box."""
+"""Draw a photo: a person in a moment of a walk past a camera, cut out by a detector's box."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from sample.person import NO_BAG, Person, sample_bag, sample_person
 from sample.render import Array, Canvas, Light, View
 from sample.scene import WIDTH, painted
 
-_ROWS = 192  # of the picture before the camera reduces it
+_ROWS = 192  # rows of the picture before the camera scales it down
 # Shares of walks with changed clothes, and of photos with something in front.
 _COAT_OFF, _NEW_BAG, _NO_BAG = 0.15, 0.07, 0.05
 _OCCLUDED = 0.12
@@ -24,10 +24,11 @@ Box = Literal["person", "legs", "half", "pair", "empty"]
 
 @dataclass(frozen=True)
 class Walk:
-    """One passage of a person before a camera: what the photos of a tracklet have in common.
+    """A walk of a person past a camera: all that the photos of a tracklet have in common.
 
-    person: as dressed for it. yaw: radians turned by, 0 towards the camera. column, row: the
-    ground point in the scene. brightness: the light of the hour, 1 on average.
+    person: the person as dressed for this walk.
+    yaw: the angle by which the person is turned, in radians; 0 faces the camera.
+    column, row: the point on the ground in the scene. brightness: the light, 1 on average.
     """
 
     person: Person
@@ -39,7 +40,7 @@ class Walk:
 
 
 def sample_walk(person: Person, camera: Camera, rng: np.random.Generator) -> Walk:
-    """Draw by lot how a person passes a camera, and what changed in the clothes before."""
+    """Sample how a person passes a camera, and which clothes the person changed before."""
     if person.coat is not None and rng.random() < _COAT_OFF:
         person = person.without_coat()
     chance = rng.random()
@@ -61,14 +62,14 @@ def sample_walk(person: Person, camera: Camera, rng: np.random.Generator) -> Wal
 
 
 def draw(walk: Walk, camera: Camera, rng: np.random.Generator, box: Box = "person") -> Image.Image:
-    """A photo of a moment of a walk, 64x128 RGB.
+    """Draw a photo of a moment of a walk, 64x128 RGB.
 
-    `rng` decides the moment: step, place, box, blur, what stands in front. `box` is what the
-    detector cut out: a person, or one of its mistakes.
+    rng: determines the moment: step, place, edges of the box, blur and things in front.
+    box: the content that the detector cut out, a person or one of the detector's mistakes.
     """
     row = walk.row + float(rng.normal(0, 8))
     if box == "empty":
-        # What a detector takes for a person stands by the wall: trees, bicycles, bits of cars.
+        # Things that a detector takes for a person stand by the wall: trees, bicycles, cars.
         row = camera.scene.wall + float(rng.uniform(30, 100))
     stature = camera.scene.stature(row)
     loose = float(rng.uniform(1.02, 1.13))
@@ -98,7 +99,7 @@ def draw(walk: Walk, camera: Camera, rng: np.random.Generator, box: Box = "perso
 
 
 def _framing(box: Box, rng: np.random.Generator) -> tuple[float, tuple[float, float]]:
-    """How much taller than the person the box is, and where in it the person's middle lies."""
+    """Return the box's height relative to the person, and the person's offset from its middle."""
     match box:
         case "legs":
             return float(rng.uniform(0.5, 0.62)), (float(rng.normal(0, 0.1)), -0.45)
@@ -117,7 +118,7 @@ def _window(
     aspect: float,
     foot: tuple[float, float],
 ) -> Array:
-    """The part of the scene in a box, in which the ground point falls on `foot`; linear light."""
+    """Return the part of the scene in a box whose ground point lies at `foot`, in linear light."""
     scene = painted(camera.scene)
     per_row = height / _ROWS
     top, left = row - foot[1] * per_row, column - foot[0] * per_row
@@ -149,7 +150,7 @@ def _draw_person(
 
 
 def _cast_shadow(canvas: Canvas, view: View, light: Light) -> None:
-    """Darken the ground under a body, and the strip of it that the body keeps the sun from."""
+    """Darken the ground under a body and the strip of ground in its shadow."""
     height, width = canvas.light.shape[:2]
     top = max(int(view.foot[1] - 0.25 * view.scale), 0)
     if top >= height:
@@ -165,7 +166,7 @@ def _cast_shadow(canvas: Canvas, view: View, light: Light) -> None:
 
 
 def _occlude(canvas: Canvas, camera: Camera, scale: float, rng: np.random.Generator) -> None:
-    """Draw something that stands nearer to the camera than the person."""
+    """Draw something that is nearer to the camera than the person."""
     height, width = canvas.light.shape[:2]
     x = float(rng.uniform(0, width))
     kind = int(rng.integers(4))

@@ -26,7 +26,7 @@ _FAR = -9.0
 
 
 class Surface(NamedTuple):
-    """Where on a loft its visible pixels lie.
+    """The places of the visible pixels on a loft.
 
     along: (n,) float32, 0 at the loft's start to 1 at its end.
     around: (n,) float32, radians in [-pi, pi): 0 faces forward, +pi/2 to the person's left.
@@ -43,10 +43,10 @@ Mask = Callable[[Surface], NDArray[np.bool_]]
 class Loft(NamedTuple):
     """One part of a body.
 
-    widths, depths: half extents left-right and front-back, at equal steps from start to end.
+    widths, depths: half the width and half the depth, at equal steps from start to end.
     caps: how far the rounded ends reach beyond start and end.
-    texture: the colour (n, 3) or (1, 3) of a surface; covers: the part of it that exists.
-    folds: how deep the folds of the cloth are, as a share of the light.
+    texture: the colour (n, 3) or (1, 3) of a surface. covers: the part of the surface that exists.
+    folds: the depth of the folds of the cloth, as a share of the light.
     """
 
     start: Point
@@ -60,9 +60,10 @@ class Loft(NamedTuple):
 
 
 class Light(NamedTuple):
-    """Light on a body: where the sun stands seen from the camera, and how much comes from the sky.
+    """The light on a body.
 
-    direction: unit vector to the right, up, towards the camera. ambient: in [0, 1].
+    direction: the unit vector to the sun: to the right, up, towards the camera.
+    ambient: the share of the light that comes from the whole sky, in [0, 1].
     """
 
     direction: Point
@@ -70,10 +71,11 @@ class Light(NamedTuple):
 
 
 class View(NamedTuple):
-    """How a body is seen.
+    """The camera's view of a body.
 
-    yaw: radians the body is turned by, 0 facing the camera; pitch: radians the camera looks down.
-    scale: pixels of one body height; foot: column and row of the ground point under the body.
+    yaw: the angle by which the body is turned, in radians; 0 faces the camera.
+    pitch: the angle by which the camera looks down, in radians.
+    scale: the height of the body in pixels. foot: column and row of the ground under the body.
     """
 
     yaw: float
@@ -82,7 +84,7 @@ class View(NamedTuple):
     foot: tuple[float, float]
 
     def project(self, point: Point) -> Point:
-        """Column, row and nearness (in pixels) of a body point."""
+        """Return column, row and nearness (in pixels) of a point of the body."""
         x, y, z = point
         across = x * math.cos(self.yaw) + z * math.sin(self.yaw)
         near = z * math.cos(self.yaw) - x * math.sin(self.yaw)
@@ -96,19 +98,19 @@ class View(NamedTuple):
 
 
 class Canvas:
-    """A picture under construction.
+    """A picture to draw on.
 
-    light: (height, width, 3) float32, linear; it starts as the background.
-    nearness: (height, width) float32, far away where no body is.
+    light: (height, width, 3) float32, linear. At the beginning it is the background.
+    nearness: (height, width) float32, far away at pixels without a body.
     """
 
     def __init__(self, background: Array) -> None:
-        """Start from a background (height, width, 3) in linear light, which is drawn over."""
+        """Take over a background (height, width, 3) in linear light. It is drawn on, not copied."""
         self.light = background
         self.nearness = np.full(background.shape[:2], _FAR * 1e3, np.float32)
 
     def draw(self, loft: Loft, view: View, light: Light, wrinkle: int = 0) -> None:
-        """Draw what the camera sees of a loft; `wrinkle` shifts the pattern of its folds."""
+        """Draw the visible part of a loft. `wrinkle` shifts the pattern of its folds."""
         outline = _Outline(loft, view)
         pixels = outline.pixels(self.nearness.shape)
         if pixels is None:
@@ -127,11 +129,11 @@ class Canvas:
         nearest[at] = pixels.nearness[visible]
 
     def forget_depth(self) -> None:
-        """Put what is drawn from now on in front of everything that is there."""
+        """Make everything that is drawn later cover everything that was drawn before."""
         self.nearness.fill(_FAR * 1e3)
 
     def darken_creases(self, scale: float, strength: float) -> None:
-        """Take light from points that lie behind their surroundings: armpits, between the legs."""
+        """Darken points that lie behind their surroundings, as in armpits and between legs."""
         body = self.nearness > _FAR * 1e2
         span = np.clip(self.nearness * np.float32(400 / scale) + 128, 1, 255)
         filled = Image.fromarray(np.where(body, span, 0).astype(np.uint8))
@@ -163,7 +165,7 @@ class _Pixels(NamedTuple):
 
 
 class _Outline:
-    """A loft as the camera sees it: its axis on the picture and its ellipses in the view.
+    """The camera's view of a loft: its axis on the picture and its ellipses in the view.
 
     An ellipse of half extents a, b turned by yaw has the half width h = sqrt(a^2 cos^2 + b^2 sin^2)
     and the visible surface u (b^2 - a^2) sin cos / h + a b / h sqrt(1 - u^2) for u in [-1, 1].
@@ -191,7 +193,7 @@ class _Outline:
         self.turn = math.atan2(float(b[middle]) * sin, float(a[middle]) * cos)
 
     def pixels(self, shape: tuple[int, ...]) -> _Pixels | None:
-        """The pixels inside the outline in a picture of (height, width); None where none are."""
+        """Return the pixels inside the outline in a picture of (height, width), or None."""
         (column, row, near), (end_column, end_row, end_near) = self.start, self.end
         margin = max(float(self.half_width.max()), *self.caps) + 1
         top = max(int(min(row, end_row) - margin), 0)
@@ -230,12 +232,12 @@ class _Outline:
         )
 
     def around(self, pixels: _Pixels) -> Array:
-        """The azimuth of the surface at each pixel, (n,) in [-pi, pi)."""
+        """Return the azimuth of the surface at each pixel, (n,) in [-pi, pi)."""
         azimuth = np.arcsin(pixels.across) + np.float32(math.pi - self.turn)
         return np.asarray(azimuth % np.float32(2 * math.pi) - np.float32(math.pi))
 
     def brightness(self, pixels: _Pixels, light: Light) -> Array:
-        """Light that the surface sends to the camera, (n,): Lambert's law and a darker rim."""
+        """Return the light from the surface to the camera, (n,): Lambert's law and a darker rim."""
         right, up, to_camera = light.direction
         lit = (
             pixels.across * (self.side[0] * right - self.side[1] * up)
@@ -247,13 +249,13 @@ class _Outline:
 
 
 def _in_steps(values: tuple[float, ...]) -> Array:
-    """Values at equal distances, interpolated at `_STEPS` + 1 points, (33,) float32."""
+    """Interpolate values at equal distances at `_STEPS` + 1 points, (33,) float32."""
     return _blend(len(values)) @ np.asarray(values, np.float32)
 
 
 @cache
 def _blend(count: int) -> Array:
-    """The matrix (33, count) of linear interpolation between `count` values."""
+    """Return the matrix (33, count) of linear interpolation between `count` values."""
     steps, knots = np.linspace(0, 1, _STEPS + 1), np.linspace(0, 1, count)
     columns = [
         np.interp(steps, knots, unit) if count > 1 else 1 + 0 * steps for unit in np.eye(count)
@@ -262,7 +264,7 @@ def _blend(count: int) -> Array:
 
 
 def _folds_at(surface: Surface, length: float, wrinkle: int) -> Array:
-    """The folds of a cloth on a surface of a loft of some length, (n,)."""
+    """Return the folds of a cloth on a surface of a loft of this length, (n,)."""
     rows = (surface.along * np.float32(190 * length)).astype(np.intp) + wrinkle
     columns = (surface.around * np.float32(10)).astype(np.intp) + 7 * wrinkle
     return _folds()[rows % _TILE, columns % _TILE]
@@ -270,7 +272,7 @@ def _folds_at(surface: Surface, length: float, wrinkle: int) -> Array:
 
 @cache
 def _folds() -> Array:
-    """A tile of cloth folds, (64, 64) in about [-1.5, 1.5], that repeats without a seam."""
+    """Make a tile of cloth folds, (64, 64) in [-1.5, 1.5], that repeats without a seam."""
     rng = np.random.default_rng(64)
     spectrum = np.fft.fft2(rng.standard_normal((_TILE, _TILE)))
     rows = np.fft.fftfreq(_TILE)[:, None] * _TILE

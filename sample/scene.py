@@ -1,6 +1,6 @@
-"""The six places that the cameras look at: ground in perspective, a backdrop, things about.
+"""Paint the six places that the cameras look at: ground in perspective, a backdrop, objects.
 
-A scene is painted once and kept; each photo shows a small window of it.
+A scene is painted once and kept. Each photo shows a small part of it.
 """
 
 import math
@@ -26,9 +26,11 @@ _Painter = Callable[[np.random.Generator, "Scene"], Array]
 
 @dataclass(frozen=True)
 class Scene:
-    """A place. horizon: its row; wall: the row where the backdrop meets the ground.
+    """A place.
 
-    near, far: the rows between which people walk. name: which painter draws it.
+    name: the name of the function that paints it. horizon: the row of the horizon.
+    wall: the row at which the backdrop meets the ground.
+    far, near: the rows between which people walk.
     """
 
     name: str
@@ -38,13 +40,13 @@ class Scene:
     near: int
 
     def stature(self, row: float) -> float:
-        """Pixels of a person of average height who stands at a row."""
+        """Return the height in pixels of an average person who stands at a row."""
         return (row - self.horizon) * _STATURE / _EYE_HEIGHT
 
 
 @cache
 def painted(scene: Scene) -> Image.Image:
-    """The picture of a scene, (1100, 700) RGB; the same for every seed, as a street is."""
+    """Return the picture of a scene, (1100, 700) RGB. It doesn't depend on any seed."""
     rng = np.random.default_rng([ord(letter) for letter in scene.name])
     picture = np.clip(_PAINTERS[scene.name](rng, scene), 0, 255).astype(np.uint8)
     image = _with_passers_by(Image.fromarray(picture), scene, rng)
@@ -73,7 +75,7 @@ def _with_passers_by(image: Image.Image, scene: Scene, rng: np.random.Generator)
 
 
 def _noise(rng: np.random.Generator, cell: float) -> Array:
-    """Smooth noise over the picture, (700, 1100, 1), about standard normal, spots of `cell` px."""
+    """Return smooth noise, (700, 1100, 1), about standard normal, with spots of `cell` pixels."""
     size = (max(int(WIDTH / cell), 2), max(int(HEIGHT / cell), 2))
     grain = Image.fromarray(rng.standard_normal(size[::-1]).astype(np.float32))
     spots = np.asarray(grain.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC))
@@ -81,7 +83,7 @@ def _noise(rng: np.random.Generator, cell: float) -> Array:
 
 
 def _ground(scene: Scene) -> tuple[Array, Array]:
-    """Metres to the right and ahead of the ground seen at each pixel, (700, 1100) each."""
+    """Return how many metres right and ahead the ground at each pixel is, (700, 1100) each."""
     rows = np.arange(HEIGHT, dtype=np.float32)[:, None]
     columns = np.arange(WIDTH, dtype=np.float32)[None]
     drop: Array = np.maximum(rows - scene.horizon, np.float32(8))
@@ -97,7 +99,7 @@ def _flat(colour: tuple[int, int, int]) -> Array:
 def _paving(
     rng: np.random.Generator, scene: Scene, colour: tuple[int, int, int], slab: float, spread: float
 ) -> Array:
-    """Slabs of `slab` metres with dark joints; `spread` is how much they differ, in grey levels."""
+    """Paint slabs of `slab` metres with dark joints, which differ by `spread` grey levels."""
     x, z = _ground(scene)
     x, z = x * 0.97 + z * 0.24, z * 0.97 - x * 0.24
     columns, rows = np.floor(x / slab).astype(int), np.floor(z / slab).astype(int)
@@ -128,7 +130,7 @@ def _bricks(
 
 
 def _joined(scene: Scene, wall: Array, ground: Array) -> Array:
-    """The wall above, the ground below, and the dirt where they meet."""
+    """Join the wall above and the ground below, with dirt at the line between them."""
     rows = np.arange(HEIGHT, dtype=np.float32)[:, None, None]
     picture = np.where(rows < scene.wall, wall, ground)
     dirt = 0.35 * np.exp(-(((rows - scene.wall) / 10) ** 2))
@@ -138,7 +140,7 @@ def _joined(scene: Scene, wall: Array, ground: Array) -> Array:
 def _over(
     picture: Array, rng: np.random.Generator, paint: Callable[[ImageDraw.ImageDraw], None]
 ) -> Array:
-    """What `paint` draws, over a picture."""
+    """Draw on a picture with `paint`."""
     image = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
     paint(ImageDraw.Draw(image))
     return np.asarray(image, np.float32) + 3 * _noise(rng, 2)

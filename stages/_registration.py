@@ -55,7 +55,7 @@ def _submission(identity: RunIdentity, origin: Mapping[str, str], result: Result
     )
     features = np.load(paths.embeddings_file(paths.features_folder(MODEL), "query"), mmap_mode="r")
     package = Package(
-        network=result.artifacts[f"models/{MODEL}"],
+        network=result.artifacts[str(paths.model_folder(MODEL))],
         ranking=paths.ranking_file(MODEL),
         flip=result.params["extract"]["flip"],
         dimension=features.shape[1],

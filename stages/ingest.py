@@ -1,4 +1,4 @@
-"""Stage: index the photos in ``data/``, every image decoded once."""
+"""Stage: index the photos in ``data/``. Each image is decoded once."""
 
 import logging
 from typing import Literal
@@ -13,13 +13,14 @@ logger = logging.getLogger(__name__)
 
 
 class Ingest(Settings):
-    """Which folder of the layout is the gallery."""
+    """The parameters of ``ingest``."""
 
     gallery: Literal["bounding_box_test", "gt_bbox"]
+    """The folder of the layout that is the gallery."""
 
 
 class Params(Settings):
-    """Declared in ``dvc.yaml``."""
+    """The parameters that ``dvc.yaml`` declares for this stage."""
 
     ingest: Ingest
 
@@ -31,8 +32,14 @@ def main() -> None:
         summary = ingest(source, paths.DATASET, params.ingest.gallery)
     counts = ", ".join(f"{count} {subset}" for subset, count in summary["images"].items())
     logger.info("%s: %s images", summary["name"], counts)
-    for folder, count in summary["strangers"].items():
-        logger.info("ignored in %s: %d files that are no images of the layout", folder, count)
+    ignored = summary["strangers"]
+    if ignored:
+        logger.info(
+            "ignored %d files that are not images of the layout, in %d folders; %s lists them",
+            sum(ignored.values()),
+            len(ignored),
+            paths.source_file(paths.DATASET),
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage: labels for the softmax, and what is held out for validation."""
+"""Stage: give the training images their labels, and hold out some of them for validation."""
 
 import logging
 from typing import Literal
@@ -8,7 +8,7 @@ from pydantic import Field
 from reid.common.files import replacing_file
 from reid.common.settings import Settings
 from reid.data import paths
-from reid.data.dataset import NO_LABEL, read_subset
+from reid.data.dataset import NO_LABEL, TRAIN, VALIDATION, read_subset
 from reid.preparation.split import held_out_queries, require_batches, split
 from stages._params import BaselineBatches, Seed, TripletBatches
 from stages._stage import declared, run
@@ -17,14 +17,16 @@ logger = logging.getLogger(__name__)
 
 
 class Split(Settings):
-    """What to hold out, and how much of it."""
+    """The parameters of ``split``."""
 
     holdout: Literal["images", "people"]
+    """Whether to hold out images of every person, or whole people."""
     fraction: float = Field(gt=0, lt=1)
+    """The share of the images, or of the people, to hold out."""
 
 
 class Params(Settings):
-    """Declared in ``dvc.yaml``."""
+    """The parameters that ``dvc.yaml`` declares for this stage."""
 
     seed: Seed
     split: Split
@@ -45,13 +47,13 @@ def main() -> None:
     logger.info(
         "%d labels; %d images to train, %d held out (%s)",
         table.loc[table["label"] != NO_LABEL, "label"].nunique(),
-        counts["train"],
-        counts["validation"],
+        counts[TRAIN],
+        counts[VALIDATION],
         params.split.holdout,
     )
     if queries:
         logger.info(
-            "%d queries among the held-out people; %d without a match, left out of the means",
+            "%d queries of held-out people; the means leave out %d of them that have no match",
             queries,
             without_match,
         )

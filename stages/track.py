@@ -91,7 +91,7 @@ def _track() -> None:
             "data_docs": paths.DATA_DOCS,
             "validation": paths.VALIDATION,
             **{
-                f"models/{name}": paths.network_file(paths.model_folder(name), chosen)
+                str(paths.model_folder(name)): paths.network_file(paths.model_folder(name), chosen)
                 for name in paths.MODELS
             },
         },

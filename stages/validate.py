@@ -1,4 +1,4 @@
-"""Stage: check the data set before any work is put into it."""
+"""Stage: check the data set before anything is trained on it."""
 
 import logging
 from collections.abc import Mapping
@@ -21,18 +21,20 @@ logger = logging.getLogger(__name__)
 
 
 class Validate(Settings):
-    """What counts as a camera, a person, a usual size, and few images."""
+    """The parameters of ``validate``: sizes in pixels."""
 
     cameras: int = Field(ge=1)
+    """The number of cameras. They are numbered from 1."""
     min_width: int = Field(ge=1)
     min_height: int = Field(ge=1)
     usual_width: int = Field(ge=1)
     usual_height: int = Field(ge=1)
     few_images: int = Field(ge=1)
+    """A person with fewer training images than this is worth a warning."""
 
 
 class Params(Settings):
-    """Declared in ``dvc.yaml``."""
+    """The parameters that ``dvc.yaml`` declares for this stage."""
 
     validate_: Validate = Field(alias="validate")
     baseline: BaselineBatches
@@ -40,7 +42,7 @@ class Params(Settings):
 
 
 def limits_of(params: Params, source: Mapping[str, Any]) -> "Limits":
-    """What a data set is held to; ``source`` is what ``ingest`` says of it."""
+    """Return the limits that a data set has to keep. ``source`` is what ``ingest`` says of it."""
     from reid.checks.expectations import Limits  # noqa: PLC0415
 
     own = params.validate_
@@ -58,16 +60,17 @@ def limits_of(params: Params, source: Mapping[str, Any]) -> "Limits":
 
 
 def main() -> None:
-    """Write ``build/validation.json`` and ``build/data_docs``; fail on what is fatal."""
+    """Write ``build/validation.json`` and ``build/data_docs``. Fail if a failure is fatal."""
     params = declared("validate", Params)
     from reid.checks.expectations import check  # noqa: PLC0415
 
     limits = limits_of(params, read_source(paths.DATASET))
     report = check(read_index(paths.DATASET), limits, paths.DATA_DOCS)
+    text = f"{report.to_text()}\nMore in {paths.DATA_DOCS}/index.html"
     if not report.ok:
-        raise UserError(f"{report.to_text()}\nMore in build/data_docs/index.html")
+        raise UserError(text)
     write_json(paths.VALIDATION, report.to_dict())
-    logger.info("%s\nMore in build/data_docs/index.html", report.to_text())
+    logger.info(text)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Judges a data set; the only place that uses Great Expectations."""
+"""Judge a data set. This is the only place that uses Great Expectations."""

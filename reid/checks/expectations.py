@@ -1,7 +1,7 @@
-"""What a data set must fulfil before it is trained on and measured with, and its judgement.
+"""The expectations that a data set must meet before models are trained and measured on it.
 
-The expectations are Great Expectations', over two tables: one row an image, and one row a subset.
-Importing this module takes seconds, for it imports Great Expectations.
+Great Expectations checks them on two tables: one row per image, and one row per subset.
+Importing this module takes seconds, because it imports Great Expectations.
 """
 
 import logging
@@ -19,7 +19,7 @@ from great_expectations.expectations import Expectation
 
 from reid.checks.data_docs import write_data_docs
 from reid.checks.facts import image_facts, subset_facts
-from reid.checks.report import OFFENDERS_SHOWN, Offender, Outcome, Report, Severity
+from reid.checks.report import Offender, Outcome, Report, Severity
 from reid.data.market import (
     DISTRACTOR_PID,
     JUNK_PID,
@@ -31,17 +31,17 @@ from reid.data.market import (
     is_market1501,
 )
 
-# It announces each temporary folder of its own.
+# Great Expectations logs each of its temporary folders.
 logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
 
 GX_SEVERITY = {Severity.FATAL: "critical", Severity.WARNING: "warning"}
 
-# The column that names a row of each table.
 ROW_NAMES = {"images": "file", "subsets": "subset"}
+"""The column of each table that names a row."""
 
 
 class Counts(NamedTuple):
-    """What a folder holds; None where it isn't published."""
+    """The official contents of a folder. A count that was never published is None."""
 
     images: int
     people: int
@@ -59,16 +59,16 @@ MARKET1501_COUNTS = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What the expectations depend on.
+    """The settings of the expectations.
 
     Attributes:
-        dataset: name of the data set; one that claims to be Market-1501 is held to its counts.
+        dataset: the data set's name. If it begins with Market-1501, the official counts must hold.
         gallery_folder: ``bounding_box_test`` or ``gt_bbox``.
-        cameras: how many there are; they are numbered from 1.
-        min_width, min_height: the smallest picture of a person, in pixels.
-        usual_size: width and height that an image usually has, in pixels.
-        people_per_batch: P of the P x K batches of the triplet loss.
-        batch_size: images in a batch of the softmax loss.
+        cameras: the number of cameras. They are numbered from 1.
+        min_width, min_height: the size of the smallest image that can show a person, in pixels.
+        usual_size: the usual width and height of an image, in pixels.
+        people_per_batch: P, the people in a P x K batch of the triplet loss.
+        batch_size: the images in a batch of the softmax loss.
         few_images: a train person with fewer images than this is worth a warning.
     """
 
@@ -84,14 +84,14 @@ class Limits:
 
     @property
     def test_subsets(self) -> tuple[str, ...]:
-        """The subsets in which nobody of train may appear."""
-        # gt_bbox holds the hand-drawn boxes of train and test people. As a gallery, its train
-        # people are only more wrong answers: they match no query.
+        """The subsets in which no train person may appear."""
+        # gt_bbox holds the hand-drawn boxes of both train and test people. If it is the gallery,
+        # its train people are only additional wrong answers: they match no query.
         return ("query",) if self.gallery_folder == "gt_bbox" else ("query", "gallery")
 
 
 def _words(name: str, severity: Severity, description: str, hint: str) -> dict[str, Any]:
-    """The arguments of an expectation that are meant for people."""
+    """Return the arguments of an expectation that say what it is for."""
     return {
         "description": description,
         "severity": GX_SEVERITY[severity],
@@ -100,7 +100,7 @@ def _words(name: str, severity: Severity, description: str, hint: str) -> dict[s
 
 
 def _image_expectations(limits: Limits) -> list[Expectation]:
-    """What every image must fulfil, over ``reid.checks.facts.image_facts``."""
+    """Return the expectations about the table ``image_facts``."""
     usual_size = "{}x{}".format(*limits.usual_size)
     test = " or ".join(limits.test_subsets)
     return [
@@ -109,7 +109,7 @@ def _image_expectations(limits: Limits) -> list[Expectation]:
             **_words(
                 "name_follows_pattern",
                 Severity.FATAL,
-                f"Every file name tells person, camera, sequence, frame and box: {NAME_EXAMPLE}",
+                f"Every file name gives person, camera, sequence, frame and box: {NAME_EXAMPLE}",
                 "Rename the files, or move them out of the data set.",
             ),
         ),
@@ -119,9 +119,9 @@ def _image_expectations(limits: Limits) -> list[Expectation]:
             **_words(
                 "no_strangers_in_train_or_query",
                 Severity.FATAL,
-                f"Train and query hold neither junk (id {JUNK_PID}) "
+                f"Train and query contain neither junk (id {JUNK_PID}) "
                 f"nor distractors (id {DISTRACTOR_PID:04})",
-                "Remove these images, or give the people their ids.",
+                "Remove these images, or give them the ids of the people they show.",
             ),
         ),
         gxe.ExpectColumnValuesToBeBetween(
@@ -131,8 +131,8 @@ def _image_expectations(limits: Limits) -> list[Expectation]:
             **_words(
                 "camera_in_range",
                 Severity.FATAL,
-                f"Every camera is one of 1 to {limits.cameras}",
-                "Correct the camera in the names, or the number of cameras in params.yaml.",
+                f"Every camera number is from 1 to {limits.cameras}",
+                "Correct the camera in the file names, or validate.cameras in params.yaml.",
             ),
         ),
         gxe.ExpectColumnValuesToBeBetween(
@@ -161,8 +161,8 @@ def _image_expectations(limits: Limits) -> list[Expectation]:
             **_words(
                 "bytes_under_one_id",
                 Severity.FATAL,
-                "No two files with the same bytes carry different ids",
-                "Find out whom the picture shows and remove it under the other ids.",
+                "No two files with the same bytes have different ids",
+                "Find out whom the image shows and remove the files with the other ids.",
             ),
         ),
         gxe.ExpectColumnValuesToBeBetween(
@@ -171,9 +171,9 @@ def _image_expectations(limits: Limits) -> list[Expectation]:
             **_words(
                 "train_and_test_people_disjoint",
                 Severity.FATAL,
-                f"Nobody in train appears in {test}",
-                "Keep each of these people on one side; or, if two people share a number, "
-                "renumber one of them.",
+                f"No person in train appears in {test}",
+                "Keep each of these people either in train or in test. If two people share an id, "
+                "give one of them another id.",
             ),
         ),
         gxe.ExpectColumnValuesToBeBetween(
@@ -182,7 +182,7 @@ def _image_expectations(limits: Limits) -> list[Expectation]:
             **_words(
                 "one_query_per_person_and_camera",
                 Severity.FATAL,
-                "Each person has at most one query under each camera",
+                "Every person has at most one query under each camera",
                 "Keep one of these queries and move the others to the gallery.",
             ),
         ),
@@ -203,8 +203,8 @@ def _image_expectations(limits: Limits) -> list[Expectation]:
             **_words(
                 "usual_size",
                 Severity.WARNING,
-                f"Images measure {usual_size} pixels",
-                "Nothing if the size is meant: images are resized to the network's input.",
+                f"Every image measures {usual_size} pixels",
+                "Nothing, if this size is intended: images are resized to the network's input.",
             ),
         ),
         gxe.ExpectColumnValuesToBeBetween(
@@ -214,8 +214,8 @@ def _image_expectations(limits: Limits) -> list[Expectation]:
                 "bytes_once_under_an_id",
                 Severity.WARNING,
                 "No two files of the same id have the same bytes",
-                "Keep one file of each: a copy in training counts twice, "
-                "one in the gallery is found too easily.",
+                "Keep one of these files: a copy in train counts twice, "
+                "a copy in the gallery is found too easily.",
             ),
         ),
         gxe.ExpectColumnValuesToBeBetween(
@@ -224,8 +224,8 @@ def _image_expectations(limits: Limits) -> list[Expectation]:
             **_words(
                 "enough_images_of_a_person",
                 Severity.WARNING,
-                f"Everybody in train has at least {limits.few_images} images",
-                "Nothing if there are few such people: "
+                f"Every person in train has at least {limits.few_images} images",
+                "Nothing, if there are few such people: "
                 "their images are repeated to fill a batch of the triplet loss.",
             ),
         ),
@@ -233,7 +233,7 @@ def _image_expectations(limits: Limits) -> list[Expectation]:
 
 
 def _subset_expectations(limits: Limits) -> list[Expectation]:
-    """What every subset must fulfil, over ``reid.checks.facts.subset_facts``."""
+    """Return the expectations about the table ``subset_facts``."""
     return [
         gxe.ExpectColumnValuesToBeBetween(
             column="images",
@@ -241,7 +241,7 @@ def _subset_expectations(limits: Limits) -> list[Expectation]:
             **_words(
                 "subset_present",
                 Severity.FATAL,
-                "Train, query and gallery each hold images",
+                "Train, query and gallery each contain images",
                 f"Put images into {TRAIN_FOLDER}, {QUERY_FOLDER} and {limits.gallery_folder}.",
             ),
         ),
@@ -253,7 +253,7 @@ def _subset_expectations(limits: Limits) -> list[Expectation]:
                 Severity.FATAL,
                 f"At least {limits.people_per_batch} people in train have two images or more, "
                 "to fill a batch of the triplet loss",
-                "Choose fewer people per batch in params.yaml, or add people.",
+                "Lower triplet.people in params.yaml, or add people.",
             ),
         ),
         gxe.ExpectColumnValuesToBeBetween(
@@ -262,7 +262,7 @@ def _subset_expectations(limits: Limits) -> list[Expectation]:
             **_words(
                 "enough_people_to_be_sure",
                 Severity.FATAL,
-                "Query shows at least 2 people, to say how sure the figures are",
+                "Query shows at least 2 people, as the confidence intervals need",
                 "Add queries of other people.",
             ),
         ),
@@ -272,16 +272,16 @@ def _subset_expectations(limits: Limits) -> list[Expectation]:
             **_words(
                 "enough_images_for_a_batch",
                 Severity.FATAL,
-                f"Train holds at least {limits.batch_size} images, "
+                f"Train contains at least {limits.batch_size} images, "
                 "to fill a batch of the softmax loss",
-                "Choose a smaller batch in params.yaml, or add images.",
+                "Lower baseline.batch_size in params.yaml, or add images.",
             ),
         ),
     ]
 
 
 def _official_expectations() -> list[Expectation]:
-    """What ``_with_official_counts`` must fulfil."""
+    """Return the expectations about the table of ``_with_official_counts``."""
     return [
         gxe.ExpectColumnPairValuesToBeEqual(
             column_A=count,
@@ -290,8 +290,8 @@ def _official_expectations() -> list[Expectation]:
             **_words(
                 f"official_{count}",
                 Severity.FATAL,
-                f"Each subset holds as many {count} as {MARKET1501} officially does",
-                f"Get the official zip again; or, if the data set is another one, "
+                f"The number of {count} in each subset is the official one of {MARKET1501}",
+                "Get the official zip again. If this is another data set, "
                 f"give it a name that doesn't begin with {MARKET1501}.",
             ),
         )
@@ -300,7 +300,7 @@ def _official_expectations() -> list[Expectation]:
 
 
 def _with_official_counts(subsets: pd.DataFrame, gallery_folder: str) -> pd.DataFrame:
-    """Set the official counts beside those of ``subset_facts``."""
+    """Add the official counts to the table ``subset_facts``."""
     folders = (TRAIN_FOLDER, QUERY_FOLDER, gallery_folder)
     official = pd.DataFrame([MARKET1501_COUNTS[f] for f in folders], index=list(SUBSETS))
     official = official.astype("Int64").add_prefix("official_")
@@ -310,7 +310,7 @@ def _with_official_counts(subsets: pd.DataFrame, gallery_folder: str) -> pd.Data
 def _validate(
     table: pd.DataFrame, name: str, expectations: Sequence[Expectation]
 ) -> ExpectationSuiteValidationResult:
-    """Run a suite of expectations over a table, ``images`` or ``subsets``."""
+    """Check expectations on a table whose name is ``images`` or ``subsets``."""
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     asset = context.data_sources.add_pandas("index").add_dataframe_asset(name)
@@ -322,20 +322,20 @@ def _validate(
         result_format={
             "result_format": "COMPLETE",
             "unexpected_index_column_names": [ROW_NAMES[name]],
-            "partial_unexpected_count": OFFENDERS_SHOWN,
+            "partial_unexpected_count": 0,
             "return_unexpected_index_query": False,
         },
     )
 
 
 def _outcome(result: ExpectationValidationResult, unit: str) -> Outcome:
-    """Take the outcome of an expectation out of Great Expectations' types."""
+    """Convert the result of an expectation from Great Expectations' types."""
     config, found = result.expectation_config, result.result
     assert config is not None
     if "unexpected_count" not in found:
         raise RuntimeError(f"{config.meta['name']} can't be judged: {result.exception_info}")
     offenders = []
-    for row in found["partial_unexpected_index_list"]:
+    for row in found["unexpected_index_list"]:
         observed = [c for c in sorted(row) if c != ROW_NAMES[unit] and pd.notna(row[c])]
         values = ", ".join(f"{column} {row[column]}" for column in observed)
         offenders.append(Offender(row=row[ROW_NAMES[unit]], observed=values))
@@ -346,7 +346,6 @@ def _outcome(result: ExpectationValidationResult, unit: str) -> Outcome:
         severity=Severity(config.meta["severity"]),
         unit=unit,
         success=bool(result.success),
-        offending=int(found["unexpected_count"]),
         offenders=tuple(offenders),
     )
 
@@ -355,11 +354,14 @@ def check(index: pd.DataFrame, limits: Limits, data_docs: Path | None = None) ->
     """Judge a data set by its index.
 
     Args:
-        index: one row an image of the three subsets: subset, name (str), pid, camid (Int32, null
-            where the name breaks the pattern), width, height (pixels), sha256 (hex).
-        limits: what is configurable.
-        data_docs: folder to write the Data Docs to, whatever the outcome; it is replaced as a
-            whole, and ``index.html`` in it is the page to begin with.
+        index: one row per image of the three subsets: subset, name (str), pid, camid (Int32, null
+            if the name doesn't match the pattern), width, height (pixels), sha256 (hexadecimal).
+        limits: the settings of the expectations.
+        data_docs: the folder to write the Data Docs to, whatever the outcome. It is replaced as a
+            whole; ``index.html`` in it is the page to begin with.
+
+    Raises:
+        RuntimeError: an expectation can't be checked, because a column has the wrong type.
     """
     subsets, subset_expectations = subset_facts(index), _subset_expectations(limits)
     if is_market1501(limits.dataset):
@@ -374,5 +376,5 @@ def check(index: pd.DataFrame, limits: Limits, data_docs: Path | None = None) ->
         tuple(_outcome(r, unit) for unit, suite in results.items() for r in suite.results)
     )
     if data_docs:
-        write_data_docs(data_docs, limits.dataset, report, results)
+        write_data_docs(data_docs, limits.dataset, report)
     return report

@@ -1,6 +1,6 @@
-"""What has to be known of every image and subset to judge a data set, derived from its index.
+"""Facts about every image and subset that the expectations judge, derived from the index.
 
-A fact is null where it doesn't apply, such as the matches of an image that is no query.
+A fact is null if it doesn't apply: only queries have a number of matches, for example.
 """
 
 from collections.abc import Collection
@@ -11,13 +11,13 @@ from reid.data.market import DISTRACTOR_PID, JUNK_PID, SUBSETS
 
 
 def people_of(index: pd.DataFrame, subsets: Collection[str] = SUBSETS) -> pd.DataFrame:
-    """The rows of ``subsets`` that show a person: no junk, no distractor, no unreadable name."""
+    """Return the rows of ``subsets`` that show a person, not junk, distractors or unknown names."""
     shows_person = index["pid"].gt(max(JUNK_PID, DISTRACTOR_PID)).fillna(False)
     return index[shows_person.astype(bool) & index["subset"].isin(subsets)]
 
 
 def count_alike(rows: pd.DataFrame, pool: pd.DataFrame, by: list[str]) -> pd.Series:
-    """For every row of ``rows``: how many rows of ``pool`` have the same values in ``by``.
+    """Count for every row of ``rows`` the rows of ``pool`` with the same values in ``by``.
 
     Returns:
         Int64 with the index of ``rows``.
@@ -28,22 +28,22 @@ def count_alike(rows: pd.DataFrame, pool: pd.DataFrame, by: list[str]) -> pd.Ser
 
 
 def pid_outside_gallery(index: pd.DataFrame) -> pd.Series:
-    """The pid of train and query images, where junk and distractors have no place."""
+    """Return the pid of train and query images, which must not be junk or distractors."""
     return index.loc[index["subset"].ne("gallery"), "pid"].astype("Int64")
 
 
 def size(index: pd.DataFrame) -> pd.Series:
-    """Width and height in pixels as a string: ``64x128``."""
+    """Return width and height in pixels as a string: ``64x128``."""
     return index["width"].astype(str) + "x" + index["height"].astype(str)
 
 
 def pids_of_these_bytes(index: pd.DataFrame) -> pd.Series:
-    """How many different pids the files with the same bytes carry."""
+    """Count the different pids of the files with the same bytes."""
     return index.groupby("sha256")["pid"].transform("nunique").astype("Int64")
 
 
 def copies_under_this_pid(index: pd.DataFrame) -> pd.Series:
-    """How many files have the same bytes and the same pid, this one included."""
+    """Count the files with the same bytes and the same pid, including this one."""
     named = index[index["pid"].notna()]
     return count_alike(named, named, ["sha256", "pid"])
 
@@ -51,20 +51,20 @@ def copies_under_this_pid(index: pd.DataFrame) -> pd.Series:
 def images_of_train_person_in_test(
     index: pd.DataFrame, test_subsets: Collection[str] = ("query", "gallery")
 ) -> pd.Series:
-    """For train images of people: how many test images show the same person."""
+    """Count for each train image of a person the test images that show the same person."""
     return count_alike(people_of(index, ["train"]), people_of(index, test_subsets), ["pid"])
 
 
 def queries_of_this_person_and_camera(index: pd.DataFrame) -> pd.Series:
-    """For queries of people: how many queries have the same person and camera, itself included."""
+    """Count for each query the queries of the same person and camera, including itself."""
     queries = people_of(index, ["query"])
     return count_alike(queries, queries, ["pid", "camid"])
 
 
 def matches_under_another_camera(index: pd.DataFrame) -> pd.Series:
-    """For queries of people: how many gallery images show the person under another camera.
+    """Count for each query the gallery images that show the person under another camera.
 
-    They are the right answers of the single-query protocol.
+    These images are the right answers of the single-query protocol.
     """
     queries, gallery = people_of(index, ["query"]), people_of(index, ["gallery"])
     same_camera = count_alike(queries, gallery, ["pid", "camid"])
@@ -72,17 +72,17 @@ def matches_under_another_camera(index: pd.DataFrame) -> pd.Series:
 
 
 def train_images_of_this_person(index: pd.DataFrame) -> pd.Series:
-    """For train images of people: how many train images show the person, this one included."""
+    """Count for each train image the train images that show the person, including itself."""
     train = people_of(index, ["train"])
     return count_alike(train, train, ["pid"])
 
 
 def image_facts(index: pd.DataFrame, test_subsets: Collection[str]) -> pd.DataFrame:
-    """One row an image, in the order of ``index``: its path, its measures and the facts above.
+    """Return one row per image, in the order of ``index``, with the facts above.
 
     Args:
-        index: one row an image: subset, name, pid, camid, width, height, sha256.
-        test_subsets: where nobody of train may appear, of ``query`` and ``gallery``.
+        index: one row per image: subset, name, pid, camid, width, height, sha256.
+        test_subsets: the subsets in which no train person may appear.
     """
     index = index.reset_index(drop=True)
     return pd.DataFrame(
@@ -105,11 +105,11 @@ def image_facts(index: pd.DataFrame, test_subsets: Collection[str]) -> pd.DataFr
 
 
 def subset_facts(index: pd.DataFrame) -> pd.DataFrame:
-    """One row a subset, also of those that are missing, and the counts that are judged.
+    """Return one row per subset, even if it is empty, with its counts.
 
     Junk and distractors count as images and never as people. ``images_to_train_on`` and
-    ``people_with_a_pair``, people with two images or more, are those of a train set that is there,
-    ``people_asked_for`` those of a query set that is there.
+    ``people_with_a_pair`` (people with two images or more) are null except for a train subset that
+    contains images. ``people_asked_for`` is null except for a query subset that contains images.
     """
     people = people_of(index)
     per_subset = {

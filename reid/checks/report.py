@@ -1,15 +1,15 @@
-"""What the validation found, free of the tool that found it."""
+"""The findings of a validation, independent of Great Expectations."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-OFFENDERS_SHOWN = 5
+OFFENDERS_NAMED = 5
+"""The offenders that the terminal and ``validation.json`` name for each expectation."""
 
 
 class Severity(StrEnum):
-    """Whether a failure makes the figures wrong, or is merely odd."""
+    """Whether a failure would make the results wrong (fatal), or is only unusual (warning)."""
 
     FATAL = "fatal"
     WARNING = "warning"
@@ -17,48 +17,61 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Offender:
-    """A row that fails: an image as ``subset/name``, or a subset; and the value that fails."""
+    """A row that fails an expectation."""
 
     row: str
+    """The subset, or the image as ``subset/name``."""
     observed: str
+    """The values that fail."""
 
     def __str__(self) -> str:
-        """For one line of a list."""
+        """Return the row and its values as one line."""
         return f"{self.row}: {self.observed}" if self.observed else self.row
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one expectation.
-
-    ``offending`` counts all rows that fail, ``unit`` says of what: images or subsets;
-    ``offenders`` are the first ``OFFENDERS_SHOWN`` of them in the order of the index.
-    """
+    """The outcome of one expectation."""
 
     name: str
     description: str
     hint: str
+    """The advice on what to do about a failure."""
     severity: Severity
     unit: str
+    """The kind of the rows that were judged: ``images`` or ``subsets``."""
     success: bool
-    offending: int
     offenders: tuple[Offender, ...]
+    """All rows that fail, in the order of the index."""
 
     @property
     def offending_text(self) -> str:
-        """How many rows fail, as ``1 image`` or ``3,368 images``."""
-        unit = self.unit if self.offending != 1 else self.unit.removesuffix("s")
-        return f"{self.offending:,} {unit}"
+        """The number of rows that fail, as ``1 image`` or ``3,368 images``."""
+        unit = self.unit if len(self.offenders) != 1 else self.unit.removesuffix("s")
+        return f"{len(self.offenders):,} {unit}"
 
     def to_text(self) -> str:
-        """The failure as a block of lines: what was expected, how many rows, which, what to do."""
+        """Return the failure as lines: the expectation, the first offenders, the hint."""
         lines = [f"{self.severity.upper()}: {self.description}"]
-        lines.append(f"  {self.offending_text} in breach of it:")
-        lines += [f"    {offender}" for offender in self.offenders]
-        if self.offending > len(self.offenders):
-            lines.append(f"    and {self.offending - len(self.offenders):,} more")
+        lines.append(f"  Fails for {self.offending_text}:")
+        lines += [f"    {offender}" for offender in self.offenders[:OFFENDERS_NAMED]]
+        if len(self.offenders) > OFFENDERS_NAMED:
+            lines.append(f"    and {len(self.offenders) - OFFENDERS_NAMED:,} more")
         lines.append(f"  To do: {self.hint}")
         return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values, with the number of offenders and the first of them."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "hint": self.hint,
+            "severity": self.severity,
+            "unit": self.unit,
+            "success": self.success,
+            "offending": len(self.offenders),
+            "offenders": [vars(offender) for offender in self.offenders[:OFFENDERS_NAMED]],
+        }
 
 
 @dataclass(frozen=True)
@@ -68,28 +81,25 @@ class Report:
     outcomes: tuple[Outcome, ...]
 
     def failures(self, severity: Severity) -> list[Outcome]:
-        """The expectations of this severity that failed."""
+        """Return the outcomes of this severity that failed."""
         return [o for o in self.outcomes if not o.success and o.severity == severity]
 
     @property
     def ok(self) -> bool:
-        """True where no failure is fatal; there may be warnings."""
+        """Whether no failure is fatal. There may be warnings."""
         return not self.failures(Severity.FATAL)
 
     @property
     def summary(self) -> str:
-        """One line: how many expectations there are and how many failed."""
+        """One line with the number of expectations, of fatal failures and of warnings."""
         fatal, warnings = (len(self.failures(severity)) for severity in Severity)
         return f"{len(self.outcomes)} expectations: {fatal} failed fatally, {warnings} warned"
 
     def to_text(self) -> str:
-        """For the terminal: the summary, then every failure, fatal ones first."""
-        return "\n\n".join([self.summary, *_texts(self.failures(s) for s in Severity)])
+        """Return the summary and all failures for the terminal, the fatal ones first."""
+        failures = [outcome for severity in Severity for outcome in self.failures(severity)]
+        return "\n\n".join([self.summary, *(outcome.to_text() for outcome in failures)])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; they depend on the index and the limits alone."""
-        return {"ok": self.ok, "expectations": [asdict(outcome) for outcome in self.outcomes]}
-
-
-def _texts(groups: Iterable[list[Outcome]]) -> list[str]:
-    return [outcome.to_text() for group in groups for outcome in group]
+        """Return plain JSON values, which depend on nothing but the index and the limits."""
+        return {"ok": self.ok, "expectations": [outcome.to_dict() for outcome in self.outcomes]}

@@ -1,4 +1,4 @@
-"""What a user of the pipeline can cause and mend, and words to say it."""
+"""Errors that a user can correct, and the wording of messages."""
 
 import re
 from collections.abc import Sequence
@@ -8,27 +8,26 @@ CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
 
 
 class UserError(Exception):
-    """Input that can't be used: the message says what, where and what to do.
+    """Input that can't be used. The message says what is wrong, where, and what to do.
 
-    Command-line programs and stages print the message alone, without a traceback, and end with
-    exit status 1.
+    Command-line programs and stages print only the message, no traceback, and exit with status 1.
     """
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of a library says in its first line, or its name where it says nothing.
+    """Return the first line of an error's message, or the error's type if there is no message.
 
-    Libraries repeat URLs; passwords in them are left out.
+    Some libraries put URLs into their messages: user names and passwords are removed from them.
     """
     return without_credentials(str(error).partition("\n")[0]) or type(error).__name__
 
 
 def without_credentials(text: str) -> str:
-    """A text whose URLs name no user and no password."""
+    """Remove user names and passwords from the URLs in a text."""
     return CREDENTIALS.sub("", text)
 
 
-def listed(words: Sequence[str], limit: int = 20) -> str:
-    """The first words, and how many there are beyond them."""
-    more = [f"and {len(words) - limit} more"] if len(words) > limit else []
-    return ", ".join([*words[:limit], *more])
+def listed(words: Sequence[str], limit: int = 10, separator: str = ", ") -> str:
+    """Join the first words of a list and say how many more there are."""
+    more = [f"and {len(words) - limit:,} more"] if len(words) > limit else []
+    return separator.join([*words[:limit], *more])

@@ -1,4 +1,4 @@
-"""Outputs that are whole or absent: written under a temporary name, then renamed."""
+"""Files that are written completely or not at all: under a temporary name, then renamed."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ def _temporary_sibling(path: Path) -> Path:
 
 @contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
-    """Give a temporary name to write to; it takes the place of ``path`` if the block succeeds."""
+    """Yield a temporary path to write to. If the block succeeds, the file replaces ``path``."""
     part = _temporary_sibling(path)
     try:
         yield part
@@ -28,7 +28,7 @@ def replacing_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary empty folder; it takes the place of ``path`` if the block succeeds."""
+    """Yield an empty temporary folder. If the block succeeds, the folder replaces ``path``."""
     part = _temporary_sibling(path)
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
@@ -49,12 +49,16 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON with a final newline; NaN and infinities are refused."""
+    """Write a value as indented JSON with a final newline.
+
+    Raises:
+        ValueError: the value holds NaN or an infinity, for which JSON has no number.
+    """
     with replacing_file(path) as part:
         part.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file's content."""
+    """Return the SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,10 +1,10 @@
-"""Parameters with types and ranges: nonsense is refused before any work begins."""
+"""Parameters with types and ranges: invalid values are refused before any work begins."""
 
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from reid.common.errors import UserError
+from reid.common.errors import UserError, listed
 
 
 class Settings(BaseModel):
@@ -17,15 +17,16 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 def checked(kind: type[AnySettings], values: dict[str, Any], origin: str) -> AnySettings:
-    """Make settings of parameter values.
+    """Turn the values of parameters into settings.
 
     Args:
-        kind: the settings to make.
-        values: names and values, nested as in ``params.yaml``.
-        origin: where the values stand, for the message.
+        kind: the class of the settings.
+        values: the values by name, nested as in ``params.yaml``.
+        origin: where the values come from. The error message begins with it.
 
     Raises:
-        UserError: one line for each value that is missing, unknown, of a wrong type or range.
+        UserError: a value is missing, unknown, out of range or of the wrong type. The message has
+            one line per value.
     """
     try:
         return kind.model_validate(values)
@@ -35,4 +36,5 @@ def checked(kind: type[AnySettings], values: dict[str, Any], origin: str) -> Any
             + ("" if error["type"] == "missing" else f" (got {error['input']!r})")
             for error in e.errors()
         ]
-        raise UserError("\n".join([f"{origin}: mend these parameters:", *lines])) from e
+        values_listed = listed(lines, separator="\n")
+        raise UserError(f"{origin}: correct these parameters:\n{values_listed}") from e

@@ -1,4 +1,4 @@
-"""Reading what ``ingest`` wrote."""
+"""Read the data set that ``ingest`` wrote."""
 
 import json
 from pathlib import Path
@@ -15,17 +15,17 @@ from reid.data.market import SUBSETS
 TRAIN, VALIDATION = "train", "validation"
 """The folds of the training subset."""
 NO_LABEL = -1
-"""The label of held-out people, whom no softmax knows."""
+"""The label of held-out people: the softmax has no class for them."""
 
 
 def _existing(path: Path) -> Path:
     if not path.exists():
-        raise UserError(f"{path} is not there. `dvc repro ingest` makes it from data/.")
+        raise UserError(f"{path} does not exist. `dvc repro ingest` makes it from data/.")
     return path
 
 
 def read_source(dataset: Path) -> dict[str, Any]:
-    """The data set's name, gallery folder, images of each subset and strangers.
+    """Read the data set's name, gallery folder, images per subset and ignored files per folder.
 
     Raises:
         UserError: the data set was not ingested.
@@ -34,7 +34,15 @@ def read_source(dataset: Path) -> dict[str, Any]:
 
 
 def read_subset(dataset: Path, subset: str, images: bool = False) -> pd.DataFrame:
-    """The rows of a subset, integers nullable (Int32); the images' bytes only where asked for.
+    """Read the rows of a subset.
+
+    Args:
+        dataset: the folder that ``ingest`` wrote.
+        subset: ``train``, ``query`` or ``gallery``.
+        images: whether to read the images' bytes, too.
+
+    Returns:
+        One row per image, sorted by name. Integers are nullable (Int32).
 
     Raises:
         UserError: the data set was not ingested.
@@ -46,7 +54,7 @@ def read_subset(dataset: Path, subset: str, images: bool = False) -> pd.DataFram
 
 
 def read_index(dataset: Path) -> pd.DataFrame:
-    """The rows of all three subsets without pixels, with the column ``subset`` in front."""
+    """Read all three subsets without the images' bytes. The first column is ``subset``."""
     frames = [read_subset(dataset, subset) for subset in SUBSETS]
     index = pd.concat(frames, ignore_index=True)
     subsets = [s for s, f in zip(SUBSETS, frames, strict=True) for _ in range(len(f))]

@@ -1,4 +1,4 @@
-"""From the bytes of image files to arrays."""
+"""Decode image files to arrays."""
 
 import io
 import os
@@ -10,8 +10,8 @@ from PIL import Image, ImageOps
 
 from reid.common.errors import UserError
 
-DEEP = ("I", "F")
-"""Pillow's modes of 32 bits a channel; those of 16 have names of their own."""
+MODES_OF_32_BITS = ("I", "F")
+"""Pillow's modes with 32 bits per channel. The names of those with 16 begin with "I;16"."""
 
 
 class UnreadableImageError(UserError):
@@ -19,30 +19,30 @@ class UnreadableImageError(UserError):
 
 
 def image_size(content: bytes) -> tuple[int, int]:
-    """Decode an image completely and give its (width, height) in pixels.
+    """Decode an image completely and return its (width, height) in pixels.
 
     Raises:
-        UnreadableImageError: ``content`` is empty, cut off, no image, or one of more than 8 bits a
-            channel, whose bright parts ``decode`` would make white.
+        UnreadableImageError: ``content`` is empty, cut off or not an image; or the image has more
+            than 8 bits per channel, and ``decode`` would turn its bright parts white.
     """
     if not content:
         raise UnreadableImageError("the file is empty")
     try:
         with Image.open(io.BytesIO(content)) as image:
             image.load()
-            if image.mode in DEEP or image.mode.startswith("I;16"):
-                raise UnreadableImageError("it has more than 8 bits a channel; save it with 8")
+            if image.mode in MODES_OF_32_BITS or image.mode.startswith("I;16"):
+                raise UnreadableImageError("more than 8 bits per channel; save it with 8")
             return image.size
     except Image.UnidentifiedImageError as e:
-        raise UnreadableImageError("no image in a format known here") from e
+        raise UnreadableImageError("not an image in a known format") from e
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
         raise UnreadableImageError(str(e)) from e
 
 
 def decode(content: bytes, height: int, width: int) -> np.ndarray:
-    """Decode an image file to RGB and scale it, where needed, to uint8 (height, width, 3)."""
+    """Decode an image file to RGB and scale it to (height, width): uint8 (height, width, 3)."""
     with Image.open(io.BytesIO(content)) as image:
-        # Cameras and phones turn photos by a tag instead of turning the pixels.
+        # Cameras and phones store how a photo is turned in a tag; the pixels stay unturned.
         rgb = ImageOps.exif_transpose(image).convert("RGB")
     if rgb.size != (width, height):
         rgb = rgb.resize((width, height), Image.Resampling.BILINEAR)
@@ -50,7 +50,7 @@ def decode(content: bytes, height: int, width: int) -> np.ndarray:
 
 
 def decode_all(contents: Sequence[bytes], height: int, width: int) -> np.ndarray:
-    """Decode image files on all processors to one array, uint8 (n, height, width, 3)."""
+    """Decode n image files on all processors to one array: uint8 (n, height, width, 3)."""
     images = np.empty((len(contents), height, width, 3), np.uint8)
 
     def fill(row: int) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 MARKET1501 = "Market-1501"
 SAMPLE_NAME = "synthetic-pedestrians"
-"""The sample that comes with the project gives way to any other data set beside it."""
+"""The name of the bundled sample, which is ignored if data/ holds another data set."""
 
 SUBSETS = ("train", "query", "gallery")
 
@@ -18,7 +18,9 @@ QUERY_FOLDER = "query"
 GALLERY_FOLDERS = ("bounding_box_test", "gt_bbox")
 
 JUNK_PID = -1
+"""The id of junk, detections that are neither good nor bad: the protocol ignores them."""
 DISTRACTOR_PID = 0
+"""The id of distractors, false detections: as an answer they are always wrong."""
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -32,7 +34,7 @@ NAME_EXAMPLE = "0002_c1s1_000451_03.jpg"
 
 
 class ImageName(NamedTuple):
-    """What a file name says: person, camera, sequence of the camera, frame, box in the frame."""
+    """The parts of a file name: person, camera, sequence of the camera, frame, box in the frame."""
 
     pid: int
     camid: int
@@ -42,11 +44,11 @@ class ImageName(NamedTuple):
 
 
 def parse_name(name: str) -> ImageName | None:
-    """Read a file name such as ``0002_c1s1_000451_03.jpg``; None where it breaks the pattern."""
+    """Parse a file name such as ``0002_c1s1_000451_03.jpg``. Return None if it doesn't match."""
     match = NAME_PATTERN.fullmatch(name)
     return ImageName(*map(int, match.groups())) if match else None
 
 
 def is_market1501(dataset: str) -> bool:
-    """Whether a data set claims by its name to be Market-1501 itself, as the official zip does."""
+    """Return whether a data set's name begins with Market-1501, as the official zip's does."""
     return dataset.casefold().startswith(MARKET1501.casefold())

@@ -1,6 +1,6 @@
-"""Where the pipeline's files lie, as paths from the project's folder.
+"""The paths of the pipeline's files, relative to the project's folder.
 
-Each name is written once here and once in ``dvc.yaml``.
+Each name is written once in the code, here, and once in ``dvc.yaml``.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ PLOTS = Path("plots")
 
 BASELINE, TRIPLET = MODELS = ("baseline", "triplet")
 COMPARISON = "comparison"
-"""The name of what compares the two models, where a model's name would stand."""
+"""The name of the comparison of the two models, used in paths like a model's name."""
 
 Checkpoint = Literal["best", "last"]
 """The epoch whose weights a network file holds."""
@@ -33,57 +33,57 @@ def model_folder(model: str) -> Path:
 
 
 def features_folder(model: str) -> Path:
-    """Return the folder of the embeddings that a model gives."""
+    """Return the folder of a model's embeddings."""
     return Path("build/features") / model
 
 
 def ranking_file(model: str) -> Path:
-    """Return the file that says how a model ranks the right answers of each query."""
+    """Return the file of the ranks that a model gives to the right answers of each query."""
     return Path("build/rankings") / f"{model}.parquet"
 
 
 def metrics_file(name: str) -> Path:
-    """Return the figures of a model, or of the comparison."""
+    """Return the file with the metrics of a model or of the comparison."""
     return METRICS / f"{name}.json"
 
 
 def plots_folder(name: str) -> Path:
-    """Return the folder of the plots of a model, or of the comparison."""
+    """Return the folder with the plots of a model or of the comparison."""
     return PLOTS / name
 
 
 def subset_file(dataset: Path, subset: str) -> Path:
-    """Return the images of a subset and what their names say."""
+    """Return the file with the images of a subset and the parts of their names."""
     return dataset / f"{subset}.parquet"
 
 
 def embeddings_file(features: Path, subset: str) -> Path:
-    """Return the embeddings of a subset."""
+    """Return the file with the embeddings of a subset."""
     return features / f"{subset}.npy"
 
 
 def source_file(folder: Path) -> Path:
-    """Return the file that says what a folder, the data set or features, was made of."""
+    """Return the file that says what a data set or a folder of embeddings was made from."""
     return folder / "source.json"
 
 
 def network_file(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Return a trained network in the folder of a model."""
+    """Return the file of a trained network in the folder of a model."""
     return folder / f"{checkpoint}.keras"
 
 
 def history_file(folder: Path) -> Path:
-    """Return the table of a training's epochs in the folder of a model."""
+    """Return the table with one row per epoch in the folder of a model."""
     return folder / "history.csv"
 
 
 def cmc_file(folder: Path) -> Path:
-    """Return the CMC curve in the folder of a model's plots."""
+    """Return the file with the CMC curve in the folder of a model's plots."""
     return folder / "cmc.csv"
 
 
 def cameras_file(folder: Path) -> Path:
-    """Return the figures by camera in the folder of a model's plots."""
+    """Return the file with the metrics by camera in the folder of a model's plots."""
     return folder / "cameras.json"
 
 

@@ -1,1 +1,1 @@
-"""From photos to a split data set: runs before any training, imported by nothing after it."""
+"""From photos to a split data set. It runs before any training; nothing later imports it."""

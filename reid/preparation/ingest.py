@@ -1,4 +1,4 @@
-"""From photos in Market-1501 layout to one parquet file a subset, every image decoded once."""
+"""Index photos in Market-1501 layout: one parquet file per subset. Each image is decoded once."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from reid.common.errors import UserError
+from reid.common.errors import UserError, listed
 from reid.common.files import replacing_folder, write_json
 from reid.data import paths
 from reid.data.images import UnreadableImageError, image_size
@@ -35,7 +35,7 @@ ROWS_PER_GROUP = 1024
 
 
 def index_row(name: str, content: bytes) -> dict[str, Any]:
-    """The row of one image; person and camera are null where the name breaks the pattern."""
+    """Return the row of an image. Person, camera etc. are null if the name has another pattern."""
     width, height = image_size(content)
     parsed = parse_name(name)
     return {
@@ -52,7 +52,7 @@ def index_row(name: str, content: bytes) -> dict[str, Any]:
 def _write_subset(
     path: Path, files: Files, images: list[PurePosixPath], progress: tqdm, unreadable: list[str]
 ) -> None:
-    """Write the rows of one subset; what can't be decoded is added to ``unreadable`` instead."""
+    """Write the rows of one subset. Add a line to ``unreadable`` for each unreadable image."""
 
     def read(image: PurePosixPath) -> dict[str, Any] | str:
         try:
@@ -60,10 +60,10 @@ def _write_subset(
         except UnreadableImageError as e:
             return f"{image}: {e}"
 
-    # JPEG doesn't compress again, and hashes don't repeat.
+    # JPEGs don't get smaller by compressing them again, and no hash occurs twice.
     writer = pq.ParquetWriter(path, SCHEMA, compression="none", use_dictionary=False)
     with writer, ThreadPoolExecutor(os.cpu_count()) as pool:
-        # A row group at a time: the memory stays bounded whatever the size of the data set.
+        # One row group at a time, so that the memory needed doesn't grow with the data set.
         for start in range(0, len(images), ROWS_PER_GROUP):
             results = list(pool.map(read, images[start : start + ROWS_PER_GROUP]))
             rows = [result for result in results if isinstance(result, dict)]
@@ -73,22 +73,23 @@ def _write_subset(
 
 
 def ingest(source: Source, destination: Path, gallery: str) -> dict[str, Any]:
-    """Index a data set: ``train``, ``query`` and ``gallery`` ``.parquet`` and ``source.json``.
+    """Write ``train``, ``query`` and ``gallery`` ``.parquet`` and ``source.json``.
 
-    Each parquet file has a row an image, sorted by name: name, pid, camid, sequence, frame, box,
-    width, height (int32), sha256 (hex) and image, the file's own bytes. A folder that is missing
-    gives an empty file, for the validation to judge.
+    Each parquet file has one row per image, sorted by name: name, pid, camid, sequence, frame, box,
+    width, height (int32; sizes in pixels), sha256 (hexadecimal) and image, the file's own bytes.
+    The file of a subset whose folder is missing has no rows; the validation reports that.
 
     Args:
-        source: the data set, open.
-        destination: folder to write, replaced as a whole.
-        gallery: the layout's folder to take as gallery, ``bounding_box_test`` or ``gt_bbox``.
+        source: the data set.
+        destination: the folder to write. It is replaced as a whole.
+        gallery: the folder of the layout that is the gallery, ``bounding_box_test`` or ``gt_bbox``.
 
     Returns:
-        What ``source.json`` holds: name, gallery folder, images of each subset, strangers.
+        The content of ``source.json``: the data set's name, its gallery folder, the number of
+        images per subset and of ignored files per folder (``strangers``).
 
     Raises:
-        UserError: images that can't be decoded (all are named, the first ones in the message).
+        UserError: some images can't be decoded. The message names the first ten.
     """
     folders = dict(zip(SUBSETS, (TRAIN_FOLDER, QUERY_FOLDER, gallery), strict=True))
     images = {subset: source.folders.get(folder, []) for subset, folder in folders.items()}
@@ -101,11 +102,10 @@ def ingest(source: Source, destination: Path, gallery: str) -> dict[str, Any]:
                     paths.subset_file(part, subset), source.files, files, progress, unreadable
                 )
         if unreadable:
-            shown = "\n  ".join(unreadable[:10])
-            more = f"\n  and {len(unreadable) - 10} more" if len(unreadable) > 10 else ""
+            shown = listed(unreadable, separator="\n  ")
             raise UserError(
-                f"{len(unreadable)} of {total} images can't be decoded:\n  {shown}{more}\n"
-                "Replace them, or remove them from the data set if they are of no use."
+                f"{len(unreadable)} of {total} images can't be decoded:\n  {shown}\n"
+                "Replace them, or remove them from the data set."
             )
         summary = {
             "name": source.name,

@@ -1,4 +1,4 @@
-"""Where photos in Market-1501 layout come from: a folder, or a zip archive that stays packed."""
+"""Find photos in Market-1501 layout, in a folder or in a zip archive that stays packed."""
 
 import lzma
 import zipfile
@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from reid.common.errors import UserError
+from reid.common.errors import UserError, listed
 from reid.data.market import (
     GALLERY_FOLDERS,
     IMAGE_SUFFIXES,
+    NAME_EXAMPLE,
     QUERY_FOLDER,
     SAMPLE_NAME,
     TRAIN_FOLDER,
@@ -21,8 +22,7 @@ from reid.data.market import (
 
 LAYOUT_FOLDERS = (TRAIN_FOLDER, QUERY_FOLDER, *GALLERY_FOLDERS)
 
-
-ARCHIVES_UNKNOWN = (".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
+OTHER_ARCHIVES = (".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 
 DAMAGED = (
     zipfile.BadZipFile,
@@ -34,17 +34,17 @@ DAMAGED = (
     OSError,
     ValueError,
 )
-"""What reading a damaged or encrypted archive raises."""
+"""The errors that reading a damaged or encrypted archive raises."""
 
 
 class Files(Protocol):
-    """Files that can be listed and read by relative path, from several threads at once."""
+    """Files that several threads can list and read at the same time, by their relative paths."""
 
     def paths(self) -> list[PurePosixPath]:
-        """All files."""
+        """List all files."""
 
     def read(self, path: PurePosixPath) -> bytes:
-        """The content of one file."""
+        """Read the content of a file."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class FolderFiles:
     root: Path
 
     def paths(self) -> list[PurePosixPath]:
-        """All files, relative to the root."""
+        """List all files, relative to the root."""
         return [
             PurePosixPath(path.relative_to(self.root).as_posix())
             for path in self.root.rglob("*")
@@ -62,40 +62,44 @@ class FolderFiles:
         ]
 
     def read(self, path: PurePosixPath) -> bytes:
-        """The content of one file."""
+        """Read the content of a file."""
         return (self.root / path).read_bytes()
 
 
 @dataclass(frozen=True)
 class ZipFiles:
-    """The members of a zip archive. Raises UserError for a damaged or a hostile one."""
+    """The members of a zip archive.
+
+    Raises:
+        UserError: a member's name leads out of the archive or occurs twice, or a member is damaged.
+    """
 
     archive: zipfile.ZipFile
     members: dict[PurePosixPath, zipfile.ZipInfo] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse a name that leads out of the archive, and one that is there twice."""
+        """Check the names of all members."""
         for info in self.archive.infolist():
             path = PurePosixPath(info.filename)
             if path.is_absolute() or ".." in path.parts or "\\" in info.filename:
                 raise UserError(
                     f"{self.archive.filename}: the member {info.filename!r} leads out of the "
-                    "archive. This is no archive of photos to trust; get it again from its source."
+                    "archive. Don't trust this archive; get it again from its source."
                 )
             if path in self.members:
                 raise UserError(
                     f"{self.archive.filename}: {path} is in the archive twice. "
-                    "Pack it again with each photo once."
+                    "Pack the archive again, with each photo once."
                 )
             if not info.is_dir():
                 self.members[path] = info
 
     def paths(self) -> list[PurePosixPath]:
-        """All members that are files."""
+        """List all members that are files."""
         return list(self.members)
 
     def read(self, path: PurePosixPath) -> bytes:
-        """The content of one member."""
+        """Read the content of a member."""
         try:
             return self.archive.read(self.members[path])
         except DAMAGED as e:
@@ -107,15 +111,15 @@ class ZipFiles:
 
 @dataclass(frozen=True)
 class Source:
-    """A data set in Market-1501 layout, found but not yet read."""
+    """A data set in Market-1501 layout that was found and not yet read."""
 
     name: str
-    """Name of the folder that holds the layout's; of the archive, where there is none."""
+    """The name of the folder around the layout's folders, or of the archive if there is none."""
     files: Files
     folders: dict[str, list[PurePosixPath]]
-    """Images of each layout folder that is there, sorted by name."""
+    """The images of each folder of the layout, sorted by name. A missing folder has no entry."""
     strangers: dict[str, int]
-    """How many files are no images of the layout, by the folder they lie in."""
+    """The number of ignored files by folder: files that are not images of the layout."""
 
 
 def _is_data_set(path: Path) -> bool:
@@ -125,19 +129,19 @@ def _is_data_set(path: Path) -> bool:
 
 
 def _pick(data: Path) -> Path:
-    """The one folder or zip archive to read: ``data`` itself, or the only candidate in it."""
+    """Return the folder or zip archive to read: ``data`` itself, or the only candidate in it."""
     if data.is_file():
         return data
     if not data.is_dir():
         raise UserError(
-            f"{data} is no folder. Bring the sample with `dvc pull data.dvc`, "
+            f"{data} is not a folder. Get the sample with `dvc pull data.dvc`, "
             "or put your own data set into data/ and run `dvc add data`."
         )
     if any((data / folder).is_dir() for folder in LAYOUT_FOLDERS):
         return data
     for path in sorted(data.iterdir()):
-        if path.suffix.lower() in ARCHIVES_UNKNOWN:
-            raise UserError(f"{path} is no zip archive. Unpack it in {data}, and remove it there.")
+        if path.suffix.lower() in OTHER_ARCHIVES:
+            raise UserError(f"{path} is not a zip archive. Unpack it in {data}, then remove it.")
     candidates = sorted(path for path in data.iterdir() if _is_data_set(path))
     own = [path for path in candidates if path.stem != SAMPLE_NAME]
     found = own or candidates
@@ -149,14 +153,14 @@ def _pick(data: Path) -> Path:
         )
     if len(found) > 1:
         raise UserError(
-            f"{data} holds several data sets: {', '.join(path.name for path in found)}. "
+            f"{data} holds several data sets: {listed([path.name for path in found])}. "
             "Keep one and move the others elsewhere."
         )
     return found[0]
 
 
 def _arrange(name: str, origin: Path, files: Files) -> Source:
-    """Sort the files into layout folders; whatever is no image there is a stranger."""
+    """Sort the files by the layout's folders. Files that are not images there are strangers."""
     by_root: dict[PurePosixPath, dict[str, list[PurePosixPath]]] = {}
     strangers: Counter[str] = Counter()
     for path in files.paths():
@@ -173,11 +177,11 @@ def _arrange(name: str, origin: Path, files: Files) -> Source:
     if not by_root:
         raise UserError(
             f"{origin} holds no image in Market-1501 layout. Expected {TRAIN_FOLDER}/, "
-            f"{QUERY_FOLDER}/ and {GALLERY_FOLDERS[0]}/ with names like 0002_c1s1_000451_03.jpg."
+            f"{QUERY_FOLDER}/ and {GALLERY_FOLDERS[0]}/ with names like {NAME_EXAMPLE}."
         )
     if len(by_root) > 1:
         raise UserError(
-            f"{origin} holds several data sets: {', '.join(sorted(map(str, by_root)))}. "
+            f"{origin} holds several data sets: {listed(sorted(map(str, by_root)))}. "
             "Keep one and move the others elsewhere."
         )
     ((root, folders),) = by_root.items()
@@ -193,11 +197,11 @@ def _arrange(name: str, origin: Path, files: Files) -> Source:
 def open_source(data: Path) -> Iterator[Source]:
     """Find the data set in ``data`` and open it.
 
-    ``data`` is a folder in Market-1501 layout or a zip archive of one, or a folder that holds one
-    of these; the project's sample gives way to another data set beside it.
+    ``data`` is a folder in Market-1501 layout, a zip archive of such a folder, or a folder that
+    holds one of these. If ``data`` holds another data set, the bundled sample is ignored.
 
     Raises:
-        UserError: there is none, there are several, or the archive is damaged.
+        UserError: there is no data set, there are several, or the archive is damaged.
     """
     origin = _pick(data)
     if origin.is_dir():
@@ -207,7 +211,7 @@ def open_source(data: Path) -> Iterator[Source]:
         archive = zipfile.ZipFile(origin)
     except zipfile.BadZipFile as e:
         raise UserError(
-            f"{origin} is no readable zip archive ({e}). The download may have been cut off; "
+            f"{origin} is not a readable zip archive ({e}). The download may have been cut off; "
             "get it again."
         ) from e
     with archive:

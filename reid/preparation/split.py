@@ -1,4 +1,4 @@
-"""Labels for the softmax and the images held out for validation."""
+"""Give training images their labels, and hold out some of them for validation."""
 
 import math
 
@@ -9,7 +9,7 @@ from reid.data.dataset import NO_LABEL, TRAIN, VALIDATION
 
 
 def _held_out_images(pids: pd.Series, fraction: float, seed: int) -> pd.Index:
-    """Rows of about ``fraction`` of every person's images; a person's only image stays in train."""
+    """Draw about ``fraction`` of every person's images. A person's only image stays in training."""
     from sklearn.model_selection import StratifiedShuffleSplit  # noqa: PLC0415
 
     several = pids[pids.map(pids.value_counts()) > 1]
@@ -18,26 +18,26 @@ def _held_out_images(pids: pd.Series, fraction: float, seed: int) -> pd.Index:
     if not people <= size <= len(several) - people:
         raise UserError(
             f"split.fraction {fraction} of {len(pids)} images is {size} for validation, "
-            f"which leaves too few for {people} people with an image on each side. "
+            f"which leaves too few for {people} people with an image in each fold. "
             "Choose another split.fraction, or split.holdout: people."
         )
     splitter = StratifiedShuffleSplit(n_splits=1, test_size=size, random_state=seed)
     training, validation = next(splitter.split(several, several))
     if several.iloc[training].nunique() < people:
         raise UserError(
-            f"split.fraction {fraction} leaves some people no image to train on. Lower it."
+            f"split.fraction {fraction} leaves some people without an image to train on. Lower it."
         )
     return several.index[validation]
 
 
 def _held_out_people(pids: pd.Series, fraction: float, seed: int) -> pd.Index:
-    """Rows of all images of about ``fraction`` of the people."""
+    """Draw about ``fraction`` of the people, with all their images."""
     from sklearn.model_selection import GroupShuffleSplit  # noqa: PLC0415
 
     people = pids.nunique()
     if not 1 <= math.ceil(people * fraction) < people:
         raise UserError(
-            f"split.fraction {fraction} of {people} people leaves none to train on. Lower it."
+            f"split.fraction {fraction} of {people} people leaves nobody to train on. Lower it."
         )
     splitter = GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=seed)
     _, validation = next(splitter.split(pids, groups=pids))
@@ -51,19 +51,20 @@ def split(train: pd.DataFrame, holdout: str, fraction: float, seed: int) -> pd.D
     """Give every training image a label and a fold.
 
     Args:
-        train: index of the training subset with ``name`` and ``pid``, a row an image.
-        holdout: ``images`` holds out images of every person (the classifier is validated on
-            people it knows); ``people`` holds out whole people (retrieval is validated on people
-            it has never seen).
-        fraction: share of images, or of people, to hold out; the count is rounded up.
-        seed: of the draw.
+        train: the training subset with ``name`` and ``pid``, one row per image.
+        holdout: ``images`` holds out images of every person: the classifier is validated on people
+            that it knows. ``people`` holds out whole people: retrieval is validated on people
+            that the model has never seen.
+        fraction: the share of the images, or of the people, to hold out. The number is rounded up.
+        seed: the seed of the draw.
 
     Returns:
-        A row an image, in the order of ``train``: name, pid, label (0 to people - 1 in the order
-        of pid, -1 for held-out people, whom no softmax knows), fold (``train``, ``validation``).
+        One row per image, in the order of ``train``: name, pid, label (0 to people - 1 in the
+        order of pid; -1 for held-out people, for whom the softmax has no class) and fold
+        (``train`` or ``validation``).
 
     Raises:
-        UserError: the fraction leaves a side without images.
+        UserError: the fraction leaves too few images to train on or to validate with.
     """
     from sklearn.preprocessing import LabelEncoder  # noqa: PLC0415
 
@@ -81,12 +82,12 @@ def split(train: pd.DataFrame, holdout: str, fraction: float, seed: int) -> pd.D
 
 
 def require_batches(table: pd.DataFrame, batch_size: int, people: int) -> None:
-    """Say before any training that the training fold can't fill a batch.
+    """Make sure before any training that the training fold can fill a batch.
 
     Args:
-        table: as ``split`` makes it.
-        batch_size: of the baseline.
-        people: P of the triplet model's batches.
+        table: the table that ``split`` returns.
+        batch_size: the images in a batch of the baseline.
+        people: the people in a batch of the triplet model.
 
     Raises:
         UserError: there are fewer images, or fewer people, than a batch needs.
@@ -96,19 +97,19 @@ def require_batches(table: pd.DataFrame, batch_size: int, people: int) -> None:
         raise UserError(
             f"{len(train)} images of {train['pid'].nunique()} people are left to train on, too "
             f"few for baseline.batch_size {batch_size} or triplet.people {people}. "
-            "Lower these, or split.fraction."
+            "Lower one of them, or split.fraction."
         )
 
 
 def held_out_queries(table: pd.DataFrame, camids: pd.Series) -> tuple[int, int]:
-    """How many queries validate retrieval, and how many of them have no match to be found.
+    """Count the queries that validate retrieval, and those of them that have no match.
 
-    After an epoch, the first image of a held-out person and camera is a query, the others are
-    gallery. Both are 0 where images are held out.
+    After each epoch, the first image of every held-out person under each camera is a query, and
+    the other images are the gallery. If images are held out instead of people, both counts are 0.
 
     Args:
-        table: as ``split`` makes it.
-        camids: of its rows.
+        table: the table that ``split`` returns.
+        camids: the camera of each of its rows.
 
     Raises:
         UserError: people are held out, and no query has a match under another camera.
@@ -118,8 +119,8 @@ def held_out_queries(table: pd.DataFrame, camids: pd.Series) -> tuple[int, int]:
     has_match = gallery.groupby("pid").transform("sum") > gallery
     if len(has_match) and not has_match.any():
         raise UserError(
-            f"None of the {held_out['pid'].nunique()} held-out people has images of two cameras, "
-            "two of one of them: retrieval can't be validated. Raise split.fraction, or choose "
-            "split.holdout: images."
+            f"None of the {held_out['pid'].nunique()} held-out people has images under two "
+            "cameras, at least two of them under the same one: retrieval can't be validated. "
+            "Raise split.fraction, or choose split.holdout: images."
         )
     return len(has_match), int((~has_match).sum())

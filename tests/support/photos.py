@@ -1,4 +1,4 @@
-"""Small photos of blocks of colour in Market-1501 layout: enough to be read, told apart, broken."""
+"""Small photos of coloured blocks in Market-1501 layout: readable and different from each other."""
 
 import io
 import zipfile
@@ -8,11 +8,11 @@ import numpy as np
 from PIL import Image
 
 Layout = dict[str, bytes]
-"""Paths below the data set's folder, and contents."""
+"""The contents of files by their paths in the data set's folder."""
 
 
 def jpeg(seed: int, width: int = 64, height: int = 128) -> bytes:
-    """A JPEG of 4 x 2 random colours that no other seed has."""
+    """Make a JPEG of 4 x 2 random colours, different for every seed."""
     colours = np.random.default_rng(seed).integers(0, 256, (4, 2, 3), dtype=np.uint8)
     file = io.BytesIO()
     image = Image.fromarray(colours).resize((width, height), Image.Resampling.NEAREST)
@@ -21,7 +21,7 @@ def jpeg(seed: int, width: int = 64, height: int = 128) -> bytes:
 
 
 def layout(train_people: int = 3, test_people: int = 2, images: int = 2) -> Layout:
-    """A valid data set: every person under cameras 1 and 2, a distractor and a junk image."""
+    """Make a valid data set: people under cameras 1 and 2, a distractor and a junk image."""
     names = [
         (folder, f"{pid:04}_c{camid}s1_{frame:06}_00.jpg")
         for folder, pids in (

@@ -178,9 +178,7 @@ class Project:
     def set_params(self, changes: dict[str, Any]) -> None:
         """Change values of ``params.yaml``, nested as they are there."""
         path = self.root / "params.yaml"
-        values = yaml.safe_load(path.read_text())
-        for key, value in changes.items():
-            values[key] = {**values[key], **value} if isinstance(value, dict) else value
+        values = with_changes(yaml.safe_load(path.read_text()), changes)
         path.write_text(yaml.safe_dump(values, sort_keys=False))
 
     def mlflow_runs(self) -> list[Run]:
@@ -191,6 +189,12 @@ class Project:
             [e.experiment_id for e in client.search_experiments()],
             order_by=["attributes.start_time ASC"],
         )
+
+
+def with_changes(params: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters with some values changed, nested as in ``params.yaml``."""
+    nested = {k: {**params[k], **v} if isinstance(v, dict) else v for k, v in changes.items()}
+    return params | nested
 
 
 def assert_one_clear_message(done: "subprocess.CompletedProcess[str]", pattern: str) -> None:

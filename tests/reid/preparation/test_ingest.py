@@ -51,13 +51,13 @@ def test_zip_and_folder_give_the_same_bytes(tmp_path: Path) -> None:
         assert (from_folder / name).read_bytes() == (from_zip / name).read_bytes()
 
 
-def test_layout_may_lie_in_data_itself(tmp_path: Path) -> None:
+def test_layout_may_be_in_data_itself(tmp_path: Path) -> None:
     dataset = run_ingest(write_folder(layout(), tmp_path / "data"))
     assert read_source(dataset)["name"] == "data"
     assert len(read_index(dataset)) == len(layout())
 
 
-def test_strangers_are_ignored_and_counted(tmp_path: Path) -> None:
+def test_other_files_are_ignored_and_counted_by_folder(tmp_path: Path) -> None:
     files = layout() | {
         "query/Thumbs.db": b"x",
         "bounding_box_train/Thumbs.db": b"x",
@@ -87,13 +87,13 @@ def test_official_names_with_two_suffixes_are_understood(tmp_path: Path) -> None
     assert gallery.loc["1488_c1s6_023021_02.jpg.jpg", "pid"] == 1488
 
 
-def test_wrong_name_is_kept_without_a_person_for_the_validation_to_judge(tmp_path: Path) -> None:
+def test_image_of_another_name_pattern_is_kept_without_a_person(tmp_path: Path) -> None:
     files = layout() | {"query/holiday.jpg": jpeg(900)}
     query = read_subset(run_on_folder(files, tmp_path), "query").set_index("name")
     assert query.loc["holiday.jpg"].isna().sum() == 5
 
 
-def test_sample_gives_way_to_a_data_set_beside_it(tmp_path: Path) -> None:
+def test_sample_is_ignored_if_there_is_another_data_set(tmp_path: Path) -> None:
     write_zip(layout(), tmp_path / "data" / "synthetic-pedestrians.zip", "synthetic-pedestrians")
     assert read_source(run_ingest(tmp_path / "data"))["name"] == "synthetic-pedestrians"
     write_zip(layout(train_people=4), tmp_path / "data" / "mine.zip", "mine")
@@ -101,7 +101,7 @@ def test_sample_gives_way_to_a_data_set_beside_it(tmp_path: Path) -> None:
 
 
 def deep_png() -> bytes:
-    """A greyscale PNG of 16 bits a pixel, as scanners and thermal cameras write them."""
+    """A greyscale PNG of 16 bits per pixel, as scanners and thermal cameras write them."""
     ramp = np.linspace(0, 65_535, 64 * 128).reshape(128, 64).astype(np.uint16)
     buffer = io.BytesIO()
     Image.fromarray(ramp).save(buffer, format="PNG")
@@ -112,9 +112,9 @@ def deep_png() -> bytes:
     ("content", "reason"),
     [
         (b"", "the file is empty"),
-        (b"this is text", "no image in a format known here"),
+        (b"this is text", "not an image in a known format"),
         (jpeg(1)[:300], "Truncated"),
-        (deep_png(), "more than 8 bits a channel"),
+        (deep_png(), "more than 8 bits per channel"),
     ],
 )
 def test_unreadable_image_is_named(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -126,7 +126,7 @@ def test_unreadable_image_is_named(tmp_path: Path, content: bytes, reason: str) 
     assert reason in str(error.value)
 
 
-def test_failure_leaves_what_was_there(tmp_path: Path) -> None:
+def test_failure_leaves_the_former_data_set(tmp_path: Path) -> None:
     dataset = run_on_folder(layout(), tmp_path)
     before = {p.name: p.read_bytes() for p in dataset.iterdir()}
     with pytest.raises(UserError):
@@ -155,7 +155,7 @@ def test_corrupted_zip_is_refused(tmp_path: Path) -> None:
     path = write_zip(layout(), tmp_path / "data" / "photos.zip")
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match=r"photos\.zip is no readable zip archive"):
+    with pytest.raises(UserError, match=r"photos\.zip is not a readable zip archive"):
         run_ingest(path.parent)
 
 
@@ -176,9 +176,9 @@ def test_damaged_compressed_member_is_refused(tmp_path: Path) -> None:
         first = archive.infolist()[0]
     whole = path.read_bytes()
     for place in range(60, 60 + first.compress_size - 40, 40):
-        content = bytearray(whole)
-        content[place] ^= 0xFF
-        path.write_bytes(content)
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
         with pytest.raises(UserError, match="can't be unpacked"):
             run_ingest(path)
 
@@ -191,10 +191,10 @@ def test_image_that_is_in_a_zip_twice_is_refused(tmp_path: Path) -> None:
         run_ingest(path.parent)
 
 
-def test_archive_that_is_no_zip_is_not_passed_over(tmp_path: Path) -> None:
+def test_archive_that_is_not_a_zip_is_not_ignored(tmp_path: Path) -> None:
     write_zip(layout(), tmp_path / "data" / "synthetic-pedestrians.zip")
     (tmp_path / "data" / "Market-1501.tar.gz").write_bytes(b"x")
-    with pytest.raises(UserError, match=r"Market-1501\.tar\.gz is no zip archive"):
+    with pytest.raises(UserError, match=r"Market-1501\.tar\.gz is not a zip archive"):
         run_ingest(tmp_path / "data")
 
 
@@ -203,7 +203,7 @@ def test_data_set_has_the_name_of_the_folder_in_the_archive(tmp_path: Path) -> N
     assert read_source(run_ingest(path.parent))["name"] == "Market-1501-v15.09.15"
 
 
-def test_empty_or_absent_or_ambiguous_data_is_explained(tmp_path: Path) -> None:
+def test_empty_missing_or_ambiguous_data_is_explained(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with pytest.raises(UserError, match=r"dvc pull data\.dvc"):
         run_ingest(data)

@@ -17,8 +17,8 @@ def index(counts: list[int]) -> pd.DataFrame:
     return pd.DataFrame({"name": [f"{n}.jpg" for n in range(len(pids))], "pid": pids})
 
 
-@pytest.mark.skipif(not MARKET_NAMES.exists(), reason="the list of Market-1501's names is absent")
-def test_market1501_splits_as_it_should() -> None:
+@pytest.mark.skipif(not MARKET_NAMES.exists(), reason="the list of Market-1501's names is missing")
+def test_market1501_is_split_into_known_numbers_of_images() -> None:
     paths = [Path(line) for line in MARKET_NAMES.read_text().split()]
     names = [p.name for p in paths if p.parent.name == "bounding_box_train"]
     pids = [parsed.pid for name in names if (parsed := parse_name(name))]
@@ -38,7 +38,7 @@ def test_held_out_images_leave_every_person_an_image_to_train_on() -> None:
     assert table.loc[table["fold"] == "train", "pid"].nunique() == 5
 
 
-def test_held_out_people_are_out_as_a_whole_and_have_no_label() -> None:
+def test_held_out_people_are_held_out_with_all_their_images_and_have_no_label() -> None:
     table = split(index([4] * 10), "people", 0.2, seed=0)
     folds = table.groupby("pid")["fold"].unique()
     assert all(len(fold) == 1 for fold in folds)
@@ -48,14 +48,14 @@ def test_held_out_people_are_out_as_a_whole_and_have_no_label() -> None:
     assert sorted(table.loc[~out, "label"].unique()) == list(range(8))
 
 
-def test_seed_decides() -> None:
+def test_seed_determines_the_split() -> None:
     first, second, other = (split(index([6] * 9), "images", 0.2, s) for s in (1, 1, 2))
     assert first.equals(second)
     assert not first.equals(other)
 
 
-def test_fractions_and_batches_that_cannot_be_are_explained() -> None:
-    with pytest.raises(UserError, match="leaves none to train on"):
+def test_impossible_fractions_and_batches_are_explained() -> None:
+    with pytest.raises(UserError, match="leaves nobody to train on"):
         split(index([4]), "people", 0.5, seed=0)
     table = split(index([4] * 5), "people", 0.2, seed=0)
     require_batches(table, batch_size=16, people=4)

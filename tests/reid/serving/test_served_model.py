@@ -47,7 +47,7 @@ class TestInput:
         ("bad", "why"),
         [
             ("me.jpg", "it is not base64"),
-            (text(b"no photo"), "no image in a format known here"),
+            (text(b"no photo"), "not an image in a known format"),
             (text(photo("JPEG")[:-30]), "image file is truncated"),
             ("", "the file is empty"),
             (None, "it is no text"),
