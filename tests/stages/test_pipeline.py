@@ -266,7 +266,7 @@ def test_killed_repro_goes_on_in_its_own_run_and_ends_with_the_same_bytes(
     project.set_params({"baseline": {"epochs": 5}})
     with project.trained_for(epochs=2):
         pass
-    assert "going on after epoch" in project.must("dvc", "repro")
+    assert "resuming after epoch" in project.must("dvc", "repro")
     states = (project.root / ".dvc" / "tmp" / "checkpoints").iterdir()
     assert not [state for state in states if state.is_dir()]
     resumed = (project.root / "dvc.lock").read_bytes()
@@ -286,7 +286,7 @@ def test_training_killed_before_dvc_saved_it_is_not_repeated(project: Project) -
     with project.trained_for(epochs=3):
         pass
     output = project.must("dvc", "repro", "train_baseline")
-    assert "going on after epoch 3 of 3" in output
+    assert "resuming after epoch 3 of 3" in output
     lock = (project.root / "dvc.lock").read_bytes()
     # Once it is saved, to ask for it again means to train it again.
     assert "epoch 1/3" in project.must("dvc", "repro", "--force", "train_baseline")
