@@ -1,9 +1,10 @@
 """What each ingredient of the recipe adds: ``python -m benchmarks.ablation [SEED]``.
 
-Run it in a clone that holds the data set in ``data/``. Each row is one ``dvc exp run`` that adds an
-ingredient to the row above it, from the notebook's recipe to that of the committed ``params.yaml``;
-each leaves its own in the working tree. What DVC has in its cache is not trained again, so what was
-interrupted goes on. A row without seconds per epoch has the model of a row above.
+Run this in a clone that holds the data set in ``data/``. Each row is one ``dvc exp run``, which
+leaves its result in the working tree. The first row is the notebook's recipe, and each row adds an
+ingredient to the row above, up to the recipe of the committed ``params.yaml``. An interrupted
+benchmark resumes, because DVC doesn't train again what it has in its cache. A row without seconds
+per epoch has the model of a row above.
 """
 
 import json
@@ -43,8 +44,8 @@ NOTEBOOK: Settings = {
     "optimisation.decay": "none",
     "optimisation.weight_decay": 0.0,
 }
-"""A positive and a negative drawn at random for each anchor, mirrored images, plain softmax, one
-learning rate."""
+"""The notebook's recipe: a random positive and a random negative for each anchor, mirrored images,
+plain softmax, one learning rate."""
 
 INGREDIENTS: dict[str, tuple[str, ...]] = {
     "warm-up and cosine": ("optimisation.warmup_epochs", "optimisation.decay"),
@@ -62,11 +63,11 @@ INGREDIENTS: dict[str, tuple[str, ...]] = {
     "mirrored images at test": ("extract.flip",),
     "start from the baseline": ("triplet.start", "baseline.epochs"),
 }
-"""What each row sets to the value of ``params.yaml``."""
+"""The parameters that each row sets to their values in ``params.yaml``."""
 
 
 def rows(chosen: Settings) -> Iterator[tuple[str, Settings]]:
-    """Name and settings of each row, all of them set; the last one's are the chosen ones."""
+    """Yield the name and all settings of each row; the last row has the chosen settings."""
     settings = chosen | NOTEBOOK
     yield "the notebook's recipe", dict(settings)
     for name, keys in INGREDIENTS.items():
@@ -75,7 +76,7 @@ def rows(chosen: Settings) -> Iterator[tuple[str, Settings]]:
 
 
 def run_row(client: MlflowClient, settings: Settings) -> Run:
-    """Run one row, and give the whole run of the result that is in the workspace then."""
+    """Run one row, and return the finished MLflow run of its result."""
     overrides = [f"--set-param={key}={json.dumps(value)}" for key, value in settings.items()]
     command = ["dvc", "exp", "run", *overrides]
     if subprocess.run([sys.executable, "-m", *command], check=False).returncode:
@@ -93,9 +94,9 @@ def run_row(client: MlflowClient, settings: Settings) -> Run:
 
 
 def seconds_per_epoch(client: MlflowClient, run: Run) -> str:
-    """Median time between two epochs reported live; empty where the model came from the cache."""
-    told = sorted(m.timestamp for m in client.get_metric_history(run.info.run_id, "triplet/loss"))
-    gaps = [(after - before) / 1000 for before, after in pairwise(told)]
+    """Return the median time between two live epochs; empty if the model came from the cache."""
+    logged = sorted(m.timestamp for m in client.get_metric_history(run.info.run_id, "triplet/loss"))
+    gaps = [(after - before) / 1000 for before, after in pairwise(logged)]
     return f"{statistics.median(gaps):.0f}" if gaps and max(gaps) > 1 else ""
 
 

@@ -1,7 +1,7 @@
-"""The share of a training step that reading and augmenting take: ``python -m benchmarks.input``.
+"""The share of a training step that preparing its batch takes: ``python -m benchmarks.input``.
 
-Measures what the training loop does for a batch before and in the network's step, one after the
-other in one process; in the loop itself they overlap.
+Measures the drawing and augmenting of a batch and then the network's step on it, one after the
+other in one process. In the training loop, the two overlap.
 """
 
 import time
@@ -20,13 +20,13 @@ from reid.training.augmentation import Augmentation
 from reid.training.compiling import Plan, augmented_batches, compiled
 from reid.training.folds import Fold
 from reid.training.objective import Objective
-from reid.training.optimisation import Optimisation
+from reid.training.optimisation import Optimisation, OptimisationSettings
 
 CLASSES, STEPS = 80, 12
 
 
 def main() -> None:
-    """Print the median times of a batch's input and of its step, and their ratio."""
+    """Print the median times of preparing a batch and of its step, and the share of the first."""
     params = yaml.safe_load(Path(PARAMS).read_text(encoding="utf-8"))
     make_deterministic(0, params["threads"])
     how, own = Architecture(**params["model"]), params["triplet"]
@@ -38,8 +38,7 @@ def main() -> None:
     fold = Fold(images, labels, labels, np.ones_like(labels))
     plan = Plan(
         epochs=1,
-        lr=params["lr"],
-        optimisation=Optimisation(**params["optimisation"]),
+        optimisation=Optimisation(params["lr"], OptimisationSettings(**params["optimisation"])),
         augmentation=Augmentation(**params["augmentation"]),
         objective=Objective(own["label_smoothing"], own["margin"], own["mining"], own["weight"]),
         batches=lambda epoch: rng.permutation(count).reshape(-1, batch_size),
@@ -60,7 +59,7 @@ def main() -> None:
     share = median(inputs) / (median(inputs) + median(steps))
     Console().print(
         f"batch of {batch_size} at {how.height}x{how.width}: input {1000 * median(inputs):.0f} ms, "
-        f"step {1000 * median(steps):.0f} ms, input's share {100 * share:.1f} %"
+        f"step {1000 * median(steps):.0f} ms, share of the input {100 * share:.1f} %"
     )
 
 

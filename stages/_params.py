@@ -8,18 +8,19 @@ from reid.common.settings import Settings
 
 Seed = Annotated[int, Field(ge=0)]
 Threads = Annotated[int, Field(ge=1)]
+"""The threads of one operation of TensorFlow."""
 BatchSize = Annotated[int, Field(ge=2)]
 People = Annotated[int, Field(ge=2)]
-"""P of the triplet model's batches of P people x K images."""
+"""P, the people in a batch of P people x K images of the triplet model."""
 
 
 class BaselineBatches(Settings):
-    """The size of the baseline's batches, for stages that make sure the data can fill one."""
+    """The size of the baseline's batches, for stages that check whether the data can fill one."""
 
     batch_size: BatchSize
 
 
 class TripletBatches(Settings):
-    """The people in the triplet model's batches, for stages that make sure there are enough."""
+    """The people in the triplet model's batches, for stages that check whether there are enough."""
 
     people: People

@@ -1,4 +1,4 @@
-"""What every stage has in common: its declared parameters, its log, its way to fail."""
+"""What all stages share: reading declared parameters, logging, and ending with one message."""
 
 import errno
 import logging
@@ -13,21 +13,22 @@ from reid.common.errors import UserError
 from reid.common.settings import AnySettings, checked
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""The errors of a full disk, an exceeded quota and a file that is too large."""
 
 
 def declared(stage: str, kind: type[AnySettings]) -> AnySettings:
-    """The parameters that ``dvc.yaml`` declares for a stage; others can't be read.
+    """Return the parameters that ``dvc.yaml`` declares for a stage; others can't be read.
 
     Raises:
-        UserError: a value is missing, unknown, of a wrong type or out of range.
+        UserError: a value is missing, unknown, of the wrong type or out of range.
     """
     return checked(kind, dvc.api.params_show(stages=stage), f"params.yaml, for {stage}")
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage; what a user can mend ends with one message and exit status 1.
+    """Run a stage. An error that a user can mend ends it with one message and exit status 1.
 
-    Where the pipeline's training has begun a run in MLflow, that run has failed then, too.
+    If the pipeline has a live run in MLflow, any error marks this run as failed.
     """
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     for package in ("__main__", "reid", "runs", "stages"):
@@ -52,7 +53,7 @@ def _explained(main: Callable[[], None]) -> None:
         if e.errno in NO_SPACE:
             _fail(
                 f"no space to write {e.filename or 'an output'} ({e.strerror}). "
-                "Free some and run `dvc repro` again."
+                "Free some space and run `dvc repro` again."
             )
         if not isinstance(e, PermissionError):
             raise
@@ -64,7 +65,7 @@ def _fail(message: str) -> None:
     if "DVC_STAGE" in os.environ:
         # DVC removes a stage's outputs before it runs the stage, but keeps them in its cache.
         hint = (
-            "\nEarlier results are in DVC's cache: take back the edit (of the data with "
-            "`git checkout data.dvc && dvc checkout data.dvc`) and run `dvc repro`."
+            "\nEarlier results are in DVC's cache. To get them back, undo the edit (of the data "
+            "with `git checkout data.dvc && dvc checkout data.dvc`) and run `dvc repro`."
         )
     sys.exit(f"error: {message}{hint}")

@@ -1,4 +1,4 @@
-"""What the two training stages share: common parameters, inputs, and the training itself."""
+"""What the two training stages share: their common parameters and the training itself."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ from reid.model.backend_choice import Backend, choose
 from reid.training.augmentation import Augmentation
 from reid.training.folds import read_folds
 from reid.training.objective import Objective
-from reid.training.optimisation import Optimisation
+from reid.training.optimisation import Optimisation, OptimisationSettings
 from runs.fingerprint import checkpoint, inputs, is_saved, require_unedited
 from runs.live import live_report
 from stages._params import Seed, Threads
@@ -26,7 +26,7 @@ KERAS_WEIGHTS = ("imagenet", "none")
 
 
 class TrainingParams(Settings):
-    """Parameters that both models are trained with."""
+    """The parameters that both models are trained with."""
 
     lr: float = Field(gt=0)
     seed: Seed
@@ -36,7 +36,7 @@ class TrainingParams(Settings):
     xla: bool
     model: Architecture
     augmentation: Augmentation
-    optimisation: Optimisation
+    optimisation: OptimisationSettings
 
 
 def train_model(
@@ -50,13 +50,18 @@ def train_model(
     """Train a model and write ``models/<name>``.
 
     Args:
-        name: of the model.
-        params: those that both models share.
-        objective: what to train for.
-        epochs: how long.
-        batches: labels of the training images (n,) and epoch (from 0) to image numbers, int
-            (batches, batch size).
-        start: a model to go on from; without it, ``params.model.weights``.
+        name: the name of the model.
+        params: the parameters that both models share.
+        objective: the losses to minimise.
+        epochs: the number of epochs.
+        batches: the function from the labels of the training images, int (n,), and an epoch (from
+            0) to image numbers, int (batches, batch size).
+        start: the model to start from; if it is None, the network starts from
+            ``params.model.weights``.
+
+    Raises:
+        UserError: the training diverges, its input can't be used, or what the stage declares was
+            edited while it ran.
     """
     stage = f"train_{name}"
     before = inputs(stage)
@@ -73,33 +78,32 @@ def train_model(
         network = _network(params, folds[0].people, start)
         plan = Plan(
             epochs=epochs,
-            lr=params.lr,
-            optimisation=params.optimisation,
+            optimisation=Optimisation(params.lr, params.optimisation),
             augmentation=params.augmentation,
             objective=objective,
             batches=lambda epoch: batches(folds[0].labels, epoch),
             seed=params.seed,
             xla=params.xla,
         )
-        state = checkpoint(before)
-        with state.alone():
+        kept = checkpoint(before)
+        with kept.alone():
             live.begin()
-            # A state at its end whose model DVC has saved is of no use: it was asked to train
-            # again.
-            if len(state.history()) == epochs and is_saved(stage):
-                state.discard()
-            train(network, folds, plan, paths.model_folder(name), state, live.epoch)
-            # The state stays until `track`: DVC may be killed before it has saved the model.
+            # A finished checkpoint whose model is already in DVC's cache means `--force`: train
+            # from scratch.
+            if len(kept.history()) == epochs and is_saved(stage):
+                kept.discard()
+            train(network, folds, plan, paths.model_folder(name), kept, live.epoch)
+            # `track` discards the checkpoint: DVC may be killed before it has saved the model.
             require_unedited(stage, before)
 
 
 def _network(params: TrainingParams, people: int, start: Path | None) -> "keras.Model":
-    """The network to train, with the weights that it starts from."""
+    """Return the network to train, with the weights that it starts from."""
     from reid.model.network import build_network, for_training, load_network  # noqa: PLC0415
 
     how = params.model
     if start is None:
-        # Only what lies in pretrained/ is declared to DVC, so only that can be read.
+        # `dvc.yaml` declares only the files in pretrained/, so only these can be read.
         is_file = how.weights not in KERAS_WEIGHTS
         weights = str(paths.PRETRAINED / how.weights) if is_file else how.weights
         network = build_network(how, weights, people)

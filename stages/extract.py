@@ -1,4 +1,4 @@
-"""Stage, one for each model: embeddings of query and gallery."""
+"""Stage, once for each model: embed the images of query and gallery."""
 
 import logging
 import sys
@@ -21,15 +21,17 @@ logger = logging.getLogger(__name__)
 
 
 class Extract(Settings):
-    """Which epoch's weights to use, how many images at once, and whether mirrored ones too."""
+    """The parameters of the group ``extract``."""
 
-    checkpoint: paths.Checkpoint
+    checkpoint: paths.SavedEpoch
     batch_size: int = Field(ge=1)
+    """The number of images to embed at once."""
     flip: bool
+    """Whether to embed the mirror image of each image too."""
 
 
 class Params(Settings):
-    """Declared in ``dvc.yaml``."""
+    """The parameters that ``dvc.yaml`` declares."""
 
     seed: Seed
     backend: Backend
@@ -38,7 +40,7 @@ class Params(Settings):
 
 
 def main() -> None:
-    """Write ``build/features/<model>``, the model named on the command line."""
+    """Write ``build/features/<model>``; the command line names the model."""
     name = sys.argv[1]
     stage = f"extract@{name}"
     before = inputs(stage)
@@ -75,12 +77,12 @@ def main() -> None:
 
 
 def _require_embeddings(embeddings: np.ndarray, subset: str, weights: Path) -> None:
+    """Raise UserError if some of the embeddings (n, d) are zero or NaN."""
     without = np.count_nonzero(~has_unit_length(embeddings))
     if without:
         raise UserError(
-            f"{weights} gives {without} of {len(embeddings)} {subset} images no embedding, but "
-            "zeros or numbers that are none: its training diverged. Lower lr or raise "
-            "optimisation.warmup_epochs."
+            f"{without} of {len(embeddings)} {subset} embeddings of {weights} are zero or NaN: its "
+            "training diverged. Lower lr or raise optimisation.warmup_epochs."
         )
 
 

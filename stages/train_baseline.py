@@ -1,4 +1,4 @@
-"""Stage: train the baseline, a softmax over the training people."""
+"""Stage: train the baseline, a softmax over the people of the training fold."""
 
 from pydantic import Field
 
@@ -12,7 +12,7 @@ from stages._training import TrainingParams, train_model
 
 
 class Baseline(Settings):
-    """The baseline's own parameters."""
+    """The parameters of the baseline alone."""
 
     epochs: int = Field(ge=1)
     batch_size: BatchSize
@@ -20,13 +20,13 @@ class Baseline(Settings):
 
 
 class Params(TrainingParams):
-    """Declared in ``dvc.yaml``."""
+    """The parameters that ``dvc.yaml`` declares."""
 
     baseline: Baseline
 
 
 def main() -> None:
-    """Write ``models/baseline``."""
+    """Train the baseline and write ``models/baseline``."""
     params = declared("train_baseline", Params)
     own = params.baseline
     train_model(

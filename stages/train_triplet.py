@@ -1,4 +1,4 @@
-"""Stage: train the triplet model, softmax and triplet loss over batches of P people x K images."""
+"""Stage: train the triplet model by softmax and triplet loss, in batches of P people x K images."""
 
 import math
 from typing import Annotated, Any, Literal
@@ -22,7 +22,7 @@ def _margin(value: Any) -> Margin:
 
 
 class Triplet(Settings):
-    """The triplet model's own parameters."""
+    """The parameters of the triplet model alone."""
 
     start: Literal["baseline", "pretrained"]
     epochs: int = Field(ge=1)
@@ -35,13 +35,13 @@ class Triplet(Settings):
 
 
 class Params(TrainingParams):
-    """Declared in ``dvc.yaml``."""
+    """The parameters that ``dvc.yaml`` declares."""
 
     triplet: Triplet
 
 
 def main() -> None:
-    """Write ``models/triplet``."""
+    """Train the triplet model and write ``models/triplet``."""
     params = declared("train_triplet", Params)
     own = params.triplet
     train_model(

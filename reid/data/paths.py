@@ -23,7 +23,7 @@ BASELINE, TRIPLET = MODELS = ("baseline", "triplet")
 COMPARISON = "comparison"
 """The name of the comparison of the two models, used in paths like a model's name."""
 
-Checkpoint = Literal["best", "last"]
+SavedEpoch = Literal["best", "last"]
 """The epoch whose weights a network file holds."""
 
 
@@ -67,9 +67,9 @@ def source_file(folder: Path) -> Path:
     return folder / "source.json"
 
 
-def network_file(folder: Path, checkpoint: Checkpoint) -> Path:
+def network_file(folder: Path, epoch: SavedEpoch) -> Path:
     """Return the file of a trained network in the folder of a model."""
-    return folder / f"{checkpoint}.keras"
+    return folder / f"{epoch}.keras"
 
 
 def history_file(folder: Path) -> Path:

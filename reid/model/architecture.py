@@ -1,4 +1,4 @@
-"""What a network is built from."""
+"""The parts that a network is built from."""
 
 from typing import Literal
 
@@ -7,26 +7,26 @@ from pydantic import Field
 from reid.common.settings import Settings
 
 Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
-"""Of the inside of a network; weights, outputs and losses are always float32."""
+"""The number type that a network computes in; weights, outputs and losses are always float32."""
 
 
 class Architecture(Settings):
-    """Input, backbone, pooling and neck."""
+    """The input size, backbone, pooling and neck of a network."""
 
     backbone: str
-    """A file in ``reid/model/backbones``."""
+    """The name of a file in ``reid/model/backbones``, without ``.py``."""
     alpha: float = Field(gt=0)
-    """Width multiplier of the backbone's channels."""
+    """The factor of the backbone's numbers of channels."""
     last_stride: Literal[1, 2]
-    """Of the backbone's last stage; 1 keeps a map twice as high and wide."""
+    """The stride of the backbone's last stage; 1 leaves a map twice as high and wide as 2."""
     weights: str = Field(pattern=r"^[^/\\]+$")
     """The name of a ``.weights.h5`` file, ``imagenet`` for Keras's download, or ``none``."""
     height: int = Field(ge=32)
-    """Of the input, pixels."""
+    """The height of the input, pixels."""
     width: int = Field(ge=32)
-    """Of the input, pixels."""
+    """The width of the input, pixels."""
     pooling: Literal["average", "gem"]
-    """How the map becomes the feature: its mean, or its generalised mean."""
+    """How the feature is made of the map: as its mean, or as its generalised mean."""
     neck: bool
-    """Whether a batch norm stands between the feature, which the triplets see, and the embedding,
-    which softmax and retrieval see."""
+    """Whether there is a batch norm between the feature, which the triplet loss sees, and the
+    embedding, which softmax and retrieval see."""

@@ -1,13 +1,13 @@
-"""Keras, imported the one way that this project needs; every other file takes it from here."""
+"""Import Keras as this project needs it; all other files import it from here."""
 
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Read once, when Keras and TensorFlow are imported. A user's ~/.keras/keras.json would choose the
-# backend otherwise. oneDNN is off by default on some processors, where training without it is
-# slower by a tenth and more.
+# Keras and TensorFlow read these once, when they are imported. Without the first, a user's
+# ~/.keras/keras.json would choose the backend. oneDNN is off by default on some processors, and
+# training on them is slower by a tenth or more without it.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 @contextmanager
 def _stderr_held_back() -> Iterator[None]:
-    """Hold back what C++ prints before its log level counts; show it where the import fails."""
+    """Hold back what C++ prints before it knows its log level; show it if the import fails."""
     with tempfile.TemporaryFile() as held:
         stderr = os.dup(2)
         os.dup2(held.fileno(), 2)
@@ -33,7 +33,7 @@ def _stderr_held_back() -> Iterator[None]:
 with _stderr_held_back():
     import keras
 
-# What else ~/.keras/keras.json can change: results must not depend on an undeclared file.
+# ~/.keras/keras.json can change these too, but results must not depend on an undeclared file.
 keras.config.set_floatx("float32")
 keras.config.set_epsilon(1e-7)
 keras.config.set_image_data_format("channels_last")
@@ -42,15 +42,16 @@ __all__ = ["keras", "make_deterministic"]
 
 
 def make_deterministic(seed: int, threads: int, xla: bool = False) -> None:
-    """Let the same seed on the same kind of processor give the same bytes.
+    """Make the same seed give the same bytes on the same kind of processor.
 
-    Call it before the first tensor is made.
+    Call this before the first tensor is made.
 
     Args:
-        seed: of Python's, numpy's and Keras's generators.
-        threads: of one operation; sums are split among them, so another number rounds otherwise.
-        xla: whether steps are to be compiled with XLA, which Keras refuses where TensorFlow has to
-            run its deterministic operations: these are left off then.
+        seed: the seed of Python's, numpy's and Keras's generators.
+        threads: the threads of one operation of TensorFlow. Sums are split among the threads, so
+            another number of threads rounds differently.
+        xla: whether steps will be compiled with XLA. TensorFlow's deterministic operations are
+            then off, because Keras refuses to combine the two.
     """
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":

@@ -1,4 +1,4 @@
-"""Which backend Keras computes with: chosen before Keras is imported, for it can't be changed."""
+"""Choose the backend that Keras computes with, before Keras is imported."""
 
 import os
 from importlib.util import find_spec
@@ -10,14 +10,14 @@ Backend = Literal["tensorflow", "jax"]
 
 
 def choose(backend: Backend) -> None:
-    """Let ``reid.model.backend`` import Keras with this backend.
+    """Make ``reid.model.backend`` import Keras with this backend; a later change has no effect.
 
     Raises:
-        UserError: it is not installed.
+        UserError: the backend is not installed.
     """
     if find_spec(backend) is None:
         raise UserError(
-            f"backend: {backend} is not installed. Choose the other one, or install it: "
-            "README.md says how, where it speaks of GPUs."
+            f"backend: {backend} is not installed. Choose the other backend, or install this one "
+            "as README.md describes in its part about GPUs."
         )
     os.environ["KERAS_BACKEND"] = backend

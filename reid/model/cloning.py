@@ -1,4 +1,4 @@
-"""A network like another, weights included, with other settings for its layers."""
+"""Copy a network, weights included, with other settings for its layers."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,13 +11,13 @@ def copied(
     settings: Callable[[keras.Operation], Mapping[str, Any]],
     kinds: Mapping[type[keras.Layer], type[keras.Layer]] | None = None,
 ) -> keras.Model:
-    """Copy a functional network, weights and networks inside it included.
+    """Copy a functional network, with its weights and the networks inside it.
 
     Args:
-        model: stays as it is.
-        settings: a layer to the arguments of its constructor that change; none of them may change
-            a weight's shape.
-        kinds: layers of one class become those of another that has the same weights.
+        model: the network to copy; it stays as it is.
+        settings: the function from a layer to the constructor arguments that change. None of them
+            may change the shape of a weight.
+        kinds: classes of layers to replace by other classes, which must have the same weights.
     """
 
     def copy(layer: keras.Operation) -> keras.Operation:
@@ -33,12 +33,12 @@ def edited(model: keras.Model, changes: Mapping[str, Mapping[str, Any]]) -> kera
     """Copy a functional network with other settings for some layers.
 
     Args:
-        model: stays as it is.
-        changes: by the layer's name, the arguments of its constructor that change; none of them
-            may change a weight's shape.
+        model: the network to copy; it stays as it is.
+        changes: for each name of a layer, the constructor arguments that change. None of them may
+            change the shape of a weight.
 
     Raises:
-        ValueError: there is no such layer.
+        ValueError: the network has no layer of that name.
     """
     for name in changes:
         model.get_layer(name)

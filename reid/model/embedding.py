@@ -1,4 +1,4 @@
-"""Embeddings of images by a trained network."""
+"""Embed images with a trained network."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,9 +13,9 @@ from reid.model.backend import keras
 def decoded_batches(
     parquet: Path, batch_size: int, height: int, width: int
 ) -> Iterator[np.ndarray]:
-    """The images of a subset in row order, uint8 (batch_size or fewer, height, width, 3).
+    """Yield the images of a subset in row order, uint8 (batch_size or fewer, height, width, 3).
 
-    Reads and decodes a batch at a time, so the memory doesn't grow with the subset.
+    One batch is read and decoded at a time, so memory doesn't grow with the subset.
     """
     for batch in pq.ParquetFile(parquet).iter_batches(batch_size, columns=["image"]):
         yield decode_all(batch.column("image").to_pylist(), height, width)
@@ -28,10 +28,10 @@ def embed(
 
     Args:
         model: images (n, height, width, 3) to embeddings (n, d) of length 1.
-        batches: arrays of images of any length.
+        batches: arrays of images, uint8 or float (n, height, width, 3), with any n.
         batch_size: images to embed at once.
-        flip: whether to embed each image's mirror image too, and to give the mean of both,
-            brought back to length 1.
+        flip: whether to embed the mirror image of each image too, and to return the mean of both,
+            brought to length 1.
 
     Returns:
         float32 (n, d), in the order of the images.

@@ -1,7 +1,7 @@
 """Batch norm in one kernel, for training under TensorFlow.
 
-Keras composes batch norm of nine operations, each of which goes through the whole map again, forth
-and back. On a processor that is half of MobileNetV2's training time.
+Keras composes batch norm of nine operations. Each of them reads the whole map once more, in the
+forward and in the backward pass. On a CPU, this is half of MobileNetV2's training time.
 """
 
 from typing import Any
@@ -12,14 +12,13 @@ MAP_RANK = 4
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Keras's batch norm, of which TensorFlow computes the training of a float32 map in one kernel.
+    """Keras's batch norm, but TensorFlow trains float32 maps in one kernel.
 
-    Everything else, and every other backend, is Keras's own. Weights and configuration are the
-    same.
+    In all other cases Keras's own code runs. Weights and configuration are those of Keras's layer.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Normalise (n, height, width, channels) by the batch, and follow its statistics."""
+        """Normalise (n, height, width, channels), and update the moving statistics in training."""
         fuses = (
             keras.backend.backend() == "tensorflow"
             and training
@@ -41,7 +40,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             variance=tf.zeros([0]),
             epsilon=self.epsilon,
         )
-        # Keras follows the variance of the batch itself, not of what the batch was drawn from.
+        # Keras averages the biased variance of the batch; the kernel returns the unbiased one.
         count = tf.cast(tf.size(inputs) / tf.size(mean), "float32")
         variance = unbiased * (count - 1) / count
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):

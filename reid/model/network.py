@@ -1,4 +1,4 @@
-"""The network of both models: images in; feature, embedding and logits of the people out."""
+"""The network of both models, from images to features, embeddings and logits."""
 
 import json
 import re
@@ -18,24 +18,24 @@ BACKBONE = "backbone"
 FEATURE, EMBEDDING, LOGITS = "feature", "embedding", "logits"
 POOLING = {"average": keras.layers.GlobalAveragePooling2D, "gem": GeneralisedMeanPooling2D}
 
-# Lengths and logits are sums, too long for half precision.
 FULL_PRECISION = (FEATURE, EMBEDDING, LOGITS)
+"""The layers that always compute in float32: their sums are too long for half precision."""
 
-# The first date that a zip archive can hold.
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The first date that a zip archive can hold."""
 
 
 def build_network(how: Architecture, weights: str, classes: int) -> keras.Model:
-    """Backbone, pooling, batch-norm neck and the softmax's logits.
+    """Build a network of backbone, pooling, batch-norm neck and the logits of the softmax.
 
-    The neck is that of Luo et al., "Bag of Tricks and a Strong Baseline for Deep Person
-    Re-Identification", 2019: the triplet loss works on what enters it, the softmax and the
-    retrieval on what leaves it.
+    The neck is from Luo et al., "Bag of Tricks and a Strong Baseline for Deep Person
+    Re-Identification", 2019. The triplet loss sees the features that enter the neck; softmax and
+    retrieval see the features that leave it.
 
     Args:
         how: the parts and the input's size.
-        weights: ``imagenet``, ``none`` or the path of a file, as ``backbones.build`` takes it.
-        classes: people to train on.
+        weights: ``imagenet``, ``none`` or the path of a file, as for ``backbones.build``.
+        classes: the number of people to train on.
 
     Returns:
         A model from images (n, height, width, 3) in 0..255 to a dict: ``feature`` (n, d) as the
@@ -67,20 +67,24 @@ def build_network(how: Architecture, weights: str, classes: int) -> keras.Model:
 def for_training(
     network: keras.Model, precision: Precision = "float32", xla: bool = False
 ) -> keras.Model:
-    """The same network, weights included, that trains quickly and computes in a precision.
+    """Copy a network so that it trains fast and computes in a precision.
 
-    ``xla``: whether TensorFlow's steps are to be compiled. XLA joins the operations by itself,
-    and in batch norm's one kernel its variance is E[x^2] - E[x]^2, which rounding makes negative
-    where the mean is large.
+    Args:
+        network: the network that ``build_network`` makes.
+        precision: the type to compute in.
+        xla: whether TensorFlow compiles the steps with XLA. Keras's own batch norm is then kept:
+            XLA fuses its operations by itself. XLA computes the variance in the fused kernel as
+            E[x^2] - E[x]^2, which rounding makes negative if the mean is large.
     """
     norm = keras.layers.BatchNormalization
     return _converted(network, precision, norm, norm if xla else FusedBatchNormalization)
 
 
 def for_keeping(network: keras.Model) -> keras.Model:
-    """The same network, weights included, in float32 and with Keras's own layers.
+    """Copy a network so that it computes in float32, with layers of Keras alone.
 
-    But for the generalised mean, which Keras lacks: a network with it needs ``reid.model.pooling``.
+    The generalised mean is the exception, because Keras lacks it: to load a network with it,
+    ``reid.model.pooling`` must be imported.
     """
     return _converted(network, "float32", FusedBatchNormalization, keras.layers.BatchNormalization)
 
@@ -91,8 +95,10 @@ def _converted(
     norm: type[keras.Layer],
     new_norm: type[keras.Layer],
 ) -> keras.Model:
+    """Copy a network with another precision, and with one class of batch norm replaced."""
+
     def settings(layer: keras.Operation) -> dict[str, str]:
-        # Plain operations among the layers, such as a sum, have no precision of their own.
+        # Plain operations among the layers, such as a sum, have no precision.
         converts = isinstance(layer, keras.Layer) and layer.name not in FULL_PRECISION
         return {"dtype": precision} if converts else {}
 
@@ -100,19 +106,19 @@ def _converted(
 
 
 def compute_type(network: keras.Model) -> str:
-    """The type that a network's backbone computes in: float32, bfloat16 or float16."""
+    """Return the type that a network's backbone computes in: float32, bfloat16 or float16."""
     computing: str = network.get_layer(BACKBONE).layers[-1].compute_dtype
     return computing
 
 
 def embedder(network: keras.Model) -> keras.Model:
-    """The part of a network that retrieval needs: images to embeddings (n, d) of length 1."""
+    """Return the part that retrieval needs: images to embeddings (n, d) of length 1."""
     return keras.Model(network.input, network.output[EMBEDDING], name=EMBEDDING)
 
 
 def save_network(network: keras.Model, path: Path) -> None:
-    """Save as ``.keras`` without optimizer, with the same bytes for the same weights."""
-    # A model made anew has no optimizer to save along, and whoever loads it may have no GPU.
+    """Save as ``.keras`` without optimizer; the same weights give the same bytes."""
+    # A copy has no optimizer that would be saved too, and float32 runs without a GPU.
     bare = for_keeping(network)
     with replacing_file(path) as part:
         saved = part.with_suffix(".keras")
@@ -124,7 +130,7 @@ def save_network(network: keras.Model, path: Path) -> None:
 
 
 def _settle(source: Path, target: Path) -> None:
-    """Copy a ``.keras`` archive without what differs at every save: dates and memory addresses."""
+    """Copy a ``.keras`` archive without dates and memory addresses, which differ at every save."""
     with zipfile.ZipFile(source) as saved, zipfile.ZipFile(target, "w") as settled:
         for name in sorted(saved.namelist()):
             content = saved.read(name)
@@ -137,7 +143,7 @@ def _settle(source: Path, target: Path) -> None:
 
 
 def _numbered_objects(config: str) -> str:
-    """Number shared objects in the order in which they appear; Keras names them by address."""
+    """Number shared objects in their order; Keras names them by their address in memory."""
     numbers: dict[str, int] = {}
     return re.sub(
         r'(?<="shared_object_id": )\d+',
@@ -147,10 +153,10 @@ def _numbered_objects(config: str) -> str:
 
 
 def load_network(path: Path) -> keras.Model:
-    """Load what ``save_network`` wrote. Raises UserError where the file is absent or damaged."""
+    """Load a file of ``save_network``. Raise UserError if the file is absent or damaged."""
     try:
         return keras.saving.load_model(path, compile=False)
     except (ValueError, OSError, zipfile.BadZipFile, KeyError) as e:
         raise UserError(
-            f"{path} is no model that can be loaded ({first_line(e)}). `dvc repro` makes it."
+            f"{path} can't be loaded as a model ({first_line(e)}). `dvc repro` makes it again."
         ) from e

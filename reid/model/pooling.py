@@ -1,4 +1,4 @@
-"""Generalised-mean pooling, in operations that every Keras backend has."""
+"""Generalised-mean pooling (GeM), in operations that every Keras backend has."""
 
 from typing import Any
 
@@ -9,15 +9,16 @@ ops = keras.ops
 
 @keras.saving.register_keras_serializable(package="reid")
 class GeneralisedMeanPooling2D(keras.layers.Layer):
-    """``mean(x ** p) ** (1 / p)`` over rows and columns, with a p that is learnt (GeM).
+    """``mean(x ** p) ** (1 / p)`` over rows and columns, with a learnt p (GeM).
 
     Radenovic et al., "Fine-tuning CNN Image Retrieval with No Human Annotation", TPAMI 2018,
-    eq. 2, with one p for all channels, which starts at 3 as theirs. p = 1 is the average, and the
-    maximum is its limit. Maps (n, rows, columns, channels) to (n, channels).
+    eq. 2, with one p for all channels, which starts at 3 as in the paper. With p = 1 this is the
+    average; for large p it approaches the maximum. Maps (n, rows, columns, channels) become
+    (n, channels).
     """
 
     SMALLEST = 1e-6
-    """Lower values are raised to it: a root of 0 has no gradient."""
+    """Lower values of a map are raised to this one, because a root of 0 has no gradient."""
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the weight p."""
@@ -25,13 +26,13 @@ class GeneralisedMeanPooling2D(keras.layers.Layer):
         self.power = self.add_weight(shape=(), initializer=three, name="power", autocast=False)
 
     def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
-        """(n, rows, columns, channels) to (n, channels)."""
+        """Pool (n, rows, columns, channels) to (n, channels)."""
         positive = ops.maximum(inputs, self.SMALLEST)
-        # Shares of the largest value: its own powers would leave the range of numbers.
+        # Powers are taken of shares of the largest value: its own power could overflow.
         largest = ops.stop_gradient(ops.max(positive, axis=(1, 2), keepdims=True))
         mean = ops.mean(ops.power(positive / largest, self.power), axis=(1, 2))
         return largest[:, 0, 0, :] * ops.power(mean, 1.0 / self.power)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
-        """Rows and columns go."""
+        """Return the shape without rows and columns."""
         return (input_shape[0], input_shape[3])

@@ -1,1 +1,1 @@
-"""What only a training needs."""
+"""Training: batches, augmentation, losses, optimiser, the loop and its checkpoints."""

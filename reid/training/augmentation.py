@@ -1,4 +1,4 @@
-"""Random changes of training images, made of a whole batch at once, on uint8 arrays."""
+"""Random changes of training images, made on a whole batch at once, on uint8 arrays."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -8,27 +8,28 @@ from reid.common.settings import Settings
 
 
 class Augmentation(Settings):
-    """How much to change; zero (or False) switches an ingredient off."""
+    """How much to change images; zero (or False) switches a change off."""
 
     flip: bool
-    """Mirror half of the images left to right."""
+    """Whether to mirror half of the images, left to right."""
     pad: int = Field(ge=0)
-    """Pixels of border to add before a random crop back to the size."""
+    """The pixels of border to add before a random crop back to the original size."""
     colour: float = Field(ge=0, lt=1)
-    """Largest relative change of an image's brightness; half of it for each colour channel."""
+    """The largest relative change of an image's brightness; each channel changes by up to half as
+    much more."""
     erase: float = Field(ge=0, le=1)
-    """Probability that a rectangle of an image is filled with noise (Zhong et al., "Random
+    """The probability that a rectangle of an image is filled with noise (Zhong et al., "Random
     Erasing Data Augmentation", AAAI 2020: 2-40 % of the area, sides 0.3 to 1/0.3)."""
 
 
 def shift_and_flip(
     images: np.ndarray, pad: int, flip: bool, rng: np.random.Generator
 ) -> np.ndarray:
-    """Pad by ``pad`` black pixels, crop back at a random place, mirror half of the images.
+    """Pad by ``pad`` black pixels, crop back at a random place, and mirror half of the images.
 
     Args:
         images: uint8 (n, height, width, 3).
-        pad: pixels.
+        pad: pixels to add on each side.
         flip: whether to mirror.
         rng: source of randomness.
 
@@ -47,7 +48,10 @@ def shift_and_flip(
 
 
 def jitter_colour(images: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Scale brightness by up to ``1 +- strength``, and each channel by up to half as much more."""
+    """Scale each image by ``1 +- strength`` at most, and each channel by half as much more.
+
+    uint8 (n, height, width, 3).
+    """
     n, _, width, channels = images.shape
     brightness = rng.uniform(1 - strength, 1 + strength, (n, 1, 1))
     balance = rng.uniform(1 - strength / 2, 1 + strength / 2, (n, 1, channels))
@@ -61,9 +65,10 @@ def jitter_colour(images: np.ndarray, strength: float, rng: np.random.Generator)
 def erase_rectangles(
     images: np.ndarray, probability: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Fill a random rectangle of some images with noise.
+    """Fill a random rectangle of some images with noise: uint8 (n, height, width, 3).
 
-    A side that would be longer than the image's is cut to it, less a pixel; the paper draws anew.
+    A rectangle that is larger than the image is cut to the image's size less a pixel. The paper
+    draws another rectangle instead.
     """
     n, height, width, channels = images.shape
     area = rng.uniform(0.02, 0.4, n) * height * width
@@ -80,19 +85,19 @@ def erase_rectangles(
 
 
 def _lines(images: np.ndarray) -> np.ndarray:
-    """(n, height, width, 3) as (n, height, 3 width): numpy is slow where the last axis is short."""
+    """View (n, height, width, 3) as (n, height, 3 width): numpy is slow on short last axes."""
     n, height, _, _ = images.shape
     return images.reshape(n, height, -1)
 
 
 def _is_within(size: int, firsts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Which of ``size`` places each of n stretches covers: bool (n, size)."""
+    """Say which of ``size`` places each of n intervals covers: bool (n, size)."""
     places = np.arange(size) - firsts[:, None]
     return (places >= 0) & (places < lengths[:, None])
 
 
 def augment(images: np.ndarray, how: Augmentation, rng: np.random.Generator) -> np.ndarray:
-    """Change a batch: crop and flip, then colour, then erasing. uint8 (n, height, width, 3)."""
+    """Crop, flip, recolour and erase a batch, in this order: uint8 (n, height, width, 3)."""
     changed = shift_and_flip(images, how.pad, how.flip, rng)
     if how.colour:
         changed = jitter_colour(changed, how.colour, rng)

@@ -1,6 +1,7 @@
-"""Which images make up each training batch, drawn anew every epoch from (seed, epoch) alone.
+"""Draw the images of each training batch.
 
-Training that goes on at epoch 7 therefore sees the batches that an undisturbed run sees there.
+The draw depends on (seed, epoch) alone. A training that resumes at epoch 7 therefore sees the same
+batches as one that was not interrupted.
 """
 
 from collections.abc import Iterator
@@ -11,10 +12,12 @@ from reid.common.errors import UserError
 
 
 def shuffled_batches(n: int, size: int, seed: int, epoch: int) -> np.ndarray:
-    """All images in random order, a short last batch left out: int (n // size, size).
+    """Draw batches of all images in random order: image numbers, int (n // size, size).
+
+    Images that don't fill the last batch are left out.
 
     Raises:
-        UserError: fewer images than one batch.
+        UserError: there are fewer images than one batch needs.
     """
     if n < size:
         raise UserError(
@@ -27,27 +30,29 @@ def shuffled_batches(n: int, size: int, seed: int, epoch: int) -> np.ndarray:
 def people_batches(
     labels: np.ndarray, people: int, images: int, seed: int, epoch: int
 ) -> np.ndarray:
-    """Batches of P people x K images (Hermans et al., "In Defense of the Triplet Loss", 2017).
+    """Draw batches of P people x K images (Hermans et al., "In Defense of the Triplet Loss", 2017).
 
-    Each person's images are shuffled and dealt out in groups of K, the last group filled up with
-    images drawn again. There are as many batches as groups of P people can fill; which groups are
-    left over is chance. A person's groups are spread evenly over the epoch, and who meets whom is
-    chance, too: to take those first who have most groups left would set the same people against
-    each other in every epoch, where a few people have many images.
+    The images of each person are shuffled and dealt out in groups of K. The last group is filled
+    up with images that are drawn a second time. Each batch takes one group of each of P people.
+    There are as many batches as the groups can fill; chance decides which groups are left over.
+
+    The groups of a person are spread evenly over the epoch, and chance decides which people share a
+    batch. Taking the people with the most groups left first would be simpler. But if a few people
+    have many images, these people would then share batches in every epoch.
 
     Args:
         labels: int (n,), the person of each image.
         people: P.
         images: K.
-        seed: of the training.
+        seed: the seed of the training.
         epoch: counted from 0.
 
     Returns:
-        Image numbers, int (batches, P * K), in random order within a batch; the number of batches
-        is the same in each epoch.
+        Image numbers, int (batches, P * K), in random order within a batch. The number of batches
+        is the same in every epoch.
 
     Raises:
-        UserError: fewer than P people.
+        UserError: there are fewer than P people.
     """
     rng = np.random.default_rng([seed, epoch])
     rows_of = [np.flatnonzero(labels == label) for label in np.unique(labels)]
@@ -60,7 +65,7 @@ def people_batches(
     batches = []
     for chosen in _people_of_batches(np.array([len(g) for g in groups]), people, rng):
         batch = np.concatenate([groups[person].pop() for person in chosen])
-        # The triplets that are not mined take who comes next.
+        # Random mining takes the next image of the batch, so the order must be random.
         batches.append(rng.permutation(batch))
     return np.stack(batches)
 
@@ -68,9 +73,15 @@ def people_batches(
 def _people_of_batches(
     groups: np.ndarray, people: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """The people of each batch, int (people,), each as often as they have groups at most.
+    """Yield the people of each batch, int (people,).
 
-    Who has g groups gets one of them in each g-th part of the epoch, at a random moment of it.
+    A person appears at most as often as the person has groups. A person with g groups gets one of
+    them in each g-th part of the epoch, at a random moment of that part.
+
+    Args:
+        groups: the number of groups of each person.
+        people: P.
+        rng: source of randomness.
     """
     batches = groups.sum() // people
     while np.minimum(groups, batches).sum() < batches * people:
@@ -82,7 +93,7 @@ def _people_of_batches(
     due = np.full(len(groups), np.inf)
     np.divide(rng.random(len(groups)), groups, out=due, where=groups > 0)
     for to_go in range(batches, 0, -1):
-        # Who has as many groups left as there are batches must be in all of them.
+        # A person with as many groups left as there are batches left must be in all of these.
         urgency = np.where(groups - done == to_go, -1.0, due)
         chosen = np.argsort(urgency, kind="stable")[:people]
         done[chosen] += 1
@@ -93,8 +104,10 @@ def _people_of_batches(
 
 
 def _groups(rows: np.ndarray, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Yield the rows in groups of ``size``, the last one filled up with rows drawn again."""
     missing = -len(rows) % size
-    # The last group is filled from the others, so that it repeats an image only if it must.
+    # The last group is filled from the other groups: it repeats an image of its own only if there
+    # is no other group.
     others = rows[: len(rows) // size * size]
     filling = (
         rng.choice(others, missing, replace=False)

@@ -1,4 +1,4 @@
-"""A training's state after its last whole epoch, so that a killed one can go on."""
+"""The checkpoint of a training: what a killed training needs to resume."""
 
 import json
 import logging
@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from reid.common.files import replacing_folder, write_json
+from reid.data.paths import SavedEpoch
 from reid.training.history import Row, best_epoch
 
 if TYPE_CHECKING:
@@ -19,26 +20,29 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+RESUMABLE = "model.weights.h5"
+"""The weights as the last step left them, with the optimizer's variables."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training's state after its last whole epoch, in a folder of its own."""
+    """A training as it was after its last complete epoch, saved in a folder of its own."""
 
     folder: Path
 
     def save(self, model: "keras.Model", network: "keras.Model", history: list[Row]) -> None:
-        """Keep an epoch: what training goes on from, and the network to judge and to use.
+        """Save an epoch, and delete what was saved after the epoch before it.
 
         Args:
-            model: the network with its optimizer.
-            network: saved with averaged weights, where the optimizer averages them.
-            history: up to this epoch.
+            model: the network with its optimizer, from which the training can resume.
+            network: the network to use; saved with averaged weights if the optimizer averages.
+            history: one row per epoch, up to this epoch.
         """
         from reid.training.compiling import averaged  # noqa: PLC0415
 
         epoch = len(history)
         with replacing_folder(self.folder / f"{epoch:04}") as part:
-            model.save_weights(part / "state.weights.h5")
+            model.save_weights(part / RESUMABLE)
             with averaged(model):
                 network.save_weights(part / "last.weights.h5")
             best = part / "last.weights.h5"
@@ -46,33 +50,39 @@ class Checkpoint:
                 best = self.folder / f"{epoch - 1:04}" / "best.weights.h5"
             shutil.copyfile(best, part / "best.weights.h5")
             write_json(part / "history.json", history)
-        for older in self._saved()[:-1]:
+        for older in self._epochs()[:-1]:
             shutil.rmtree(older)
 
-    def _saved(self) -> list[Path]:
+    def _epochs(self) -> list[Path]:
         return sorted(p for p in self.folder.glob("[0-9]*") if p.is_dir())
 
     def history(self) -> list[Row]:
-        """The epochs so far; empty where there is no state."""
-        saved = self._saved()
-        if not saved:
+        """Return one row per finished epoch; none if nothing is saved."""
+        epochs = self._epochs()
+        if not epochs:
             return []
-        history: list[Row] = json.loads((saved[-1] / "history.json").read_text(encoding="utf-8"))
+        history: list[Row] = json.loads((epochs[-1] / "history.json").read_text(encoding="utf-8"))
         return history
 
     def resume(self, model: "keras.Model") -> None:
-        """Bring a model and its optimizer to the saved state."""
-        model.load_weights(self._saved()[-1] / "state.weights.h5")
+        """Load the last epoch's weights into a model, and its optimizer's variables."""
+        model.load_weights(self._epochs()[-1] / RESUMABLE)
 
-    def load(self, network: "keras.Model", which: Literal["best", "last"]) -> None:
-        """Give a network the weights of its best or its last epoch."""
-        network.load_weights(self._saved()[-1] / f"{which}.weights.h5")
+    def load(self, network: "keras.Model", epoch: SavedEpoch) -> None:
+        """Load the weights of the best or the last epoch into a network."""
+        network.load_weights(self._epochs()[-1] / f"{epoch}.weights.h5")
 
     @contextmanager
     def alone(self, wait: bool = True) -> Iterator[None]:
-        """Wait until no other process trains from this folder, as another experiment may.
+        """Hold the folder's lock inside the block, so that no other process trains from it.
 
-        Raises ``filelock.Timeout`` where one does and ``wait`` is false.
+        Another experiment may want the same training.
+
+        Args:
+            wait: whether to wait for a process that holds the lock.
+
+        Raises:
+            filelock.Timeout: another process holds the lock, and ``wait`` is false.
         """
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder.with_suffix(".lock"))
@@ -81,17 +91,17 @@ class Checkpoint:
         except Timeout:
             if not wait:
                 raise
-            logger.info("another experiment is at this very training; waiting for what it makes")
+            logger.info("another experiment is running this same training; waiting for its result")
             held = lock.acquire()
         with held:
             yield
 
     def discard(self) -> None:
-        """Remove the state, if there is one, of a training that is finished."""
+        """Delete the checkpoint, if there is one."""
         if not self.folder.exists():
             return
-        # Renamed first: half a state would stop the next training of this kind.
-        finished = self.folder.with_suffix(".finished")
-        shutil.rmtree(finished, ignore_errors=True)
-        self.folder.rename(finished)
-        shutil.rmtree(finished)
+        # Renamed first: the next training must not find a checkpoint that is half deleted.
+        discarded = self.folder.with_suffix(".discarded")
+        shutil.rmtree(discarded, ignore_errors=True)
+        self.folder.rename(discarded)
+        shutil.rmtree(discarded)

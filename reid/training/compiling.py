@@ -1,4 +1,4 @@
-"""A network with what it learns by: losses, optimizer, and the batches that it sees."""
+"""A network compiled for training: its losses, its optimizer and the batches that it sees."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,24 +20,24 @@ SOFTMAX, TRIPLET = "softmax", "triplet"
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how a network is trained."""
+    """How a network is trained, and for how long."""
 
     epochs: int
-    lr: float
     optimisation: Optimisation
     augmentation: Augmentation
     objective: Objective
     batches: Callable[[int], np.ndarray]
-    """Epoch (from 0) to image numbers, int (batches, batch size)."""
+    """The function from an epoch (from 0) to image numbers, int (batches, batch size)."""
     seed: int
     xla: bool = False
-    """Whether TensorFlow compiles the step with XLA; JAX always does."""
+    """Whether TensorFlow compiles the training step with XLA. JAX always does."""
 
 
-def build_optimizer(how: Optimisation, lr: float) -> keras.optimizers.Optimizer:
-    """The optimizer and its moving average of the weights; only kernels decay."""
+def build_optimizer(optimisation: Optimisation) -> keras.optimizers.Optimizer:
+    """Return the optimizer, with its moving average of the weights; only kernels decay."""
+    how = optimisation.settings
     common = {
-        "learning_rate": lr,
+        "learning_rate": optimisation.lr,
         "weight_decay": how.weight_decay or None,
         "use_ema": how.average > 0,
         "ema_momentum": how.average,
@@ -52,19 +52,26 @@ def build_optimizer(how: Optimisation, lr: float) -> keras.optimizers.Optimizer:
 
 
 def compiled(network: keras.Model, plan: Plan, frozen: bool = False) -> keras.Model:
-    """The network with its losses and optimizer; outputs ``softmax`` and perhaps ``triplet``.
+    """Compile a network with its losses and its optimizer.
 
-    ``frozen``: whether the backbone stays as it is.
+    Args:
+        network: the model that ``build_network`` makes; its layers are shared and changed.
+        plan: how to train.
+        frozen: whether the backbone stays as it is.
+
+    Returns:
+        A model with the output ``softmax``, logits (n, classes), and, if the objective has a
+        margin, ``triplet``, features (n, d) of length 1.
     """
     backbone = network.get_layer(BACKBONE)
     backbone.trainable = not frozen
-    # Averaged weights go with statistics averaged over as many steps.
+    # Averaged weights need batch statistics that are averaged over as many steps.
     for layer in (*backbone.layers, *network.layers):
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = max(layer.momentum, plan.optimisation.average)
+            layer.momentum = max(layer.momentum, plan.optimisation.settings.average)
     outputs = {SOFTMAX: network.output[LOGITS]}
     losses: dict[str, keras.losses.Loss] = {
-        # Of probabilities, Keras under JAX cuts off those near 0 and their gradients.
+        # From logits: Keras under JAX clips probabilities near 0, and with them their gradients.
         SOFTMAX: keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=plan.objective.label_smoothing
         )
@@ -75,9 +82,9 @@ def compiled(network: keras.Model, plan: Plan, frozen: bool = False) -> keras.Mo
         outputs[TRIPLET] = normalise(network.output[FEATURE])
         losses[TRIPLET] = Triplet(plan.objective.margin, plan.objective.mining)
         weights[TRIPLET] = plan.objective.triplet_weight
-    optimizer = build_optimizer(plan.optimisation, plan.lr)
+    optimizer = build_optimizer(plan.optimisation)
     if compute_type(network) == "float16":
-        # Small gradients are 0 in half precision, unless they are scaled.
+        # Unless they are scaled, small gradients are 0 in half precision.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     model = keras.Model(network.input, outputs)
     model.compile(
@@ -93,16 +100,16 @@ def compiled(network: keras.Model, plan: Plan, frozen: bool = False) -> keras.Mo
 
 @contextmanager
 def averaged(model: keras.Model) -> Iterator[None]:
-    """Give a model the moving average of its weights for a while, where its optimizer has one."""
+    """Give a model the averaged weights inside the block, if its optimizer averages them."""
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    # Without a step there is no average yet: half precision skips those that overflow.
+    # Before the first step there is no average. Half precision skips steps that overflow.
     if not optimizer.use_ema or not int(optimizer.iterations):
         yield
         return
     variables = model.trainable_variables
     weights = _copied(variables)
     optimizer.finalize_variable_values(variables)
-    # JAX gives memory away in a step: the averages must keep theirs.
+    # A step of JAX may reuse the memory of a variable, so the averages need memory of their own.
     _assign(variables, _copied(variables))
     try:
         yield
@@ -120,7 +127,7 @@ def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
 
 
 def targets(model: keras.Model, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Labels (n,) in the form that each loss takes: one-hot (n, classes), or as they are."""
+    """Return labels (n,) as each loss takes them: softmax one-hot (n, classes), triplet (n,)."""
     classes = model.output[SOFTMAX].shape[-1]
     forms = {SOFTMAX: np.eye(classes, dtype=np.float32)[labels], TRIPLET: labels}
     return {name: forms[name] for name in model.output}
@@ -129,7 +136,10 @@ def targets(model: keras.Model, labels: np.ndarray) -> dict[str, np.ndarray]:
 def augmented_batches(
     model: keras.Model, fold: Fold, plan: Plan, first_epoch: int
 ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-    """Batches without end from ``first_epoch`` on: images uint8 and targets."""
+    """Yield batches from ``first_epoch`` on, without end.
+
+    Each is a pair: images, uint8 (batch size, height, width, 3), and their ``targets``.
+    """
     for epoch in count(first_epoch):
         rng = np.random.default_rng([plan.seed, epoch, 1])
         for rows in plan.batches(epoch):

@@ -1,4 +1,4 @@
-"""The training subset in memory: decoded images of the training fold and of the held-out one."""
+"""The training subset in memory: the decoded images of the training and the held-out fold."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,37 +12,36 @@ from reid.data.images import decode_all
 
 @dataclass(frozen=True)
 class Fold:
-    """Images with their people and cameras."""
+    """Images with their people and cameras, n rows."""
 
     images: np.ndarray
-    """uint8 (n, height, width, 3)."""
+    """The decoded images, uint8 (n, height, width, 3)."""
     labels: np.ndarray
-    """int32 (n,): class of the softmax, -1 for people whom it doesn't know."""
+    """The classes of the softmax, int32 (n,); -1 for people who are not among its classes."""
     pids: np.ndarray
-    """int32 (n,)."""
+    """The people's numbers in the data set, int32 (n,)."""
     camids: np.ndarray
-    """int32 (n,)."""
+    """The cameras' numbers, int32 (n,)."""
 
     def __len__(self) -> int:
-        """The number of images."""
+        """Return the number of images."""
         return len(self.images)
 
     @property
     def people(self) -> int:
-        """The number of people that the softmax tells apart, all of them in the training fold."""
+        """The number of classes of the softmax; the training fold has all of these people."""
         return int(self.labels.max()) + 1
 
     @property
     def is_labelled(self) -> bool:
-        """Whether the softmax can be judged on this fold."""
+        """Whether the softmax knows all people of this fold, and so can be judged on it."""
         return bool(np.all(self.labels != NO_LABEL))
 
 
 def read_folds(dataset: Path, split: Path, height: int, width: int) -> tuple[Fold, Fold]:
-    """Decode the training subset once: the training fold and the validation fold.
+    """Decode the training subset once, and return its training and its validation fold.
 
-    Rows are sorted by person, so that a person's validation images share a batch, but for the few
-    at a batch's ends.
+    Rows are sorted by person, so that nearly all validation images of a person share a batch.
     """
     rows = read_subset(dataset, "train", images=True)
     table = pd.read_parquet(split)

@@ -1,4 +1,4 @@
-"""Training one network: the loop that both models share, and what is written of it."""
+"""Train one network: the loop that both models share, and the files that it writes."""
 
 import logging
 import time
@@ -17,19 +17,18 @@ from reid.training.checkpoint import Checkpoint
 from reid.training.compiling import Plan, augmented_batches, averaged, compiled
 from reid.training.folds import Fold
 from reid.training.history import Row, best_epoch, history_table, renamed, require_sound
-from reid.training.optimisation import learning_rate
 from reid.training.prefetch import made_ahead
 from reid.training.validation import validate
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINTS: tuple[paths.Checkpoint, ...] = ("last", "best")
-FEW = 0.8
-"""Share of the training images that an epoch should show."""
+SAVED_EPOCHS: tuple[paths.SavedEpoch, ...] = ("last", "best")
+ENOUGH = 0.8
+"""The share of the training images that an epoch should show."""
 
 
 class _EpochEnd(keras.callbacks.Callback):
-    """After each epoch: judge it, keep the best weights, make it safe, tell about it."""
+    """After each epoch: validate the network, save a checkpoint, log and report the numbers."""
 
     def __init__(
         self,
@@ -87,35 +86,35 @@ class _EpochEnd(keras.callbacks.Callback):
 
 
 def _stretches(plan: Plan) -> list[tuple[bool, range]]:
-    """Whether the backbone is frozen, and the epochs (from 0) for which it is so."""
-    frozen = min(plan.optimisation.frozen_epochs, plan.epochs)
+    """Return the parts of the training: whether the backbone is frozen, and the epochs (from 0)."""
+    frozen = min(plan.optimisation.settings.frozen_epochs, plan.epochs)
     stretches = [(True, range(frozen)), (False, range(frozen, plan.epochs))]
     return [(is_frozen, epochs) for is_frozen, epochs in stretches if epochs]
 
 
 def _learning_rates(plan: Plan) -> list[float]:
-    """Of each epoch. Warns where the warm-up leaves no epoch at ``plan.lr``."""
+    """Return the learning rate of each epoch. Warn if the warm-up never reaches ``lr``."""
     how = plan.optimisation
-    rates = [learning_rate(plan.lr, how, plan.epochs, epoch) for epoch in range(plan.epochs)]
-    if max(rates) < plan.lr:
+    rates = [how.learning_rate(plan.epochs, epoch) for epoch in range(plan.epochs)]
+    if max(rates) < how.lr:
         logger.warning(
             "the learning rate only rises to %.3g, not to lr %.3g: "
             "optimisation.warmup_epochs is %d of %d epochs",
             max(rates),
-            plan.lr,
-            how.warmup_epochs,
+            how.lr,
+            how.settings.warmup_epochs,
             plan.epochs,
         )
     return rates
 
 
 def _warn_of_unseen(batches: np.ndarray, images: int) -> None:
-    """Warn where the batches of an epoch leave out many of the training images."""
+    """Warn if the batches of an epoch, int (batches, batch size), leave out many images."""
     seen = len(np.unique(batches))
-    if seen < FEW * images:
+    if seen < ENOUGH * images:
         logger.warning(
-            "an epoch is %d batches of %d, which show %d of %d training images: smaller ones "
-            "(triplet.people, baseline.batch_size) show more",
+            "an epoch has %d batches of %d images, which show %d of %d training images; smaller "
+            "batches (triplet.people, baseline.batch_size) would show more",
             *batches.shape,
             seen,
             images,
@@ -132,20 +131,20 @@ def train(
 ) -> None:
     """Train a network and write ``best.keras``, ``last.keras``, ``history.csv``, ``train.json``.
 
-    The best epoch is that of the highest mAP among held-out people, where whole people are held
-    out, and of the lowest validation loss otherwise.
+    If whole people are held out, the best epoch is the one with the highest mAP among them. If
+    not, it is the one with the lowest validation loss.
 
     Args:
-        network: as ``build_network`` makes it.
+        network: the network that ``build_network`` makes.
         folds: training and validation images.
         plan: how to train.
-        destination: folder to write, replaced as a whole when the training is done.
-        checkpoint: where the state after each epoch is kept; a training that finds one goes on
-            from there and ends as if it had never stopped. It stays, for the caller to discard.
-        report: called after each epoch with its numbers.
+        destination: the folder to write; it is replaced as a whole when the training ends.
+        checkpoint: saved after each epoch. If it holds epochs already, the training resumes after
+            them, and ends with the same bytes as if it had never stopped. It is not discarded.
+        report: called with the numbers of each epoch, after the epoch is saved.
 
     Raises:
-        UserError: the loss is no number any more, or the images don't fill a batch.
+        UserError: the training diverges, or the images don't fill a batch.
     """
     training, validation = folds
     first_epoch = plan.batches(0)
@@ -155,7 +154,7 @@ def train(
     history = checkpoint.history()
     done = len(history)
     if done:
-        logger.info("going on after epoch %d of %d", done, plan.epochs)
+        logger.info("resuming after epoch %d of %d", done, plan.epochs)
     for is_frozen, epochs in _stretches(plan):
         if done >= epochs.stop:
             continue
@@ -163,7 +162,7 @@ def train(
         if done > epochs.start:
             checkpoint.resume(model)
         elif history:
-            # Where weights are averaged, it is the average that the thawed network starts from.
+            # The thawed network starts from the averaged weights, if weights are averaged.
             checkpoint.load(network, "last")
         model.fit(
             made_ahead(augmented_batches(model, training, plan, len(history))),
@@ -179,9 +178,9 @@ def train(
         )
     best = best_epoch(history)
     with replacing_folder(destination) as part:
-        for which in CHECKPOINTS:
-            checkpoint.load(network, which)
-            save_network(network, paths.network_file(part, which))
+        for epoch in SAVED_EPOCHS:
+            checkpoint.load(network, epoch)
+            save_network(network, paths.network_file(part, epoch))
         history_table(history).to_csv(paths.history_file(part), index=False, float_format="%.8g")
         summary = {
             "images": len(training),

@@ -6,18 +6,21 @@ from reid.training.objective import Margin, Mining
 ops = keras.ops
 
 FAR = 3.0
-"""Farther than two rows of length 1 can be from each other."""
+"""A distance greater than that between any two rows of length 1."""
 
 
 def pairwise_distances(embeddings: keras.KerasTensor) -> keras.KerasTensor:
-    """Euclidean distances among rows of length 1: (n, d) to (n, n)."""
+    """Return Euclidean distances between rows of length 1: (n, d) to (n, n)."""
     cosine = ops.einsum("ad,bd->ab", embeddings, embeddings)
-    # The gradient of a root is infinite at 0, where every image meets itself.
+    # The distance of an image to itself is 0, where the gradient of a root is infinite.
     return ops.sqrt(ops.maximum(2.0 - 2.0 * cosine, 1e-6))
 
 
 def _next_in_batch(distances: keras.KerasTensor, among: keras.KerasTensor) -> keras.KerasTensor:
-    """Each row's distance to the first column after it, around the end, that is ``among``."""
+    """Return each row's distance to the next image of the batch that is ``among``, cyclically.
+
+    Distances and ``among`` (n, n) to (n,).
+    """
     n = ops.shape(distances)[0]
     numbers = ops.arange(n)
     steps = ops.mod(numbers[None, :] - numbers[:, None], n)
@@ -27,26 +30,33 @@ def _next_in_batch(distances: keras.KerasTensor, among: keras.KerasTensor) -> ke
 
 
 class Triplet(keras.losses.Loss):
-    """Each anchor of a batch with one positive and one negative: ``d(a, p) + margin < d(a, n)``.
+    """Triplet loss of each anchor of a batch, with one positive and one negative.
 
-    Hermans et al., "In Defense of the Triplet Loss for Person Re-Identification", 2017. The hinge
-    is ``max(0, d(a, p) + margin - d(a, n))``, the soft margin ``log(1 + exp(d(a, p) - d(a, n)))``,
-    d the Euclidean distance. An anchor without a positive or a negative in the batch has loss 0.
+    Hermans et al., "In Defense of the Triplet Loss for Person Re-Identification", 2017. With the
+    Euclidean distance d, the hinge is ``max(0, d(a, p) + margin - d(a, n))`` and the soft margin
+    is ``log(1 + exp(d(a, p) - d(a, n)))``. An anchor that has no positive or no negative in the
+    batch has loss 0.
 
-    Mining ``hard`` takes the farthest positive and the nearest negative (their eq. 5); ``random``
-    the next ones in the batch, whose order the drawing of training batches has left to chance: the
-    plain triplets of Schroff et al., "FaceNet", 2015, eq. 1 (there of squared distances).
-    Validation images come sorted by person, and so theirs are not random.
+    Mining ``hard`` takes the farthest positive and the nearest negative (their eq. 5). Mining
+    ``random`` takes the next positive and the next negative in the batch: these are random, because
+    the order within a training batch is. They are the plain triplets of Schroff et al., "FaceNet",
+    2015, eq. 1, where distances are squared. Validation images are sorted by person, so their
+    triplets are not random.
     """
 
     def __init__(self, margin: Margin, mining: Mining = "hard", name: str = "triplet") -> None:
-        """``margin``: by how much a negative must be farther than a positive, or ``soft``."""
+        """Choose the margin, the mining and the name under which Keras logs the loss."""
         super().__init__(name=name)
         self.margin = margin
         self.mining = mining
 
     def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
-        """Labels (n,) or (n, 1) and embeddings (n, d) of length 1 to a loss an anchor, (n,)."""
+        """Return one loss per anchor, (n,).
+
+        Args:
+            y_true: labels, (n,) or (n, 1).
+            y_pred: embeddings of length 1, (n, d).
+        """
         labels = ops.reshape(y_true, (-1,))
         same = ops.equal(labels[:, None], labels[None, :])
         others = ops.logical_not(ops.eye(ops.shape(labels)[0], dtype="bool"))

@@ -1,19 +1,21 @@
-"""What a model is trained for."""
+"""The objective of a training: which losses are minimised."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 Mining = Literal["hard", "random"]
-"""Which positive and negative an anchor gets: the hardest of the batch, or any."""
+"""Which positive and negative an anchor gets: the hardest of the batch, or random ones."""
 Margin = float | Literal["soft"]
-"""By how much a negative must be farther than a positive; ``soft`` asks for ever more of it."""
+"""By how much a negative must be farther away than a positive; ``soft`` has no such limit."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What a network is trained for: always the softmax, the triplets where a margin is given."""
+    """The losses of a training: the softmax loss and, if it has a margin, the triplet loss."""
 
     label_smoothing: float
+    """The share of each target that is spread over all classes of the softmax."""
     margin: Margin | None = None
     mining: Mining = "hard"
     triplet_weight: float = 1.0
+    """The factor of the triplet loss; that of the softmax loss is 1."""

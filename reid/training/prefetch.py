@@ -1,17 +1,18 @@
-"""What is needed next, made in a thread while something else is computed."""
+"""Make the next items in a thread while the present item is used."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 Item = TypeVar("Item")
 
 
-def made_ahead(items: Iterator[Item], ahead: int = 2) -> Iterator[Item]:
-    """The same items in the same order, from an iterator without end; ``ahead`` of them wait.
+def made_ahead(items: Iterator[Item], ahead: int = 2) -> Generator[Item, None, None]:
+    """Yield the items of an endless iterator in their order, with ``ahead`` of them made ahead.
 
-    What the iterator raises is raised here in its turn.
+    If making an item raises, its error is raised when that item's turn comes. ``close`` ends the
+    thread.
     """
     with ThreadPoolExecutor(1, "ahead") as worker:
         waiting = deque(worker.submit(next, items) for _ in range(ahead))

@@ -1,4 +1,4 @@
-"""How good a model is after an epoch, judged on what it was not trained with."""
+"""Judge a model after an epoch, on images that it was not trained with."""
 
 import numpy as np
 import pandas as pd
@@ -18,13 +18,13 @@ def validate(model: keras.Model, embedding: keras.Model, fold: Fold, batch_size:
 
     Args:
         model: the network with its losses, as ``compiled`` makes it.
-        embedding: the network's part that gives embeddings, as ``embedder`` makes it.
+        embedding: the part of the network that gives embeddings, as ``embedder`` makes it.
         fold: held-out images of the training people, or of other people.
-        batch_size: images to take at once.
+        batch_size: images to compute at once.
 
     Returns:
-        ``val_loss``, the losses it is made of and ``val_accuracy`` on images of the training
-        people; ``val_rank1`` and ``val_mAP`` on other people.
+        For a fold of the training people: ``val_loss``, its parts and ``val_accuracy``. For a fold
+        of other people: ``val_rank1`` and ``val_mAP``.
     """
     if fold.is_labelled:
         logs = model.evaluate(
@@ -39,11 +39,12 @@ def validate(model: keras.Model, embedding: keras.Model, fold: Fold, batch_size:
 
 
 def validate_retrieval(embedding: keras.Model, fold: Fold, batch_size: int) -> Row:
-    """rank-1 and mAP among other people: a query for each person and camera, the rest gallery.
+    """Return rank-1 and mAP among held-out people.
 
-    Queries without a match count for nothing, as everywhere; there are as many after each epoch,
-    and ``split`` says how many. Mirrored images are not embedded, which would take twice the time.
-    Both are NaN where the network gives an image no embedding, as after a training that diverged.
+    The first image of each person and camera is a query, and all other images are the gallery.
+    Queries without a match are left out, as in the evaluation; the stage ``split`` says how many
+    these are. Mirrored images are not embedded, because that would take twice the time. Both
+    numbers are NaN if an embedding is zero or NaN, as after a training that diverged.
     """
     embeddings = embed(embedding, [fold.images], batch_size)
     if not has_unit_length(embeddings).all():

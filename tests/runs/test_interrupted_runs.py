@@ -165,7 +165,7 @@ def test_killed_pipeline_leaves_no_run_running(project: Project) -> None:
 def test_run_that_goes_on_is_running_again(project: Project) -> None:
     project.set_params({"baseline": {"epochs": 13}})
     before = project.mlflow_runs()
-    assert "going on after epoch" in project.must("dvc", "repro", "train_baseline")
+    assert "resuming after epoch" in project.must("dvc", "repro", "train_baseline")
     runs = project.mlflow_runs()
     assert [run.info.run_id for run in runs] == [run.info.run_id for run in before]
     assert runs[-1].info.status == "RUNNING"
@@ -288,7 +288,7 @@ def test_killed_experiment_is_ended_in_its_own_run(project: Project, ended_by: s
     assert begun.data.tags["dvc_exp"] == name
     project.must("git", "switch", branch)
     command = experiment if ended_by == "dvc exp run" else ("dvc", "repro")
-    assert "going on after epoch" in project.must(*command)
+    assert "resuming after epoch" in project.must(*command)
     run = project.mlflow_runs()[-1]
     assert (run.info.run_id, run.info.status) == (begun.info.run_id, "FINISHED")
     # DVC has no experiment that was killed, and nothing is to be found under its name.
@@ -311,7 +311,7 @@ def test_edit_during_a_training_is_no_cause_of_its_result(project: Project) -> N
     assert "epoch 1/8" in again.stdout
     # What was trained before the edit is not lost.
     project.set_params({"lr": 0.01})
-    assert "going on after epoch 8" in project.must("dvc", "repro", "train_baseline")
+    assert "resuming after epoch 8" in project.must("dvc", "repro", "train_baseline")
 
 
 def test_stage_that_fails_after_the_training_fails_its_run(project: Project) -> None:

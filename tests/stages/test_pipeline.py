@@ -244,7 +244,7 @@ def test_killed_repro_resumes_in_its_own_run_and_ends_with_the_same_bytes(
     trained.set_params({"baseline": {"epochs": 5}})
     with trained.trained_for(epochs=2):
         pass
-    assert "going on after epoch" in trained.must("dvc", "repro")
+    assert "resuming after epoch" in trained.must("dvc", "repro")
     states = (trained.root / ".dvc" / "tmp" / "checkpoints").iterdir()
     assert not [state for state in states if state.is_dir()]
     resumed = (trained.root / "dvc.lock").read_bytes()
@@ -264,7 +264,7 @@ def test_training_killed_before_dvc_saved_it_is_not_repeated(trained: Project) -
     with trained.trained_for(epochs=3):
         pass
     output = trained.must("dvc", "repro", "train_baseline")
-    assert "going on after epoch 3 of 3" in output
+    assert "resuming after epoch 3 of 3" in output
     lock = (trained.root / "dvc.lock").read_bytes()
     # Once it is saved, to ask for it again means to train it again.
     assert "epoch 1/3" in trained.must("dvc", "repro", "--force", "train_baseline")

@@ -1,17 +1,21 @@
-"""A network, images and a plan so small that a training takes seconds."""
+"""Networks, images and a plan so small that a training takes seconds."""
 
 from collections.abc import Callable
 from functools import partial
+from unittest.mock import patch
 
 import numpy as np
 
+from reid.model import backbones
 from reid.model.architecture import Architecture
+from reid.model.backend import keras
+from reid.model.network import build_network
 from reid.training.augmentation import Augmentation
 from reid.training.batches import people_batches, shuffled_batches
 from reid.training.compiling import Plan
 from reid.training.folds import Fold
 from reid.training.objective import Objective
-from reid.training.optimisation import Optimisation
+from reid.training.optimisation import Optimisation, OptimisationSettings
 
 PEOPLE, HEIGHT, WIDTH = 4, 32, 32
 NETWORK = Architecture(
@@ -24,11 +28,13 @@ NETWORK = Architecture(
     pooling="average",
     neck=True,
 )
+TINY = NETWORK.model_copy(update={"backbone": "tiny"})
+"""Two convolutions, for tests of what holds for any backbone."""
 # Deep networks with random weights magnify differences in rounding a hundredfold a step.
 SHALLOW = NETWORK.model_copy(
     update={"backbone": "alexnet", "alpha": 1.0, "height": 64, "width": 64}
 )
-SGD = Optimisation(
+SGD = OptimisationSettings(
     optimizer="sgd",
     momentum=0.9,
     weight_decay=0.0005,
@@ -40,10 +46,30 @@ SGD = Optimisation(
 ADAMW = SGD.model_copy(update={"optimizer": "adamw", "frozen_epochs": 1, "average": 0.9})
 
 
+def network(how: Architecture) -> keras.Model:
+    """Build a network for ``PEOPLE``, with random weights."""
+    if how.backbone != TINY.backbone:
+        return build_network(how, "none", PEOPLE)
+    with patch.object(backbones, "build", _tiny_backbone):
+        return build_network(how, "none", PEOPLE)
+
+
+def _tiny_backbone(
+    name: str, height: int, width: int, alpha: float, last_stride: int, weights: str
+) -> keras.Model:
+    image = keras.Input((height, width, 3), name="image")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1)(image)
+    for channels, stride in ((8, 4), (16, last_stride)):
+        x = keras.layers.Conv2D(channels, 3, strides=stride, use_bias=False)(x)
+        x = keras.layers.BatchNormalization(momentum=backbones.NORM_MOMENTUM)(x)
+        x = keras.layers.ReLU()(x)
+    return keras.Model(image, x)
+
+
 def fold(
     images: int, seed: int, first_label: int = 0, labelled: bool = True, size: int = HEIGHT
 ) -> Fold:
-    """Noise around one colour a person, alternating between two cameras."""
+    """Draw images of noise around one colour per person, alternating between two cameras."""
     rng = np.random.default_rng(seed)
     people = np.repeat(np.arange(PEOPLE), images).astype(np.int32)
     colours = np.random.default_rng(7).integers(30, 220, (PEOPLE, 1, 1, 3))
@@ -54,11 +80,13 @@ def fold(
 
 
 def plan(
-    epochs: int, objective: Objective, lr: float = 0.01, optimisation: Optimisation = SGD
+    epochs: int, objective: Objective, lr: float = 0.01, settings: OptimisationSettings = SGD
 ) -> Plan:
+    """Plan a training of ``fold(6, ...)``, in batches of 8 images."""
     labels = fold(6, 0).labels
     batches: Callable[[int], np.ndarray] = partial(shuffled_batches, len(labels), 8, 1)
     if objective.margin:
         batches = lambda epoch: people_batches(labels, 4, 2, 1, epoch)  # noqa: E731
     augmentation = Augmentation(flip=True, pad=2, colour=0.1, erase=0.3)
-    return Plan(epochs, lr, optimisation, augmentation, objective, batches, seed=1)
+    optimisation = Optimisation(lr, settings)
+    return Plan(epochs, optimisation, augmentation, objective, batches, seed=1)

@@ -1,4 +1,4 @@
-"""What a backbone can be built with, said before Keras fails for another reason."""
+"""The parameters that a backbone can be built with, checked before Keras is asked."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ from reid.common.errors import UserError
 
 @dataclass(frozen=True)
 class Limits:
-    """What the parameters of one backbone may be.
+    """The parameters that one backbone can be built with.
 
     Args:
-        smallest: height and width of the input, pixels.
-        alphas: width multipliers; None for any.
-        last_strides: of the last stage that reduces.
-        imagenet_alphas: those that Keras has weights for.
+        smallest: the smallest height and width of the input, pixels.
+        alphas: the possible factors of the numbers of channels; None if all are possible.
+        last_strides: the possible strides of the last stage that reduces the map.
+        imagenet_alphas: the factors for which Keras has ImageNet weights.
     """
 
     smallest: int = 32
@@ -24,24 +24,24 @@ class Limits:
     def check(
         self, name: str, height: int, width: int, alpha: float, last_stride: int, weights: str
     ) -> None:
-        """Refuse, with a UserError, what ``backbones.build`` can't build ``name`` with."""
+        """Raise UserError if ``backbones.build`` can't build ``name`` with these parameters."""
         if min(height, width) < self.smallest:
             raise UserError(
                 f"model.height, model.width: {name} needs at least "
                 f"{self.smallest}x{self.smallest} pixels (got {height}x{width})."
             )
         if self.alphas is not None and alpha not in self.alphas:
-            raise UserError(f"model.alpha: {name} has {_listed(self.alphas)} only (got {alpha}).")
+            raise UserError(f"model.alpha: {name} takes only {_listed(self.alphas)} (got {alpha}).")
         if last_stride not in self.last_strides:
             raise UserError(
-                f"model.last_stride: {name} has {_listed(self.last_strides)} only "
+                f"model.last_stride: {name} takes only {_listed(self.last_strides)} "
                 f"(got {last_stride})."
             )
         if weights == "imagenet" and alpha not in self.imagenet_alphas:
             have = f"alpha {_listed(self.imagenet_alphas)}" if self.imagenet_alphas else "no alpha"
             raise UserError(
-                f"model.weights: imagenet: of {name} Keras has weights for {have} "
-                f"(got {alpha}). Give a .weights.h5 file in pretrained/, or none."
+                f"model.weights: imagenet: Keras has weights of {name} for {have} "
+                f"(got {alpha}). Name a .weights.h5 file in pretrained/, or choose none."
             )
 
 

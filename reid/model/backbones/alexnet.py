@@ -1,21 +1,21 @@
 """AlexNet: Krizhevsky et al., "ImageNet Classification with Deep CNNs", NeurIPS 2012.
 
-Its five convolutions in one column (the paper's two are two GPUs), without the dense layers.
-Batch normalisation stands for local response normalisation: training starts from random weights
-here, which it helps most, and the latter gains nothing (Simonyan and Zisserman, ICLR 2015).
+The five convolutions in one column (the paper has two columns for its two GPUs), without the dense
+layers. Batch normalisation replaces local response normalisation, which gains nothing (Simonyan
+and Zisserman, ICLR 2015): it helps a training that starts from random weights, as here.
 """
 
 from reid.model.backbones._limits import Limits
 from reid.model.backend import keras
 
-# From 63 pixels on, the third pooling still has a window to look at.
+# With fewer than 63 pixels, the map is smaller than the window of the third pooling.
 LIMITS = Limits(smallest=63, alphas=(1.0,))
 
 
 def build(
     height: int, width: int, alpha: float, last_stride: int, weights: str | None
 ) -> keras.Model:
-    """AlexNet up to its last pooling: 256 channels, and 6x6 for an input of 224x224."""
+    """Build AlexNet up to its last pooling: 256 channels, and 6x6 for an input of 224x224."""
     image = keras.Input((height, width, 3), name="image")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="to_plus_minus_one")(image)
     # With this border, 224 pixels give the paper's map of 55.
@@ -41,7 +41,7 @@ def _convolution(
     strides: int = 1,
     padding: str = "same",
 ) -> keras.KerasTensor:
-    """Convolution, normalisation (its shift is the paper's bias) and ReLU."""
+    """Apply convolution, normalisation (its shift is the paper's bias) and ReLU."""
     x = keras.layers.Conv2D(
         channels, size, strides=strides, padding=padding, use_bias=False, name=name
     )(x)

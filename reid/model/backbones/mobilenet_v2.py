@@ -6,14 +6,14 @@ from reid.model.cloning import edited
 
 LIMITS = Limits(imagenet_alphas=(0.35, 0.5, 0.75, 1.0, 1.3, 1.4))
 
-# Keras pads one side only, which suits a stride of 2.
+# For its stride of 2, Keras pads one side only.
 STRIDE_ONE = {"block_13_pad": {"padding": 1}, "block_13_depthwise": {"strides": 1}}
 
 
 def build(
     height: int, width: int, alpha: float, last_stride: int, weights: str | None
 ) -> keras.Model:
-    """Keras's own MobileNetV2 without its classifier: 1,280 channels for ``alpha`` up to 1."""
+    """Build Keras's MobileNetV2 without its classifier: 1,280 channels for ``alpha`` up to 1."""
     image = keras.Input((height, width, 3), name="image")
     scaled = keras.layers.Rescaling(1 / 127.5, offset=-1, name="to_plus_minus_one")(image)
     stock = keras.applications.MobileNetV2(

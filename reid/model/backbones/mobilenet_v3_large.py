@@ -6,7 +6,7 @@ from reid.model.cloning import edited
 
 LIMITS = Limits(imagenet_alphas=(0.75, 1.0))
 
-# Keras pads one side more than the other, which suits a stride of 2.
+# For its stride of 2, Keras pads one side more than the other.
 STRIDE_ONE = {
     "expanded_conv_12_depthwise_pad": {"padding": 2},
     "expanded_conv_12_depthwise": {"strides": 1},
@@ -16,9 +16,9 @@ STRIDE_ONE = {
 def build(
     height: int, width: int, alpha: float, last_stride: int, weights: str | None
 ) -> keras.Model:
-    """Keras's own MobileNetV3-Large up to its last convolution before the pooling.
+    """Build Keras's MobileNetV3-Large up to its last convolution before the pooling.
 
-    It scales images itself and gives 960 channels for ``alpha`` 1.
+    The network scales images by itself. It has 960 channels for ``alpha`` 1.
     """
     image = keras.Input((height, width, 3), name="image")
     stock = keras.applications.MobileNetV3Large(

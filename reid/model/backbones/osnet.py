@@ -3,11 +3,11 @@
 from reid.model.backbones._limits import Limits
 from reid.model.backend import keras
 
-# The paper's widths. Its map has stride 16, what the others have with a last stride of 1.
+# The widths of the paper. The map has stride 16, like other backbones with a last stride of 1.
 LIMITS = Limits(alphas=(0.25, 0.5, 0.75, 1.0), last_strides=(1,))
 
 CHANNELS = (64, 256, 384, 512)
-"""Of conv1 to conv4 in the paper's Table 1; conv5 keeps the last."""
+"""The channels of conv1 to conv4 in the paper's Table 1; conv5 has as many as conv4."""
 
 STREAMS = 4
 GATE_REDUCTION = 16
@@ -16,7 +16,7 @@ GATE_REDUCTION = 16
 def build(
     height: int, width: int, alpha: float, last_stride: int, weights: str | None
 ) -> keras.Model:
-    """OSNet up to conv5 of the paper's Table 1: 512 channels times ``alpha``."""
+    """Build OSNet up to conv5 of the paper's Table 1: 512 channels times ``alpha``."""
     first, *stages = (int(channels * alpha) for channels in CHANNELS)
     image = keras.Input((height, width, 3), name="image")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="to_plus_minus_one")(image)
@@ -35,7 +35,7 @@ def build(
 
 
 def _bottleneck(x: keras.KerasTensor, name: str, channels: int) -> keras.KerasTensor:
-    """Residual block (figure 4b): stream t sees 2t + 1 pixels, and one gate weighs them all."""
+    """Apply a residual block (figure 4b): stream t sees 2t + 1 pixels, one gate weighs all."""
     inner = channels // 4
     reduced = _convolution(x, f"{name}_reduce", inner)
     squeeze = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")
@@ -58,7 +58,7 @@ def _bottleneck(x: keras.KerasTensor, name: str, channels: int) -> keras.KerasTe
 
 
 def _light_convolution(x: keras.KerasTensor, name: str, channels: int) -> keras.KerasTensor:
-    """Lite 3x3 (figure 3b): the pointwise convolution first, and nothing between the two."""
+    """Apply a Lite 3x3 (figure 3b): the pointwise convolution, then directly the depthwise one."""
     x = keras.layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_pointwise")(x)
     x = keras.layers.DepthwiseConv2D(3, padding="same", use_bias=False, name=f"{name}_depthwise")(x)
     return keras.layers.ReLU(name=f"{name}_relu")(_normalised(x, name))
@@ -78,5 +78,5 @@ def _linear(
 
 
 def _normalised(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    # The authors' epsilon; what comes out of a depthwise convolution can be small.
+    # The epsilon of the authors; the output of a depthwise convolution can be small.
     return keras.layers.BatchNormalization(epsilon=1e-5, name=f"{name}_bn")(x)

@@ -8,14 +8,14 @@ LIMITS = Limits(alphas=(1.0,), imagenet_alphas=(1.0,))
 
 STRIDE_ONE = {"conv5_block1_0_conv": {"strides": 1}, "conv5_block1_1_conv": {"strides": 1}}
 
-# ImageNet's mean blue, green and red, which Keras's weights were trained with.
 MEAN_BGR = [103.939, 116.779, 123.68]
+"""ImageNet's mean blue, green and red, with which Keras's weights were trained."""
 
 
 def build(
     height: int, width: int, alpha: float, last_stride: int, weights: str | None
 ) -> keras.Model:
-    """Keras's own ResNet-50 without its classifier: 2,048 channels."""
+    """Build Keras's ResNet-50 without its classifier: 2,048 channels."""
     image = keras.Input((height, width, 3), name="image")
     bgr = keras.ops.flip(image, axis=-1)
     centred = keras.layers.Rescaling(1, offset=[-mean for mean in MEAN_BGR], name="centred")(bgr)

@@ -1,9 +1,10 @@
-"""The same training under TensorFlow and under JAX."""
+"""The same training under TensorFlow, under TensorFlow with XLA, and under JAX."""
 
 import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,101 +14,89 @@ import pytest
 from reid.common.errors import UserError
 from reid.model.backend import keras, make_deterministic
 from reid.model.backend_choice import choose
-from reid.model.network import EMBEDDING, build_network, load_network, save_network
+from reid.model.network import EMBEDDING, load_network, save_network
+from tests.support import loss_of_a_sure_mistake
 from tests.support.places import ROOT
 from tests.support.project import make_project
-from tests.support.small_training import PEOPLE, SHALLOW, fold
+from tests.support.small_training import SHALLOW, fold, network
 
-LOSS_OF_A_SURE_MISTAKE = """
-from reid.model.backend import keras
-from reid.training.compiling import compiled
-from reid.model.network import build_network
-from reid.training.objective import Objective
-from tests.support.small_training import NETWORK, PEOPLE, plan
-
-model = compiled(build_network(NETWORK, "none", PEOPLE), plan(1, Objective(label_smoothing=0.0)))
-logits = keras.ops.convert_to_tensor([[0.0, 0.0, 0.0, 40.0]])
-print(float(model.loss["softmax"](keras.ops.eye(PEOPLE)[:1], logits)))
-"""
+WAYS = {"tensorflow": ("tensorflow",), "xla": ("tensorflow", "xla"), "jax": ("jax",)}
+"""The backend of each way to train, and options of the program."""
 
 
-def history(backend: str, network: Path, folder: Path, *options: str) -> pd.DataFrame:
+def printed(module: str, *arguments: str, **environment: str) -> str:
+    """Return what a program of tests/support prints in a process of its own."""
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "tests.support.history_of_training",
-            str(network),
-            str(folder),
-            *options,
-        ],
+        [sys.executable, "-m", f"tests.support.{module}", *arguments],
         cwd=ROOT,
-        env=os.environ | {"KERAS_BACKEND": backend},
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "Proceeding with `jit_compile=False`" not in done.stderr
-    return pd.DataFrame(json.loads(done.stdout))
+    return done.stdout
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Path:
+@dataclass(frozen=True)
+class Trained:
+    """What one way to train gave."""
+
+    uninterrupted: pd.DataFrame
+    interrupted: pd.DataFrame
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trained]:
+    """Train the same network in each of the ways."""
+    folder = tmp_path_factory.mktemp("backends")
     keras.backend.clear_session()
     make_deterministic(seed=1, threads=2)
-    path = tmp_path / "start.keras"
-    save_network(build_network(SHALLOW, "none", PEOPLE), path)
-    return path
+    start = folder / "start.keras"
+    save_network(network(SHALLOW), start)
+    found = {}
+    for way, (backend, *options) in WAYS.items():
+        arguments = (str(start), str(folder / way), *options)
+        rows = json.loads(printed("history_of_training", *arguments, KERAS_BACKEND=backend))
+        histories = {kind: pd.DataFrame(history) for kind, history in rows.items()}
+        found[way] = Trained(**histories, folder=folder / way / "uninterrupted")
+    return found
 
 
-def test_xla_trains_alike(start: Path, tmp_path: Path) -> None:
-    plain = history("tensorflow", start, tmp_path / "plain")
-    compiled = history("tensorflow", start, tmp_path / "xla", "xla")
-    pd.testing.assert_frame_equal(plain, compiled, rtol=1e-3)
-
-
-def test_jax_and_tensorflow_train_alike(start: Path, tmp_path: Path) -> None:
-    histories = [history(backend, start, tmp_path / backend) for backend in ("tensorflow", "jax")]
-    assert len(histories[0]) == 3
-    pd.testing.assert_frame_equal(*histories, rtol=1e-3)
-    # What one trained, the other loads.
-    images = fold(1, 5, size=64).images
-    embeddings = [
-        load_network(tmp_path / backend / "model" / "last.keras").predict_on_batch(images)[
-            EMBEDDING
-        ]
-        for backend in ("tensorflow", "jax")
-    ]
-    assert np.sum(embeddings[0] * embeddings[1], axis=1) == pytest.approx(1, abs=1e-4)
-
-
-@pytest.mark.parametrize("options", [("tensorflow", "xla"), ("jax",)], ids=["xla", "jax"])
-def test_compiled_training_that_was_stopped_goes_on_alike(
-    start: Path, tmp_path: Path, options: tuple[str, ...]
+@pytest.mark.parametrize("way", ["xla", "jax"])
+def test_compiled_training_has_the_history_of_plain_tensorflow(
+    trained: dict[str, Trained], way: str
 ) -> None:
-    backend, *others = options
-    undisturbed = history(backend, start, tmp_path / "undisturbed", *others)
-    # Once while the backbone is frozen, once after it.
-    parts = [
-        history(backend, start, tmp_path / "stopped", *others, *stop)
-        for stop in (("stop=1",), ("stop=2",), ())
-    ]
-    assert [list(part["epoch"]) for part in parts] == [[1], [2], [3]]
-    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), undisturbed, rtol=1e-5)
+    plain = trained["tensorflow"].uninterrupted
+    assert len(plain) == 3
+    pd.testing.assert_frame_equal(plain, trained[way].uninterrupted, rtol=1e-3)
+
+
+def test_tensorflow_loads_what_jax_trained(trained: dict[str, Trained]) -> None:
+    images = fold(1, 5, size=SHALLOW.height).images
+    tensorflow, jax = (
+        load_network(trained[way].folder / "model" / "last.keras").predict_on_batch(images)
+        for way in ("tensorflow", "jax")
+    )
+    cosines = np.sum(tensorflow[EMBEDDING] * jax[EMBEDDING], axis=1)
+    assert cosines == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("way", ["xla", "jax"])
+def test_interrupted_compiled_training_resumes_and_ends_alike(
+    trained: dict[str, Trained], way: str
+) -> None:
+    found = trained[way]
+    assert found.interrupted["epoch"].tolist() == [1, 2, 3]
+    pd.testing.assert_frame_equal(found.interrupted, found.uninterrupted, rtol=1e-5)
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_sure_mistake_costs_as_much_as_it_is_sure(backend: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", LOSS_OF_A_SURE_MISTAKE],
-        cwd=ROOT,
-        env=os.environ | {"KERAS_BACKEND": backend},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert float(done.stdout) == pytest.approx(40)
+def test_loss_of_a_mistake_grows_with_its_sureness(backend: str) -> None:
+    loss = float(printed("loss_of_a_sure_mistake", KERAS_BACKEND=backend))
+    assert loss == pytest.approx(loss_of_a_sure_mistake.SURENESS)
 
 
 def test_pipeline_trains_and_extracts_without_tensorflow(tmp_path: Path) -> None:
@@ -125,7 +114,9 @@ def test_backend_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch)
         choose("jax")
 
 
-def test_settings_of_the_user_change_nothing(tmp_path: Path) -> None:
+def test_keras_settings_of_the_user_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = {
         "backend": "jax",
         "floatx": "float64",
@@ -133,17 +124,6 @@ def test_settings_of_the_user_change_nothing(tmp_path: Path) -> None:
         "image_data_format": "channels_first",
     }
     (tmp_path / "keras.json").write_text(json.dumps(settings))
-    environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
-    told = subprocess.run(
-        [
-            *(sys.executable, "-c"),
-            "from reid.model.backend import keras as k; c = k.config; "
-            "print(c.backend(), c.floatx(), c.epsilon(), c.image_data_format())",
-        ],
-        cwd=ROOT,
-        env=environment | {"KERAS_HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert told.split() == ["tensorflow", "float32", "1e-07", "channels_last"]
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    found = printed("keras_settings", KERAS_HOME=str(tmp_path))
+    assert found.split() == ["tensorflow", "float32", "1e-07", "channels_last"]

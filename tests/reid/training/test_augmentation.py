@@ -12,13 +12,13 @@ def photos(n: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(1, 256, (n, 16, 8, 3), dtype=np.uint8)
 
 
-def test_switched_off_it_changes_nothing() -> None:
+def test_augmentation_that_is_switched_off_changes_nothing() -> None:
     images = photos(5)
     how = Augmentation(flip=False, pad=0, colour=0.0, erase=0.0)
     assert np.array_equal(augment(images, how, np.random.default_rng(0)), images)
 
 
-def test_flip_mirrors_about_half_and_leaves_the_rest() -> None:
+def test_flip_mirrors_about_half_of_the_images() -> None:
     images = photos(400)
     flipped = shift_and_flip(images, 0, True, np.random.default_rng(0))
     same = (flipped == images).all(axis=(1, 2, 3))
@@ -46,7 +46,7 @@ def test_crop_reaches_every_place() -> None:
     assert len(np.unique(crops, axis=0)) == 9
 
 
-def test_colour_scales_every_pixel_of_a_channel_alike() -> None:
+def test_colour_scales_all_pixels_of_a_channel_alike() -> None:
     images = np.full((50, 4, 4, 3), 100, np.uint8)
     how = Augmentation(flip=False, pad=0, colour=0.2, erase=0.0)
     changed = augment(images, how, np.random.default_rng(0))
@@ -56,31 +56,31 @@ def test_colour_scales_every_pixel_of_a_channel_alike() -> None:
     assert changed.max() <= 100 * 1.2 * 1.1 + 1
 
 
-def test_erasing_fills_one_rectangle_of_the_chosen_images() -> None:
+def test_erasing_fills_one_rectangle_of_some_images() -> None:
     images = np.zeros((2000, 16, 8, 3), np.uint8)
     noise = erase_rectangles(images, 0.5, np.random.default_rng(0))
-    # Noise may be black, too, but hardly in all three channels.
-    erased = noise.any(axis=3)
-    touched = erased.any(axis=(1, 2))
+    # A pixel of noise is hardly ever black in all three channels.
+    erased = np.asarray(noise.any(axis=3))
+    touched = np.asarray(erased.any(axis=(1, 2)))
     assert 0.4 < touched.mean() < 0.6
     for mask in erased[touched]:
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         area = (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
         assert mask.sum() == area
-    # Every place is reached, the borders as well, and no two images get the same noise.
+    # Rectangles reach all places, also the borders, and no two images get the same noise.
     assert erased.any(axis=0).all()
     assert len(np.unique(noise[touched], axis=0)) == touched.sum()
     assert not images.any()
 
 
-def test_same_generator_same_images() -> None:
+def test_equal_generators_give_equal_images() -> None:
     how = Augmentation(flip=True, pad=3, colour=0.2, erase=0.5)
     first, second = (augment(photos(9), how, np.random.default_rng(4)) for _ in range(2))
     assert np.array_equal(first, second)
 
 
 @pytest.mark.parametrize("bad", [{"pad": -1}, {"erase": 1.5}, {"flip": "yes"}, {"erase": None}])
-def test_nonsense_is_refused_by_name(bad: dict[str, object]) -> None:
+def test_impossible_parameter_is_refused_by_name(bad: dict[str, object]) -> None:
     values = {"flip": True, "pad": 0, "colour": 0.0, "erase": 0.0} | bad
     with pytest.raises(UserError, match=f"params.yaml: mend.*\n  {next(iter(bad))}: "):
         checked(Augmentation, values, "params.yaml")

@@ -1,62 +1,85 @@
-"""The folder of a training's state, which one process at a time may work in."""
+"""The folder of a checkpoint: what it holds, and that one process at a time works in it."""
 
 import logging
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
+import numpy as np
 import pytest
 from filelock import Timeout
 
+from reid.data.paths import SavedEpoch
+from reid.model.backend import keras
 from reid.training.checkpoint import Checkpoint
+from reid.training.history import Row
 from tests.support.places import ROOT
 
-HOLDER = (
-    "import sys; from pathlib import Path; from reid.training.checkpoint import Checkpoint\n"
-    "with Checkpoint(Path(sys.argv[1])).alone(): print('held', flush=True); sys.stdin.readline()\n"
-    "print('left', flush=True)"
-)
 
+class Logged(logging.Handler):
+    """Collects messages, and ends the input of another process at the first of them."""
 
-class Told(logging.Handler):
-    """Lets the other process go on as soon as something is said."""
-
-    def __init__(self, other: "subprocess.Popen[str]") -> None:
+    def __init__(self, others_input: IO[str]) -> None:
         super().__init__()
-        self.other = other
-        self.said: list[str] = []
+        self.others_input = others_input
+        self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.said.append(record.getMessage())
-        assert self.other.stdin
-        self.other.stdin.close()
+        self.messages.append(record.getMessage())
+        self.others_input.close()
 
 
-def test_second_training_of_a_kind_waits_and_says_so(tmp_path: Path) -> None:
-    checkpoint = Checkpoint(tmp_path / "states" / "state")
+def test_second_process_at_a_checkpoint_waits_and_logs_it(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoints" / "one")
     logger = logging.getLogger("reid.training.checkpoint")
     logger.setLevel(logging.INFO)
     with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(checkpoint.folder)],
+        [sys.executable, "-m", "tests.support.hold_checkpoint", str(checkpoint.folder)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as other:
+        assert other.stdin
         assert other.stdout
         assert other.stdout.readline() == "held\n"
         with pytest.raises(Timeout), checkpoint.alone(wait=False):
-            pytest.fail("two work in one folder")
-        logger.addHandler(told := Told(other))
+            pytest.fail("two processes work in one folder")
+        logger.addHandler(logged := Logged(other.stdin))
         try:
             with checkpoint.alone():
                 assert other.stdout.readline() == "left\n"
         finally:
-            logger.removeHandler(told)
-    assert len(told.said) == 1
-    assert "waiting" in told.said[0]
+            logger.removeHandler(logged)
+    assert len(logged.messages) == 1
+    assert "waiting" in logged.messages[0]
 
 
-def test_state_that_is_not_there_is_discarded_in_peace(tmp_path: Path) -> None:
-    Checkpoint(tmp_path / "state").discard()
+def test_absent_checkpoint_can_be_discarded(tmp_path: Path) -> None:
+    Checkpoint(tmp_path / "absent").discard()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("losses", "best"),
+    [([2.0, 1.0, 3.0, 4.0], 2), ([4.0, 3.0, 2.0, 1.0], 4), ([1.0, 2.0, 3.0, 4.0], 1)],
+    ids=["in the middle", "the last", "the first"],
+)
+def test_checkpoint_keeps_the_best_and_the_last_weights(
+    losses: list[float], best: int, tmp_path: Path
+) -> None:
+    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    network.compile(optimizer="sgd", loss="mse")
+    checkpoint = Checkpoint(tmp_path / "checkpoint")
+    history: list[Row] = []
+    for epoch, loss in enumerate(losses, 1):
+        network.set_weights([np.full(w.shape, epoch) for w in network.get_weights()])
+        history.append({"epoch": epoch, "val_loss": loss})
+        checkpoint.save(network, network, history)
+    assert Checkpoint(tmp_path / "checkpoint").history() == history
+    expected: dict[SavedEpoch, int] = {"best": best, "last": len(losses)}
+    for saved, epoch in expected.items():
+        checkpoint.load(network, saved)
+        for weights in network.get_weights():
+            np.testing.assert_array_equal(weights, epoch)

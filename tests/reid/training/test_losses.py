@@ -10,14 +10,14 @@ from reid.training.objective import Margin, Mining
 
 @pytest.fixture(autouse=True, scope="module")
 def _deterministic() -> None:
-    # The number of threads can't change in a process; the training tests take the same.
+    # The number of threads can't change in a process: all tests use the same.
     make_deterministic(seed=1, threads=2)
 
 
 def naive_triplet(
     labels: np.ndarray, embeddings: np.ndarray, margin: Margin, mining: Mining
 ) -> float:
-    """The definition, anchor by anchor."""
+    """Compute the loss by its definition, anchor by anchor."""
     n = len(labels)
     losses = []
     for a, label in enumerate(labels):
@@ -49,7 +49,7 @@ def unit_rows(n: int, seed: int) -> np.ndarray:
     mining=st.sampled_from(["hard", "random"]),
     seed=st.integers(0, 999),
 )
-def test_agrees_with_the_definition(
+def test_triplet_loss_agrees_with_its_definition(
     labels: list[int], margin: Margin, mining: Mining, seed: int
 ) -> None:
     embeddings = unit_rows(len(labels), seed)
@@ -59,7 +59,7 @@ def test_agrees_with_the_definition(
 
 
 @pytest.mark.parametrize("mining", ["hard", "random"])
-def test_gradient_is_finite_where_two_images_are_the_same(mining: Mining) -> None:
+def test_gradient_is_finite_if_two_images_are_equal(mining: Mining) -> None:
     tf = pytest.importorskip("tensorflow")
     rows = tf.Variable(np.tile(unit_rows(1, 0), (4, 1)))
     with tf.GradientTape() as tape:

@@ -7,11 +7,11 @@ import pytest
 from reid.training.prefetch import made_ahead
 
 
-def test_items_come_in_their_order() -> None:
+def test_items_keep_their_order() -> None:
     assert list(islice(made_ahead(count(5)), 100)) == list(range(5, 105))
 
 
-def test_what_comes_next_is_made_while_an_item_is_used() -> None:
+def test_next_items_are_made_while_an_item_is_used() -> None:
     is_made = [threading.Event() for _ in range(9)]
 
     def items() -> Iterator[int]:
@@ -26,7 +26,7 @@ def test_what_comes_next_is_made_while_an_item_is_used() -> None:
     coming.close()
 
 
-def test_failure_comes_in_its_turn_and_no_thread_stays() -> None:
+def test_error_is_raised_in_its_turn_and_no_thread_stays() -> None:
     def items() -> Iterator[int]:
         yield 1
         yield 2

@@ -1,0 +1,208 @@
+"""Trainings on a few small images: the files that they write, and that they can be interrupted."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reid.common.errors import UserError
+from reid.model.architecture import Architecture, Precision
+from reid.model.backend import keras, make_deterministic
+from reid.model.network import BACKBONE, EMBEDDING, LOGITS, embedder, for_training, load_network
+from reid.protocol.feature_set import FeatureSet
+from reid.protocol.ranking import rank_queries, summarise
+from reid.training.checkpoint import Checkpoint
+from reid.training.compiling import Plan
+from reid.training.folds import Fold
+from reid.training.history import Row
+from reid.training.loop import train
+from reid.training.objective import Objective
+from reid.training.optimisation import OptimisationSettings
+from tests.support.small_training import ADAMW, PEOPLE, SGD, TINY, fold, network, plan
+
+FILES = ("best.keras", "last.keras", "history.csv", "train.json")
+
+
+def initial(how: Architecture) -> keras.Model:
+    """Build a network whose weights are the same at each call."""
+    keras.backend.clear_session()
+    make_deterministic(seed=1, threads=2)
+    return network(how)
+
+
+def run(
+    folder: Path,
+    how: Plan,
+    validation: Fold | None = None,
+    report: Callable[[Row], None] = lambda row: None,
+    precision: Precision = "float32",
+) -> dict[str, bytes]:
+    """Train from the same initial weights, and return the files that were written."""
+    start = for_training(initial(TINY), precision)
+    folds = fold(6, 0), validation or fold(2, 1)
+    train(start, folds, how, folder / "model", Checkpoint(folder / "checkpoint"), report)
+    return {name: (folder / "model" / name).read_bytes() for name in FILES}
+
+
+class KilledError(Exception):
+    """Stands for whatever ends a training between two epochs."""
+
+
+@pytest.mark.parametrize(
+    ("settings", "precision"),
+    [
+        (SGD, "float32"),
+        (ADAMW, "float32"),
+        (SGD, "mixed_bfloat16"),
+        (ADAMW, "mixed_float16"),
+    ],
+    ids=["sgd", "all ingredients", "bfloat16", "float16, all ingredients"],
+)
+def test_training_killed_after_each_epoch_ends_with_the_same_bytes(
+    settings: OptimisationSettings, precision: Precision, tmp_path: Path
+) -> None:
+    how = plan(3, Objective(label_smoothing=0.1, margin=0.3), 0.003, settings)
+    undisturbed = run(tmp_path / "a", how, precision=precision)
+    epochs: list[float] = []
+
+    def kill(row: Row) -> None:
+        epochs.append(row["epoch"])
+        raise KilledError
+
+    for _ in range(how.epochs):
+        with pytest.raises(KilledError):
+            run(tmp_path / "b", how, report=kill, precision=precision)
+        assert not (tmp_path / "b" / "model").exists()
+    assert epochs == [1, 2, 3]
+    assert run(tmp_path / "b", how, precision=precision) == undisturbed
+
+
+def test_frozen_backbone_stays_as_it_is_while_the_rest_learns(tmp_path: Path) -> None:
+    frozen = SGD.model_copy(update={"frozen_epochs": 2})
+    run(tmp_path, plan(2, Objective(label_smoothing=0.0), settings=frozen))
+    trained = load_network(tmp_path / "model" / "last.keras")
+    start = initial(TINY)
+    for before, after in zip(
+        start.get_layer(BACKBONE).get_weights(),
+        trained.get_layer(BACKBONE).get_weights(),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(before, after)
+    head = [model.get_layer(LOGITS).get_weights()[0] for model in (start, trained)]
+    assert not np.allclose(*head)
+
+
+def test_recipe_with_every_ingredient_learns_and_loads(tmp_path: Path) -> None:
+    start = initial(TINY.model_copy(update={"pooling": "gem", "last_stride": 1}))
+    objective = Objective(label_smoothing=0.1, margin="soft", mining="random")
+    train(
+        start,
+        (fold(6, 0), fold(2, 1)),
+        plan(4, objective, 0.01, ADAMW),
+        tmp_path / "model",
+        Checkpoint(tmp_path / "checkpoint"),
+        lambda row: None,
+    )
+    history = pd.read_csv(tmp_path / "model" / "history.csv")
+    assert history["loss"].iloc[-1] < 0.9 * history["loss"].iloc[0]
+    # The training leaves the weights of the best epoch in the network.
+    loaded = load_network(tmp_path / "model" / "best.keras")
+    images = fold(1, 5).images
+    expected = start.predict_on_batch(images)[EMBEDDING]
+    assert loaded.predict_on_batch(images)[EMBEDDING] == pytest.approx(expected, abs=1e-6)
+
+
+def test_baseline_learns_and_its_history_has_the_documented_columns(tmp_path: Path) -> None:
+    run(tmp_path, plan(4, Objective(label_smoothing=0.0)))
+    history = pd.read_csv(tmp_path / "model" / "history.csv")
+    assert history.columns.tolist() == [
+        "epoch",
+        "learning_rate",
+        "loss",
+        "accuracy",
+        "val_loss",
+        "val_accuracy",
+        "val_rank1",
+        "val_mAP",
+    ]
+    assert history[["val_rank1", "val_mAP"]].isna().all(axis=None)
+    assert history["epoch"].tolist() == [1, 2, 3, 4]
+    assert history["learning_rate"].is_monotonic_decreasing
+    assert history["accuracy"].iloc[-1] > 1.5 / PEOPLE
+
+
+def test_triplet_history_has_both_losses(tmp_path: Path) -> None:
+    run(tmp_path, plan(1, Objective(label_smoothing=0.1, margin=0.3, triplet_weight=0.5)))
+    (row,) = pd.read_csv(tmp_path / "model" / "history.csv").to_dict("records")
+    assert row["loss"] == pytest.approx(row["softmax_loss"] + 0.5 * row["triplet_loss"], rel=1e-3)
+    assert row["val_triplet_loss"] >= 0
+
+
+def test_held_out_people_are_validated_by_retrieval(tmp_path: Path) -> None:
+    strangers = fold(4, 1, first_label=100, labelled=False)
+    run(tmp_path, plan(2, Objective(label_smoothing=0.0)), strangers)
+    history = pd.read_csv(tmp_path / "model" / "history.csv")
+    trained = load_network(tmp_path / "model" / "last.keras")
+    embeddings = embedder(trained).predict_on_batch(strangers.images)
+    # The first image of each person and camera is a query, the others are the gallery.
+    pairs = list(zip(strangers.pids, strangers.camids, strict=True))
+    is_query = np.array([pairs.index(pair) == row for row, pair in enumerate(pairs)])
+    query, gallery = (
+        FeatureSet(embeddings[part], strangers.pids[part], strangers.camids[part])
+        for part in (is_query, ~is_query)
+    )
+    expected = summarise(rank_queries(query, gallery), gallery.pids)
+    last = history.iloc[-1]
+    assert last["val_rank1"] == pytest.approx(expected.rank1, abs=1e-3)
+    assert last["val_mAP"] == pytest.approx(expected.mAP, abs=1e-3)
+    assert history[["val_loss", "val_accuracy"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("lr", [1e30, 1000.0], ids=["NaN", "huge loss"])
+@pytest.mark.parametrize("are_people_held_out", [False, True])
+def test_diverging_training_names_the_parameter_to_lower(
+    lr: float, are_people_held_out: bool, tmp_path: Path
+) -> None:
+    strangers = fold(4, 1, first_label=100, labelled=False)
+    with pytest.raises(UserError, match=r"diverged in epoch 1.*Lower lr"):
+        run(
+            tmp_path,
+            plan(4, Objective(label_smoothing=0.0), lr),
+            strangers if are_people_held_out else None,
+        )
+    assert not (tmp_path / "model").exists()
+
+
+def test_training_that_diverges_in_half_precision_names_the_precision(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"Lower lr.* Or choose precision: float32"):
+        run(
+            tmp_path,
+            plan(1, Objective(label_smoothing=0.0), 1e30),
+            precision="mixed_bfloat16",
+        )
+
+
+def test_warm_up_as_long_as_the_training_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow = SGD.model_copy(update={"warmup_epochs": 3})
+    run(tmp_path / "a", plan(2, Objective(label_smoothing=0.0), settings=slow))
+    assert "only rises to 0.005, not to lr 0.01" in caplog.text
+    assert "warmup_epochs is 3 of 2 epochs" in caplog.text
+    caplog.clear()
+    enough = SGD.model_copy(update={"warmup_epochs": 1})
+    run(tmp_path / "b", plan(2, Objective(label_smoothing=0.0), settings=enough))
+    assert "only rises" not in caplog.text
+
+
+def test_epoch_that_shows_few_of_the_images_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    how = plan(1, Objective(label_smoothing=0.1, margin=0.3))
+    run(tmp_path / "all", how)
+    assert "training images" not in caplog.text
+    run(tmp_path / "few", replace(how, batches=lambda epoch: np.arange(8).reshape(2, 4)))
+    assert "2 batches of 4 images, which show 8 of 24 training images" in caplog.text
