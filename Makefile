@@ -1,13 +1,13 @@
-# make repro   install, bring sample and weights, run the pipeline, show the figures
-# make gpu     the recipe of params-gpu.yaml, as an experiment
+# make repro   install, fetch sample and weights, run the pipeline, show the figures
+# make gpu     run the recipe of params-gpu.yaml as an experiment
 # make test    install and run the tests
 # make sweep   try learning rates and margins: LR=0.005,0.01 MARGIN=0.2,0.3 JOBS=1
-# make ui      open MLflow on the runs
-# make lint    style and types
+# make ui      show the runs in MLflow: PORT=5000
+# make lint    check style and types
+# make verify  run the pipeline in two fresh clones and compare all outputs
+# make bench   time evaluation, re-ranking, training input and commands that must stay quick
+# make lock    pin all packages that requirements.txt needs
 # make plots-page   put Vega's code into the page of dvc plots
-# make lock    pin everything that requirements.txt needs
-# make verify  run the pipeline in two fresh clones and compare all that they made
-# make bench   time evaluation, re-ranking, training input, and what must stay quick; trains
 
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
@@ -18,6 +18,8 @@ export MLFLOW_DISABLE_TELEMETRY := true
 LR ?= 0.005,0.01,0.02
 MARGIN ?= 0.2,0.3,0.5
 JOBS ?= 1
+# `python -m reid compare --open` reads MLFLOW_PORT, too.
+PORT ?= $(or $(MLFLOW_PORT),5000)
 
 .PHONY: repro gpu test sweep ui lint lock plots-page bench verify
 
@@ -28,7 +30,7 @@ repro: .venv/run pull
 gpu: .venv/run pull
 	dvc exp run $$(sed -nE 's/^([a-z_.]+): *([^ ]+).*/-S \1=\2/p' params-gpu.yaml)
 
-# What is in place stays as it is: it may be a data set of your own.
+# An existing folder is kept: it may be a data set of your own.
 .PHONY: pull
 pull: .venv/run
 	@[ -e data ] || dvc pull data.dvc
@@ -49,7 +51,7 @@ sweep: .venv/run pull
 ui: .venv/run
 	@case "$$MLFLOW_TRACKING_URI" in \
 	  http*) echo "The runs are on a server: open $$(echo "$$MLFLOW_TRACKING_URI" | sed -E 's,//[^/]*@,//,')" ;; \
-	  *) mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
+	  *) mlflow ui --port $(PORT) --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
 	esac
 
 verify: .venv/run

@@ -1,6 +1,6 @@
-"""Time and peak memory of each stage: ``python -m benchmarks.pipeline`` in a clone with data in it.
+"""Measure time and memory of each stage: ``python -m benchmarks.pipeline`` in a clone with data.
 
-Each stage is forced to run by itself, in order; the figures include DVC's own work around it.
+Each stage is forced to run alone, in order. The time includes DVC's own work.
 """
 
 import os
@@ -13,11 +13,11 @@ from rich.table import Table
 
 DVC = (sys.executable, "-m", "dvc")
 MIB = 1024
-"""Linux counts the peak in KiB."""
+"""The KiB in a MiB: Linux counts the peak memory in KiB."""
 
 
 def stage_names() -> list[str]:
-    """The stages in the order of ``dvc.yaml``, which is one that works."""
+    """Return the stages in the order of ``dvc.yaml``, in which each finds its inputs."""
     listing = subprocess.run(
         [*DVC, "stage", "list", "--name-only"], capture_output=True, text=True, check=True
     )
@@ -25,7 +25,7 @@ def stage_names() -> list[str]:
 
 
 def run_stage(name: str) -> tuple[float, float]:
-    """Run one stage; gives wall seconds and the peak memory of its largest process in MiB."""
+    """Run a stage; return its seconds and the peak memory of its largest process in MiB."""
     command = [*DVC, "repro", "--single-item", "--force", name]
     began = time.monotonic()
     process = subprocess.Popen(command)

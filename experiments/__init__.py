@@ -1,1 +1,1 @@
-"""Many results: to get them, and to see what they say together."""
+"""Many results at once: how to make, compare and reproduce them."""

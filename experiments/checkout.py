@@ -1,4 +1,4 @@
-"""The state that a result came from, brought back into a folder of its own."""
+"""The state that a result came from, restored in a new folder."""
 
 import shutil
 import subprocess
@@ -17,43 +17,42 @@ from verify.clones import environment
 
 DVC = (sys.executable, "-m", "dvc")
 CACHE = "cache-of-the-project"
-"""Name of the DVC remote that is the original project's cache."""
+"""The name of a DVC remote in the new folder: the cache of the original project."""
 
 
 def require_commit(root: Path, commit: str) -> None:
-    """Raise UserError where a project's git has a commit no more, or none was noted."""
+    """Raise UserError if a run names no commit, or the project's git does not have it any more."""
     if not commit:
         raise UserError("the run names no git commit: nothing was committed when it was made.")
     try:
         git("cat-file", "-e", f"{commit}^{{commit}}", folder=root)
     except UserError as e:
         raise UserError(
-            f"git commit {commit} is not in {root} any more. `git fetch` it from where it may "
-            "still be."
+            f"git commit {commit} is not in {root} any more. `git fetch` it from a copy that "
+            "may still have it."
         ) from e
 
 
-def bring_back(root: Path, commit: str, kept: Path, folder: Path) -> Path:
-    """Make a folder with a commit, and with what a run kept of the state beyond it.
+def restore(root: Path, commit: str, kept: Path, folder: Path) -> Path:
+    """Make a folder with a commit and the uncommitted changes that a run carries.
 
     Data and weights come from the project's cache, or else from its remote.
 
     Args:
         root: the project, which stays as it is.
-        commit: what the run's state stood on.
-        kept: what travelled with the run, as ``runs.worktree.State`` writes it.
-        folder: to make; it must not exist.
+        commit: the commit that the run was started from.
+        kept: the files that the run carries, as ``runs.worktree.State`` writes them.
+        folder: the new folder; it must not exist.
 
     Returns:
-        The project in it: the folder itself, or as far below it as ``root`` lies in its repository.
+        The project in the new folder. It lies below the folder if ``root`` lies below the top of
+        its repository.
 
     Raises:
-        UserError: one of the parts can't be had. The folder is removed then.
+        UserError: a part of the state is missing. The folder is removed then.
     """
     if not (kept / PIPELINE).is_file():
-        raise UserError(
-            "the run was made before runs carried their state: it can't be brought back."
-        )
+        raise UserError("the run is too old to carry its state, which can't be restored.")
     try:
         repository = Path(git("rev-parse", "--show-toplevel", folder=root).decode().rstrip("\n"))
         git("clone", "--quiet", "--no-checkout", str(repository), str(folder.resolve()))
@@ -100,6 +99,6 @@ def _bring_data(folder: Path) -> None:
                 break
         else:
             raise UserError(
-                f"what {source} names is neither in the project's cache nor in its remote: "
+                f"the files of {source} are neither in the project's cache nor in its remote: "
                 f"{done.stderr.strip()}"
             )

@@ -1,4 +1,4 @@
-"""What DVC complains of, for whoever can mend it."""
+"""Errors of DVC, reported to the user."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from reid.common.errors import UserError, first_line
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn what DVC raises in the block, as at merge marks in one of its files, to a UserError."""
+    """Turn DVC's errors in the block, as for conflict markers in its files, into a UserError."""
     try:
         yield
     except DvcException as e:

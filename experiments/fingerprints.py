@@ -1,4 +1,4 @@
-"""The fingerprints of commits, remembered: to look into a commit takes DVC half a second."""
+"""The fingerprints of commits, remembered, because DVC needs half a second to read a commit."""
 
 import json
 from pathlib import Path
@@ -14,10 +14,10 @@ FILE = "fingerprints.json"
 
 
 class CommitFingerprints:
-    """What `recorded_fingerprint` says of commits, which never change."""
+    """The fingerprints that commits record; they never change."""
 
     def __init__(self, repo: Repo) -> None:
-        """Read what is remembered; a file that is damaged or of another definition is none."""
+        """Read the file, unless it is damaged or its fingerprints were defined differently."""
         self._repo = repo
         self._file = Path(repo.tmp_dir) / FILE
         self._definition = sha256(Path(runs.fingerprint.__file__))
@@ -25,12 +25,12 @@ class CommitFingerprints:
         self._asked: dict[str, str] = {}
 
     def of(self, rev: str) -> str:
-        """The fingerprint of the result that a commit records."""
+        """Return the fingerprint of the result that a commit records."""
         self._asked[rev] = self._remembered.get(rev) or self._look_into(rev)
         return self._asked[rev]
 
     def remember(self) -> None:
-        """Keep those that were asked for, and none of commits that may be gone."""
+        """Save the fingerprints that were asked for, and forget the others."""
         if self._asked != self._remembered:
             write_json(self._file, {self._definition: self._asked})
 

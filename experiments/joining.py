@@ -1,4 +1,4 @@
-"""All results of a project: what DVC knows of each and what MLflow knows, joined."""
+"""All results of a project: what DVC and MLflow know of each, joined."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,16 +23,16 @@ METRICS = tuple(f"{model}/{figure}" for model in MODELS for figure in FIGURES)
 WORKSPACE = "workspace"
 DATA = "data"
 GALLERY, RERANKING = "ingest.gallery", "evaluate.reranking"
-"""Parameters that decide with the data what figures are measured on, and how."""
+"""The parameters that decide, together with the data, how figures are measured."""
 TO_PUBLISH = "`dvc exp apply` it and run `dvc repro`."
-"""Of what DVC has: how it comes by a whole run."""
+"""How a result of DVC gets a whole run in MLflow."""
 BROKEN_OFF = ("killed", "failed")
-"""Status of runs that nothing works on any more and that hold no whole result."""
+"""The status of runs that have ended without a whole result."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """What DVC knows of a result under one name."""
+    """A result as DVC knows it under one name."""
 
     name: str
     status: str
@@ -42,30 +42,31 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Result:
-    """One result, wherever it is known."""
+class JoinedResult:
+    """One result, from DVC, MLflow or both."""
 
     names: tuple[str, ...]
-    """DVC experiments, branches and commits that hold it; without any, its run's name."""
+    """The DVC experiments, branches and commits that hold it, or else the name of its run."""
     place: Literal["both", "both, differ", "DVC", "MLflow"]
+    """Who knows the result, and whether the two contradict each other."""
     run_id: str
-    """Empty where MLflow has no run."""
+    """The id of its MLflow run; empty if there is none."""
     run_name: str
     status: str
     fingerprint: str
-    """Empty where it is not known yet, as of a queued experiment."""
+    """Empty if it is not known yet, as for a queued experiment."""
     params: Mapping[str, str]
-    """What was chosen: the parameters, and as ``DATA`` the beginning of the data's md5."""
+    """The parameters, and under ``DATA`` the beginning of the md5 of the data."""
     metrics: Mapping[str, float]
-    """Those of ``METRICS`` that are there: where DVC has them, by its files."""
+    """The figures of ``METRICS`` that are known: those of DVC's files, or else the run's."""
     run_metrics: Mapping[str, float] = field(default_factory=dict)
-    """Those that the run has, where they are others."""
+    """The figures of the run, if they contradict ``metrics``."""
     experiment: str = ""
-    """The DVC experiment that its run was made by last; DVC may have it no more."""
+    """The DVC experiment that made the run last; DVC may have removed it."""
 
     @property
     def protocol(self) -> tuple[str, ...]:
-        """What figures must have in common to be compared: data, gallery and re-ranking."""
+        """The data, gallery and re-ranking, which figures must share to be compared."""
         names = [DATA, GALLERY]
         if self.params.get(f"{RERANKING}.use") == str(True):
             names += sorted(name for name in self.params if name.startswith(f"{RERANKING}."))
@@ -73,13 +74,13 @@ class Result:
 
     @property
     def is_published(self) -> bool:
-        """Whether MLflow has all that DVC has of it, or will have when its stages have ended."""
+        """Whether MLflow has all that DVC has, or will have once the stages have ended."""
         is_whole = bool(self.run_id) and self.status not in BROKEN_OFF
         return is_whole or self.place == "MLflow" or not self.metrics
 
 
-def meant(results: Iterable[Result], text: str) -> list[Result]:
-    """The results that a user means: by a name, or else by the beginning of their runs' ids."""
+def meant(results: Iterable[JoinedResult], text: str) -> list[JoinedResult]:
+    """Return the results that a user means: by a name, or by the beginning of a run's id."""
     if not text:
         return []
     there = list(results)
@@ -87,17 +88,21 @@ def meant(results: Iterable[Result], text: str) -> list[Result]:
     return named or [r for r in there if r.run_id.startswith(text)]
 
 
-def all_results(root: Path, runs: Iterable[Run]) -> list[Result]:
-    """Every result of a project once.
+def all_results(root: Path, runs: Iterable[Run]) -> list[JoinedResult]:
+    """Return every result of a project once.
 
-    DVC's are those of the workspace, the last commit, and all experiments with the commits that
-    they were started from.
+    DVC knows the results of the workspace, of the last commit, and of all experiments with the
+    commits that they were started from.
     """
     return joined(known_to_dvc(root), runs)
 
 
-def joined(known: Iterable[Known], runs: Iterable[Run]) -> list[Result]:
-    """Join by fingerprint; an experiment that has none yet by its name, with a run that goes on."""
+def joined(known: Iterable[Known], runs: Iterable[Run]) -> list[JoinedResult]:
+    """Join by fingerprint, and an experiment without one by its name, with a run that is going on.
+
+    Figures of one fingerprint may contradict each other, as those of the workspace and of a commit
+    that was made on another kind of processor: these are two results, and share the one run.
+    """
     by_fingerprint: dict[str, list[Known]] = {}
     for one in known:
         by_fingerprint.setdefault(one.fingerprint or f"unfinished {one.name}", []).append(one)
@@ -107,8 +112,21 @@ def joined(known: Iterable[Known], runs: Iterable[Run]) -> list[Result]:
         run = next((run for run in left if _is_run_of(run, group[0])), None)
         if run:
             left.remove(run)
-        results.append(_result(group, run))
+        results += [_result(agreeing, run) for agreeing in _agreeing(group)]
     return results + [_result([], run) for run in left]
+
+
+def _agreeing(group: Iterable[Known]) -> list[list[Known]]:
+    """Split what is known into parts whose figures do not contradict each other."""
+    parts: list[list[Known]] = []
+    for one in group:
+        for part in parts:
+            if not any(_contradict(other.metrics, one.metrics) for other in part):
+                part.append(one)
+                break
+        else:
+            parts.append([one])
+    return parts
 
 
 def _is_run_of(run: Run, known: Known) -> bool:
@@ -117,37 +135,38 @@ def _is_run_of(run: Run, known: Known) -> bool:
     return run.data.tags.get("dvc_exp") == known.name and run.info.status != "FINISHED"
 
 
-def _result(group: list[Known], run: Run | None) -> Result:
+def _result(group: list[Known], run: Run | None) -> JoinedResult:
     names = tuple(one.name for one in group)
     if len(names) > 1:
         names = tuple(name for name in names if name != WORKSPACE)
+    known = group[0] if group else Known("", "")
     if run is None:
-        one = group[0]
-        return Result(names, "DVC", "", "", one.status, one.fingerprint, one.params, one.metrics)
+        return JoinedResult(
+            names, "DVC", "", "", known.status, known.fingerprint, known.params, known.metrics
+        )
     logged = _figures(run.data.metrics)
-    differing = next((one for one in group if _contradict(one.metrics, logged)), None)
-    known = differing or (group[0] if group else Known("", ""))
-    return Result(
+    differ = _contradict(known.metrics, logged)
+    return JoinedResult(
         names or (run.info.run_name,),
-        "both, differ" if differing else "both" if group else "MLflow",
+        "both, differ" if differ else "both" if group else "MLflow",
         run.info.run_id,
         run.info.run_name,
         run.info.status.lower(),
         fingerprint_of(run),
         _recipe(run) or known.params,
         known.metrics or logged,
-        logged if differing else {},
+        logged if differ else {},
         run.data.tags.get("dvc_exp", ""),
     )
 
 
 def _contradict(ours: Mapping[str, float], logged: Mapping[str, float]) -> bool:
-    """Whether a figure that both have is another one, at the digits that histories keep."""
+    """Say whether a figure that both have differs in the digits that histories keep."""
     return any(f"{ours[name]:.8g}" != f"{logged[name]:.8g}" for name in ours.keys() & logged.keys())
 
 
 def _recipe(run: Run) -> dict[str, str]:
-    """What was chosen, without what the run says of its test set."""
+    """Return the parameters of a run, without the facts about its test set."""
     params: dict[str, str] = run.data.params
     chosen = {k: v for k, v in params.items() if not k.startswith(f"{TEST_SET}.")}
     return _of_data(run.data.tags.get("data_md5")) | chosen if chosen else {}
@@ -162,7 +181,7 @@ def _figures(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def known_to_dvc(root: Path) -> list[Known]:
-    """What DVC knows of all results, the workspace's first."""
+    """Return what DVC knows of all results, the workspace's first."""
     with Repo(str(root)) as repo:
         try:
             states = repo.experiments.show(revs=["HEAD", *_baselines(repo)])
@@ -175,7 +194,7 @@ def known_to_dvc(root: Path) -> list[Known]:
 
 
 def _baselines(repo: Repo) -> set[str]:
-    """Commits that experiments were started from: ended ones, and what the queue holds."""
+    """Return the commits that experiments were started from, those in DVC's queue included."""
     queue = repo.experiments.celery_queue
     queued = [
         *queue.iter_queued(),
@@ -188,7 +207,7 @@ def _baselines(repo: Repo) -> set[str]:
 def _known(repo: Repo, fingerprints: CommitFingerprints, state: "ExpState") -> Iterator[Known]:
     if state.rev == WORKSPACE:
         current = recorded_fingerprint(repo)
-        # While stages still wait to be run, its figures belong to other parameters.
+        # Until all stages have run, the figures belong to other parameters.
         if current == fingerprint():
             yield from _finished(state, WORKSPACE, lambda: current)
         return
@@ -204,7 +223,7 @@ def _known(repo: Repo, fingerprints: CommitFingerprints, state: "ExpState") -> I
 
 
 def _finished(state: "ExpState", name: str, key: Callable[[], str]) -> Iterator[Known]:
-    """What is known where there are figures; a commit that DVC can't read has none."""
+    """Yield what is known if there are figures; a commit that DVC can't read has none."""
     metrics = {
         f"{PurePosixPath(path).stem}/{figure}": value
         for path, content in (state.data.metrics if state.data else {}).items()

@@ -7,23 +7,23 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from experiments.dvc_errors import explained
-from experiments.joining import TO_PUBLISH, Result, all_results, joined, meant
-from reid.common.errors import UserError
+from experiments.joining import TO_PUBLISH, JoinedResult, all_results, joined, meant
+from reid.common.errors import UserError, listed
 from runs.fingerprint import project_root
 from runs.liveness import end_abandoned, this_pipeline
-from runs.run_store import LOCAL_UI, SHORT, Run, RunStore, short
+from runs.run_store import LOCAL_HOST, SHORT, Run, RunStore, short
 
 UI_SECONDS = 2
-"""After which a UI that doesn't answer is taken for none."""
+"""The time that MLflow's page has to answer."""
 
 
-def gathered(which: Sequence[str]) -> list[Result]:
-    """All results, or those that the words name.
+def gathered(which: Sequence[str]) -> list[JoinedResult]:
+    """Return all results, or those that the words name.
 
-    A run that nothing works on any more is ended first, so that its status is true.
+    A run that no process works on any more is ended first, so that its status is true.
 
     Raises:
-        UserError: there are none, or a word names none, or DVC can't read the project.
+        UserError: there are no results, a word names none, or DVC can't read the project.
     """
     root = project_root()
     store = RunStore(root)
@@ -41,15 +41,15 @@ def gathered(which: Sequence[str]) -> list[Result]:
 
 
 def run_of(root: Path, store: RunStore, text: str) -> Run:
-    """The run with an id, the only one whose id begins so, or that of the result with a name.
+    """Return the run that a text means: an id, the beginning of one, or the name of a result.
 
     Raises:
-        UserError: there is none, or there are several, or DVC can't read the project.
+        UserError: no run or several runs are meant, or DVC can't read the project.
     """
     if not text:
-        raise UserError("no run is named: give its id, the beginning of that, or its name.")
+        raise UserError("no run is named: give its id, the beginning of its id, or its name.")
     runs = store.runs()
-    # What is too long for a chance name needs no look at DVC, which may be in a merge's middle.
+    # The beginning of an id is found without DVC, which can't be read in the middle of a merge.
     found = meant(joined([], runs), text) if len(text) >= SHORT else []
     found = found or meant(_results(root, runs), text)
     if not found:
@@ -57,42 +57,51 @@ def run_of(root: Path, store: RunStore, text: str) -> Run:
             f"no run of {store.shown} has the id or the name {text}. "
             "`python -m reid compare` lists them."
         )
-    if len(found) > 1:
-        which = ", ".join(f"{r.names[0]} ({short(r.run_id) or 'only in DVC'})" for r in found)
-        raise UserError(f"{text} names {len(found)} results: {which}. Give an id, or more of it.")
+    if len({result.run_id for result in found}) > 1:
+        which = [f"{r.names[0]} ({short(r.run_id) or 'only in DVC'})" for r in found]
+        raise UserError(
+            f"{text} names {len(found)} results: {listed(which, limit=10)}. Give more of the id."
+        )
     _require_run(found[0])
     return next(run for run in runs if run.info.run_id == found[0].run_id)
 
 
-def _results(root: Path, runs: list[Run]) -> list[Result]:
+def _results(root: Path, runs: list[Run]) -> list[JoinedResult]:
     # DVC names files as they are seen from the working folder.
     with chdir(root), explained():
         return all_results(root, runs)
 
 
-def _require_run(result: Result) -> None:
+def _require_run(result: JoinedResult) -> None:
     if not result.run_id:
         raise UserError(f"{', '.join(result.names)} is only in DVC and has no run. {TO_PUBLISH}")
 
 
-def comparison_page(results: Sequence[Result]) -> str:
-    """URL of MLflow's page that compares the runs of results.
+def comparison_page(results: Sequence[JoinedResult], port: int) -> str:
+    """Return the URL of MLflow's page that compares the runs of results.
+
+    Args:
+        results: those to compare.
+        port: where ``make ui`` shows the runs, unless they are on a server.
 
     Raises:
-        UserError: fewer than two of them, or one has no run.
+        UserError: there are fewer than two runs, or a result has none.
     """
     for result in results:
         _require_run(result)
-    if len(results) < 2:
-        raise UserError("MLflow compares two results or more: name two.")
-    return RunStore(project_root()).comparison_page([result.run_id for result in results])
+    run_ids = list(dict.fromkeys(result.run_id for result in results))
+    if len(run_ids) < 2:
+        raise UserError("MLflow compares two runs or more: name two results.")
+    return RunStore(project_root()).comparison_page(run_ids, port)
 
 
 def is_served(page: str) -> bool:
-    """Whether MLflow answers at a page's address; a server does, for runs were read from it."""
-    if not page.startswith(LOCAL_UI):
+    """Say whether MLflow answers at a page's address."""
+    address = urlsplit(page)
+    # The runs were read from a server, so a server answers.
+    if address.hostname != LOCAL_HOST:
         return True
-    connection = HTTPConnection(urlsplit(page).netloc, timeout=UI_SECONDS)
+    connection = HTTPConnection(address.netloc, timeout=UI_SECONDS)
     try:
         connection.request("GET", "/health")
         return connection.getresponse().status == 200

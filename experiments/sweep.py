@@ -1,75 +1,41 @@
-"""A grid of parameters through DVC's queue: ``python -m experiments.sweep``."""
+"""A grid of parameters, one experiment for each combination: ``python -m experiments.sweep``."""
 
 import json
 import logging
-import math
-import re
 import signal
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import dvc.api
 import typer
+from dvc.repo import Repo
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 from tqdm import tqdm
 
 from experiments.dvc_errors import explained
-from experiments.dvc_queue import FAILED, QUEUED, RUNNING, SUCCESS, Queue, Task
-from experiments.signals import STOPPING, put_off
-from experiments.sweep_report import MODEL, Run, sweep_table, write_sweep
-from reid.common.errors import UserError
+from experiments.grid import combinations, next_sweep, parse_grid, run_name
+from experiments.sweep_page import write_sweep
+from experiments.sweep_run import MODEL, SweepRun
+from experiments.sweep_table import sweep_table
+from experiments.temporary_run import TemporaryRun, end_all
+from reid.common.errors import UserError, listed
 from reid.data.paths import metrics_file
+from runs.fingerprint import fingerprint_now
 
 FOLDER = Path("sweeps")
-POLL_SECONDS = 2
-SECONDS_WITHOUT_WORKERS = 30
-"""After which nobody is taken to work on the queue any more; workers take a while to start."""
-STARTS = 3
+POLL_SECONDS = 0.5
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals of Ctrl-C, of a supervisor, and of a terminal that was closed."""
 INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
+"""The exit status after Ctrl-C, as shells have it."""
 
-console = Console(highlight=False)
-
-
-def parse_grid(settings: list[str]) -> dict[str, list[str]]:
-    """``["lr=0.01,0.02"]`` to ``{"lr": ["0.01", "0.02"]}``. Raises UserError for anything else."""
-    grid: dict[str, list[str]] = {}
-    for setting in settings:
-        key, _, text = setting.partition("=")
-        values = [value.strip() for value in text.split(",")]
-        if not key or not all(values):
-            raise UserError(f"-S {setting}: name a parameter and its values, as in lr=0.01,0.02")
-        if key in grid:
-            raise UserError(f"-S {setting}: {key} is given twice. Put all its values behind one -S")
-        if len(set(values)) < len(values):
-            raise UserError(f"-S {setting}: a value is there twice")
-        grid[key] = values
-    if not grid:
-        raise UserError("no parameter to change. Name some, as in -S lr=0.01,0.02")
-    return grid
-
-
-def combinations(grid: dict[str, list[str]]) -> list[dict[str, str]]:
-    """Every value with every value; the last parameter changes fastest."""
-    return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
-
-
-def run_name(sweep: str, changes: dict[str, str]) -> str:
-    """Name an experiment so that it says what was changed: ``sweep1-lr0.01-margin0.3``."""
-    parts = [f"{key.rpartition('.')[2]}{value}" for key, value in changes.items()]
-    return re.sub(r"[^\w.+-]", "_", "-".join([sweep, *parts]))
-
-
-def next_sweep(taken: set[str]) -> str:
-    """Give the first of ``sweep1``, ``sweep2``, ... after all that names start with."""
-    numbers = [int(found[1]) for name in taken if (found := re.match(r"sweep(\d+)\b", name))]
-    return f"sweep{max(numbers, default=0) + 1}"
+console = Console(highlight=False, emoji=False)
 
 
 @dataclass
@@ -77,152 +43,172 @@ class Sweep:
     """The runs of one grid and what became of them."""
 
     name: str
-    runs: dict[str, Run]
+    runs: list[SweepRun]
+    waiting: list[SweepRun] = field(init=False)
+    """The runs that were not started yet."""
+    running: dict[str, TemporaryRun] = field(default_factory=dict)
+    """The processes that run now, by the names of their runs."""
+
+    def __post_init__(self) -> None:
+        """Let all runs wait."""
+        self.waiting = list(self.runs)
 
     @property
     def files(self) -> Path:
-        """Where its report is, without the suffix."""
+        """The report's path without its suffix; the folder of this name holds the logs."""
         return FOLDER / self.name
 
     @property
-    def unfinished(self) -> list[Run]:
-        """Runs that wait or go on."""
-        return [run for run in self.runs.values() if not run.is_finished]
+    def finished(self) -> list[SweepRun]:
+        """The runs that have a result or have failed."""
+        return [run for run in self.runs if run.is_finished]
 
-    @property
-    def failed(self) -> list[Run]:
-        """Runs that ended without a result."""
-        return [run for run in self.runs.values() if run.error]
+    def log(self, run: SweepRun) -> Path:
+        """Return the file that holds all that a run printed."""
+        return self.files / f"{run.name}.log"
+
+    def can_start(self, jobs: int) -> bool:
+        """Whether a run waits, fewer than ``jobs`` run, and DVC is done with starting those."""
+        is_free = len(self.running) < jobs and all(r.has_begun for r in self.running.values())
+        return bool(self.waiting) and is_free
+
+    def start_next(self) -> None:
+        """Start the first run that waits."""
+        run = self.waiting.pop(0)
+        self.running[run.name] = TemporaryRun(run.name, run.changes, self.log(run))
+
+    def collect(self) -> list[SweepRun]:
+        """Note the results of the processes that have ended, and write the report.
+
+        Raises:
+            UserError: DVC refused to start a run, as for a parameter that does not exist.
+        """
+        ended = [run for run in self.runs if run.name in self.running]
+        ended = [run for run in ended if self.running[run.name].is_over]
+        for run in ended:
+            process = self.running.pop(run.name)
+            if not process.has_begun and not process.has_succeeded:
+                raise UserError(f"DVC can't start {run.name}: {process.failure}")
+            self._note(run, process)
+        if ended:
+            write_sweep(self.files, self.runs)
+        return ended
+
+    def _note(self, run: SweepRun, process: TemporaryRun) -> None:
+        run.seconds = time.monotonic() - process.began
+        if process.has_succeeded:
+            # `metrics_show` would want the file in the workspace, too.
+            run.metrics = json.loads(dvc.api.read(metrics_file(MODEL).as_posix(), rev=run.name))
+        else:
+            run.error = process.failure
+
+    def stop(self) -> None:
+        """End what runs. Interrupted runs count as not finished."""
+        if self.running:
+            # A terminal that is gone must not keep the runs from being ended.
+            with suppress(OSError):
+                console.print("Stopping the runs: this takes some seconds.")
+        end_all(list(self.running.values()))
+        self.running = {name: one for name, one in self.running.items() if one.has_succeeded}
 
 
-def failure(log: Path | None) -> str:
-    """Say why a run failed: what its stage or DVC complained of first."""
-    if log is None or not log.exists():
-        return "it failed before its first stage; see .dvc/tmp/exps/celery/*.out"
-    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines()]
-    for start in ("error: ", "ERROR: "):
-        for line in lines:
-            if line.startswith(start):
-                return line.removeprefix(start)
-    return next((line for line in reversed(lines) if line), "it printed nothing")
+class StopRequest:
+    """Notes the signals that ask the program to stop; a second one changes nothing."""
+
+    def __init__(self) -> None:
+        """Take over the signals."""
+        self.is_made = False
+        for number in STOPPING:
+            # `nohup` has SIGHUP ignored. SIGINT, which a shell's `&` has ignored, must reach the
+            # stages, and they inherit what is ignored here.
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._make)
+
+    def _make(self, _number: int, _frame: FrameType | None) -> None:
+        self.is_made = True
 
 
-def last_line(task: Task) -> str:
-    """What a run is doing: the last thing it printed."""
-    if task.log is None or not task.log.exists():
-        return "starting"
-    lines = task.log.read_text("utf-8", "replace").splitlines()
-    return next((line.strip() for line in reversed(lines) if line.strip()), "starting")
+def plan(repo: Repo, grid: dict[str, list[str]]) -> Sweep:
+    """Name the runs of a sweep; the names are new to DVC and to the folder of reports."""
+    kept = repo.experiments.ls(all_commits=True).values()
+    taken = {name for names in kept for name, *_ in names}
+    name = next_sweep(taken | {path.name for path in FOLDER.glob("*")})
+    runs = [SweepRun(run_name(name, changes), changes) for changes in combinations(grid)]
+    return Sweep(name, runs)
 
 
-def finish(run: Run, task: Task, seconds: float) -> None:
-    """Note what a task that has ended gave."""
-    run.seconds = seconds
-    if task.state == FAILED:
-        run.error = failure(task.log)
-    else:
-        # `metrics_show` would want the file in the workspace, too.
-        run.metrics = json.loads(dvc.api.read(metrics_file(MODEL).as_posix(), rev=run.name))
+def follow(sweep: Sweep, jobs: int, request: StopRequest) -> None:
+    """Run all runs, at most ``jobs`` at a time, until they have ended or a stop is requested.
 
-
-def outcome(run: Run) -> str:
-    """One run's result in words."""
-    if run.error:
-        return f"[red]failed[/red]: {escape(run.error)}"
-    return f"rank-1 {100 * run.metrics['rank1']:.1f}, mAP {100 * run.metrics['mAP']:.1f}"
-
-
-def follow(sweep: Sweep, queue: Queue, jobs: int) -> None:
-    """Have all runs run, telling of each as it ends. Raises UserError where that gets nowhere."""
+    Raises:
+        UserError: DVC refused a run, or the pipeline was edited while runs still waited.
+    """
     began = time.monotonic()
-    began_at: dict[str, float] = {}
-    starts, worked = 0, -math.inf
-    with console.status("waiting for DVC's queue") as status:
-        while sweep.unfinished:
-            now = time.monotonic()
-            if queue.has_workers():
-                worked = now
-            elif now - worked > SECONDS_WITHOUT_WORKERS:
-                if starts == STARTS:
-                    raise UserError(
-                        "DVC's workers end before their work; see .dvc/tmp/exps/celery/*.out"
-                    )
-                # A worker can find an order to stop that was meant for one before it.
-                queue.start(jobs)
-                starts, worked = starts + 1, now
-            tasks = queue.tasks()
-            doing = []
-            for run in sweep.unfinished:
-                task = tasks.get(run.name, Task(run.name, QUEUED, None))
-                if task.state == RUNNING:
-                    began_at.setdefault(run.name, now)
-                    doing.append(escape(f"{run.name}: {last_line(task)}"))
-                elif task.state in {FAILED, SUCCESS}:
-                    finish(run, task, now - began_at.get(run.name, now))
-                    write_sweep(sweep.files, list(sweep.runs.values()))
-                    tell(sweep, run, now - began)
-            status.update("\n  ".join(doing) or "waiting for DVC's queue")
-            time.sleep(POLL_SECONDS)
+    inputs = fingerprint_now()
+    try:
+        with console.status("starting") as status:
+            while (sweep.waiting or sweep.running) and not request.is_made:
+                if sweep.can_start(jobs):
+                    require_unedited(inputs)
+                    sweep.start_next()
+                doing = [f"{name}: {run.last_line}" for name, run in sweep.running.items()]
+                status.update(Text("\n  ".join(doing)))
+                time.sleep(POLL_SECONDS)
+                for run in sweep.collect():
+                    announce(sweep, run, time.monotonic() - began)
+    finally:
+        sweep.stop()
+    sweep.collect()
 
 
-def tell(sweep: Sweep, run: Run, elapsed: float) -> None:
+def require_unedited(inputs: str) -> None:
+    """Raise UserError if the workspace's pipeline is not the one that the sweep began with."""
+    if fingerprint_now() != inputs:
+        raise UserError(
+            "parameters, code or data were edited while the sweep ran, so its other runs would "
+            "not be comparable. Start the sweep again: results of what you take back come from "
+            "DVC's cache"
+        )
+
+
+def announce(sweep: Sweep, run: SweepRun, elapsed: float) -> None:
     """Print the result of a run that has ended, and how long the others will take."""
-    left = len(sweep.unfinished)
-    done = len(sweep.runs) - left
+    done, left = len(sweep.finished), len(sweep.runs) - len(sweep.finished)
     rest = f"; about {tqdm.format_interval(elapsed / done * left)} left" if left else ""
-    console.print(f"{done}/{len(sweep.runs)}  {run.name}  {outcome(run)}{rest}", soft_wrap=True)
+    console.print(
+        Text.assemble(f"{done}/{len(sweep.runs)}  {run.name}  ", outcome(run), rest),
+        soft_wrap=True,
+    )
+
+
+def outcome(run: SweepRun) -> Text:
+    """Put the result of one run into words."""
+    if run.error:
+        return Text.assemble(("failed", "red"), f": {run.error}")
+    return Text(f"rank-1 {100 * run.metrics['rank1']:.1f}, mAP {100 * run.metrics['mAP']:.1f}")
 
 
 def report(sweep: Sweep) -> None:
     """Show the table and where to look next."""
-    console.print(sweep_table(sweep.name, list(sweep.runs.values())))
+    console.print(sweep_table(sweep.name, sweep.runs, console))
     console.print(
         "Look next at\n"
-        f"  {sweep.files}.html   the same with a plot of parameters and figures; "
-        f"{sweep.files.name}.csv for your own\n"
+        f"  {sweep.files}.html   all runs, with a plot of parameters and figures\n"
+        f"  {sweep.files}.csv   the same as a table of numbers\n"
         "  dvc exp show --only-changed   all experiments; dvc exp apply NAME takes one over\n"
         "  make ui   MLflow: choose the runs, Compare, Parallel Coordinates Plot",
         soft_wrap=True,
     )
 
 
-def plan(queue: Queue, grid: dict[str, list[str]]) -> Sweep:
-    """Name the runs of a sweep. Raises UserError where the queue holds something else."""
-    if others := queue.unfinished():
-        raise UserError(
-            f"DVC's queue already holds {', '.join(others)}. Run that with `dvc queue start`, or "
-            "drop it with `dvc queue remove --queued`"
-        )
-    name = next_sweep(queue.experiment_names() | {path.stem for path in FOLDER.glob("*.csv")})
-    runs = [Run(run_name(name, changes), changes) for changes in combinations(grid)]
-    return Sweep(name, {run.name: run for run in runs})
-
-
-def run_sweep(sweep: Sweep, queue: Queue, jobs: int) -> None:
-    """Queue all runs, wait for them, and leave none in the queue, however it ends."""
-    try:
-        with console.status("filling DVC's queue"):
-            for run in sweep.runs.values():
-                queue.put(run.name, run.changes)
-        follow(sweep, queue, jobs)
-        queue.close()
-    except BaseException:
-        # A second Ctrl-C must not leave runs behind, nor must a terminal that is gone.
-        with put_off():
-            with suppress(OSError):
-                console.print("Stopping what runs, and emptying DVC's queue: some seconds.")
-            queue.clear(sweep.runs)
-        raise
-
-
-def say_interrupted(sweep: Sweep) -> None:
-    """Say what is left after Ctrl-C, and how to go on."""
-    done = len(sweep.runs) - len(sweep.unfinished)
+def say_stopped(sweep: Sweep) -> None:
+    """Say what is left after Ctrl-C, and how to resume."""
+    done = len(sweep.finished)
     page = f" They are in {sweep.files}.html." if done else ""
     console.print(
-        f"Stopped: {done} of {len(sweep.runs)} runs have ended and are kept.{page} Nothing is left "
-        "in DVC's queue. The same command again takes what is finished from DVC's cache, and an "
-        "interrupted training goes on after its last epoch.",
+        f"Stopped: {done} of {len(sweep.runs)} runs have ended and are kept.{page} No run is left "
+        "running. The same command again takes finished runs from DVC's cache and resumes an "
+        "interrupted training after its last epoch.",
         soft_wrap=True,
     )
 
@@ -235,31 +221,24 @@ def main(
 ) -> None:
     """Run the pipeline with every combination of some parameters' values, and compare."""
     grid = parse_grid(settings)
-    queue = Queue()
-    sweep = plan(queue, grid)
+    request = StopRequest()
+    with Repo() as repo:
+        sweep = plan(repo, grid)
     console.print(
         f"{sweep.name}: {len(sweep.runs)} runs over {' x '.join(grid)}, {jobs} at a time. "
         "Ctrl-C stops them.",
         soft_wrap=True,
+        markup=False,
     )
-    # Whatever ends this process must end its runs. Workers inherit a signal that is ignored, as
-    # SIGINT is behind a shell's `&`, and DVC ends them by SIGINT.
-    for number in STOPPING:
-        signal.signal(number, signal.default_int_handler)
-    try:
-        run_sweep(sweep, queue, jobs)
-    except KeyboardInterrupt:
-        # Nothing is left to stop: one more Ctrl-C must not cut off what is said, or the status.
-        for number in STOPPING:
-            signal.signal(number, signal.SIG_IGN)
-        say_interrupted(sweep)
-        raise typer.Exit(INTERRUPTED) from None
+    follow(sweep, jobs, request)
+    if len(sweep.finished) < len(sweep.runs):
+        say_stopped(sweep)
+        raise typer.Exit(INTERRUPTED)
     report(sweep)
-    if sweep.failed:
-        names = ", ".join(run.name for run in sweep.failed)
+    if failed := [run.name for run in sweep.runs if run.error]:
         raise UserError(
-            f"{len(sweep.failed)} of {len(sweep.runs)} runs failed: {names}. "
-            "`dvc queue logs NAME` shows all that one printed"
+            f"{len(failed)} of {len(sweep.runs)} runs failed: {listed(failed, limit=10)}. "
+            f"{sweep.files}/NAME.log holds all that a run printed"
         )
 
 

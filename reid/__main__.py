@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from reid.common.errors import UserError
 from reid.data import paths
@@ -72,7 +73,7 @@ def search(
 
     content = read_photo(photo)
     gallery = read_gallery_features(paths.features_folder(model), paths.DATASET)
-    # Whatever the model was trained with: this one is always installed.
+    # TensorFlow is always installed, and reads what any backend has trained.
     choose("tensorflow")
     from reid.data.images import decode_all  # noqa: PLC0415
     from reid.model.embedding import embed  # noqa: PLC0415
@@ -90,13 +91,17 @@ def search(
         shown = [{k: v for k, v in asdict(answer).items() if k != "row"} for answer in answers]
         print(json.dumps(shown, indent=2))  # noqa: T201
     elif not picture:
-        table = Table("rank", "person", "camera", "file", "similarity", title=f"Most like {photo}")
+        table = Table(title=Text(f"Most like {photo}"))
+        for heading in ("rank", "person", "camera"):
+            table.add_column(heading)
+        table.add_column("file", overflow="fold")
+        table.add_column("similarity", no_wrap=True)
         for rank, answer in enumerate(answers, 1):
             table.add_row(
                 str(rank),
                 who(answer.person),
                 str(answer.camera),
-                answer.file,
+                Text(answer.file),
                 f"{answer.similarity:.3f}",
             )
         Console().print(table)
@@ -120,12 +125,12 @@ def draw(
     destination: Annotated[Path, typer.Argument(help="The .zip file to write.")],
     names: Annotated[
         Path | None,
-        typer.Option(help="Draw the names of this text file, a folder/name.jpg a line."),
+        typer.Option(help="A text file of names to draw, one folder/name.jpg per line."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Another one draws other people.")] = 1501,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed draws other people.")] = 1501,
     workers: Annotated[int, typer.Option(min=1, help="Processes that draw.")] = 2,
 ) -> None:
-    """Draw the sample data set: synthetic pedestrians, no real person among them."""
+    """Draw the sample data set: synthetic pedestrians without any real person."""
     from sample.dataset import write_dataset, write_sample  # noqa: PLC0415
 
     if names is None:
@@ -142,18 +147,21 @@ def draw(
 def compare(
     which: Annotated[
         list[str] | None,
-        typer.Argument(help="Only these: names, or beginnings of run ids.", show_default=False),
+        typer.Argument(help="Only these: names, or the beginnings of run ids.", show_default=False),
     ] = None,
     sort: Annotated[str, typer.Option(help="Metric to sort by.")] = "triplet/rank1",
-    top: Annotated[int, typer.Option(min=1, help="How many results to show.")] = 20,
+    top: Annotated[int, typer.Option(min=1, help="How many results to show.")] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False,
     in_browser: Annotated[
         bool, typer.Option("--open", help="Open MLflow's comparison of them.")
     ] = False,
+    port: Annotated[
+        int, typer.Option(envvar="MLFLOW_PORT", help="The port of `make ui`, for --open.")
+    ] = 5000,
 ) -> None:
-    """Lay DVC experiments and MLflow runs side by side, one row a result."""
+    """Show DVC experiments and MLflow runs side by side, one row per result."""
+    from experiments.results_table import results_table, sorted_by  # noqa: PLC0415
     from experiments.selection import comparison_page, gathered, is_served  # noqa: PLC0415
-    from experiments.table import results_table, sorted_by  # noqa: PLC0415
 
     results = sorted_by(gathered(which or []), sort)
     if as_json:
@@ -165,24 +173,26 @@ def compare(
             console.print(f"{len(results) - top} more: --top {len(results)} shows all.")
     if in_browser:
         chosen = results if which else [result for result in results[:top] if result.run_id]
-        page = comparison_page(chosen)
+        page = comparison_page(chosen, port)
         typer.echo(page, err=True)
         if not is_served(page):
-            typer.echo("no MLflow answers there: run `make ui`, then open this page", err=True)
+            ui = f"make ui PORT={port}" if port != 5000 else "make ui"
+            typer.echo(f"MLflow does not run there: run `{ui}`, then open this page", err=True)
         elif not webbrowser.open(page):
-            typer.echo("no browser is here: open this page in one", err=True)
+            typer.echo("no browser was found: open this page in one", err=True)
 
 
 @app.command()
 def reproduce(
-    run: Annotated[str, typer.Argument(help="A run's id, its beginning, or a name.")],
+    run: Annotated[str, typer.Argument(help="A run's id, the beginning of its id, or a name.")],
     folder: Annotated[
-        Path | None, typer.Argument(help="Where to; else beside the project.", show_default=False)
+        Path | None,
+        typer.Argument(help="A new folder. Default: next to the project.", show_default=False),
     ] = None,
 ) -> None:
-    """Bring back the state that a run came from, compute it anew, and compare the figures.
+    """Restore the state that a run came from, run the pipeline again, and compare the figures.
 
-    Works in a folder of its own: this checkout and its tracking store stay as they are.
+    This works in a new folder: your checkout and its tracking store stay as they are.
     """
     from experiments.reproduction import (  # noqa: PLC0415
         default_folder,
@@ -200,8 +210,8 @@ def reproduce(
     typer.echo(f"run {found.info.run_id} ({found.info.run_name}) into {destination}", err=True)
     done = reproduce(root, store, found, destination)
     Console().print(reproduction_table(done))
-    if not done.came_out_again:
-        raise UserError(f"the run does not come out again; {done.folder} holds what came out.")
+    if not done.is_reproduced:
+        raise UserError(f"the run was not reproduced; {done.folder} holds the new result.")
 
 
 @app.command()
@@ -209,17 +219,17 @@ def report() -> None:
     """Show the figures of both models and where to look next."""
     from reid.report import (  # noqa: PLC0415
         camera_table,
-        comparison_line,
+        difference_line,
         metrics_table,
         mistakes_line,
-        read_comparison,
+        read_difference,
         read_metrics,
     )
 
     console = Console()
     metrics = read_metrics(paths.METRICS)
     console.print(metrics_table(read_source(paths.DATASET)["name"], metrics))
-    console.print(comparison_line(read_comparison(paths.METRICS)), highlight=False)
+    console.print(difference_line(read_difference(paths.METRICS)), highlight=False)
     console.print(mistakes_line(metrics), highlight=False)
     console.print(camera_table(paths.PLOTS, metrics))
     console.print(
@@ -228,14 +238,14 @@ def report() -> None:
         "  plots/triplet/answers.png        queries and their first ten answers\n"
         "  build/data_docs/index.html       what the validation found in the data\n"
         "  make ui                          runs, parameters and loss curves in MLflow\n"
-        "  dvc exp run -S lr=0.02           a second result; python -m reid compare\n"
+        "  dvc exp run -S lr=0.02           a second result; see python -m reid compare\n"
         "  python -m reid search PHOTO      a photo of your own against the gallery",
         highlight=False,
     )
 
 
 def main() -> None:
-    """Run the command line; what a user can mend ends with one message and exit status 1."""
+    """Run the command line; an error that a user can mend is one message and exit status 1."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     try:
         app()

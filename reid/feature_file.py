@@ -1,8 +1,9 @@
-"""A file of query and gallery features that any model may have made, to be scored.
+"""A file of query and gallery features from any model, to be scored.
 
-A NumPy ``.npz`` with ``qf`` (q, d) and ``gf`` (n, d), floating point, and ``q_pids``,
-``q_camids`` (q,), ``g_pids``, ``g_camids`` (n,), integers; in the gallery pid -1 is junk and 0 a
-distractor. Files that hold Python objects are refused: reading them could run code.
+The file is a NumPy ``.npz`` with the floating-point arrays ``qf`` (q, d) and ``gf`` (n, d), and the
+integer arrays ``q_pids``, ``q_camids`` (q,), ``g_pids`` and ``g_camids`` (n,). In the gallery, pid
+-1 is junk and 0 is a distractor. Files with Python objects are refused: reading them could run
+code.
 """
 
 import logging
@@ -26,8 +27,8 @@ from reid.protocol.feature_set import (
 QUERY_KEYS = ("qf", "q_pids", "q_camids")
 GALLERY_KEYS = ("gf", "g_pids", "g_camids")
 
-# Rows that are normalised together: their squares take twice the room of their features.
 ROWS_AT_ONCE = 1024
+"""The rows that are normalised together. The squares of a row take twice the memory of the row."""
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +36,11 @@ logger = logging.getLogger(__name__)
 def read_feature_file(path: Path) -> tuple[FeatureSet, FeatureSet]:
     """Read the query set and the gallery of a features file.
 
-    Rows that are not of length 1 are L2-normalised, as the protocol asks, with a warning in the
-    log. Raises `UserError` naming the file and the key that can't be used.
+    Rows that do not have length 1 are L2-normalised, as the protocol requires, and a warning is
+    logged.
+
+    Raises:
+        UserError: the file or an array in it can't be used; the message names both.
     """
     try:
         archive = np.load(path, allow_pickle=False)
@@ -45,7 +49,7 @@ def read_feature_file(path: Path) -> tuple[FeatureSet, FeatureSet]:
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} can't be read as an .npz file: {error}") from None
     if not isinstance(archive, NpzFile):
-        raise UserError(f"{path} is a single array: save the arrays together with numpy.savez")
+        raise UserError(f"{path} is a single array: save all arrays together with numpy.savez")
     with archive:
         _require_keys(archive, path)
         query = _read_set(archive, QUERY_KEYS, path)
@@ -90,7 +94,7 @@ def _read_array(archive: NpzFile, key: str, path: Path) -> np.ndarray:
 
 
 def _with_unit_length(features: FloatArray, name: str) -> FloatArray:
-    """L2-normalise the rows in place where one is not of length 1 already."""
+    """L2-normalise all rows in place, unless each has length 1 already."""
     if has_unit_length(features).all():
         return features
     lengths = _row_lengths(features)
@@ -111,7 +115,7 @@ def _with_unit_length(features: FloatArray, name: str) -> FloatArray:
 
 
 def _row_lengths(features: FloatArray) -> NDArray[np.float64]:
-    """Measure the rows of (n, d) in double precision, which no float32 overflows: (n,)."""
+    """Return the lengths (n,) of the rows of (n, d), in float64, which float32 can't overflow."""
     lengths = np.empty(len(features))
     for start in range(0, len(features), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)

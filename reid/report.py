@@ -1,4 +1,4 @@
-"""What a result is worth, for the terminal: both models in tables and sentences."""
+"""The figures of both models for the terminal, in tables and sentences."""
 
 import json
 from collections.abc import Iterable
@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from reid.common.errors import UserError
 from reid.data import paths
 from reid.evaluation.figures import FIGURES, REPORTED, in_points, value_and_interval
 
+ROWS = 10
 
-def read_comparison(folder: Path) -> dict[str, float]:
-    """The test of the two models. Raises UserError where it is not there."""
+
+def read_difference(folder: Path) -> dict[str, float]:
+    """Read the test of one model against the other. Raises UserError if it is not there."""
     return _read(folder / paths.metrics_file(paths.COMPARISON).name)
 
 
@@ -25,7 +28,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def read_metrics(folder: Path) -> dict[str, dict[str, Any]]:
-    """The metrics of each model, by its name. Raises UserError where there are none."""
+    """Read the metrics of each model, by its name. Raises UserError if there are none."""
     files = sorted(file for file in folder.glob("*.json") if file.stem != paths.COMPARISON)
     if not files:
         raise UserError(f"{folder}/ holds no metrics yet. Run `dvc repro` first.")
@@ -33,7 +36,7 @@ def read_metrics(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def metrics_table(title: str, metrics: dict[str, dict[str, Any]]) -> Table:
-    """A row a model; figures in per cent, the best of each column bold, below it its interval."""
+    """Show one row per model: figures in per cent with their intervals, the best ones bold."""
     first = next(iter(metrics.values()))
     scored = first["queries"] - first["queries_without_match"]
     caption = (
@@ -43,60 +46,61 @@ def metrics_table(title: str, metrics: dict[str, dict[str, Any]]) -> Table:
     )
     if first["reranked"]:
         caption += "; re-ranked"
-    table = Table("model", title=title, caption=caption)
+    table = Table("model", title=Text(title), caption=Text(caption))
     for figure in REPORTED:
-        table.add_column(FIGURES[figure], justify="right")
+        table.add_column(FIGURES[figure], justify="right", no_wrap=True)
     best = {figure: max(m[figure] for m in metrics.values()) for figure in REPORTED}
     for name, values in metrics.items():
-        table.add_row(name, *(_cell(values, figure, best[figure]) for figure in REPORTED))
+        table.add_row(Text(name), *(_cell(values, figure, best[figure]) for figure in REPORTED))
     return table
 
 
-def _cell(metrics: dict[str, Any], figure: str, best: float) -> str:
+def _cell(metrics: dict[str, Any], figure: str, best: float) -> Text:
     value, interval = value_and_interval(metrics, figure)
-    cell = f"[bold]{value}[/bold]" if metrics[figure] == best else value
-    return f"{cell}\n[dim]{interval}[/dim]" if interval else cell
+    cell = Text(value, style="bold" if metrics[figure] == best else "")
+    return Text.assemble(cell, "\n", (interval, "dim")) if interval else cell
 
 
 def camera_table(plots: Path, models: Iterable[str]) -> Table:
-    """A row a camera of the queries; rank-1 and mAP of each model in per cent.
+    """Show one row per camera of the queries: rank-1 and mAP of each model in per cent.
 
     Args:
-        plots: folder with a folder for each model, as the stage ``evaluate`` writes them.
-        models: their names.
+        plots: the folder with one folder per model, as the stage ``evaluate`` writes them.
+        models: the names of the models.
 
     Raises:
         UserError: a model has no figures by camera.
     """
     cameras = {model: _read(paths.cameras_file(plots / model)) for model in models}
-    table = Table("camera", title="by camera of the query")
+    first = next(iter(cameras.values()))
+    more = len(first) - ROWS
+    caption = f"{more} more cameras are in the plots" if more > 0 else ""
+    table = Table("camera", title="by camera of the query", caption=caption)
     table.add_column("queries", justify="right")
     for model in cameras:
-        table.add_column(f"{model}\nrank-1", justify="right")
+        table.add_column(Text(f"{model}\nrank-1"), justify="right")
         table.add_column("\nmAP", justify="right")
-    for camera, facts in next(iter(cameras.values())).items():
+    for camera, facts in list(first.items())[:ROWS]:
         figures = [
-            f"{100 * of[camera][figure]:.1f}" if figure in of[camera] else ""
-            for of in cameras.values()
+            f"{100 * by_camera[camera][figure]:.1f}" if figure in by_camera[camera] else ""
+            for by_camera in cameras.values()
             for figure in ("rank1", "mAP")
         ]
-        table.add_row(camera, str(facts["queries_with_match"]), *figures)
+        table.add_row(Text(camera), str(facts["queries_with_match"]), *figures)
     return table
 
 
-def comparison_line(comparison: dict[str, float]) -> str:
-    """The test of the triplet model against the baseline in one sentence."""
+def difference_line(test: dict[str, float]) -> str:
+    """Put the test of the triplet model against the baseline into one sentence."""
     differences = []
     for figure in ("rank1", "mAP"):
-        points = in_points(
-            *(comparison[f"{figure}_{key}"] for key in ("difference", "low", "high"))
-        )
-        differences.append(f"{FIGURES[figure]} {points}, p = {comparison[f'{figure}_p_value']:.4f}")
-    return f"triplet less baseline: {'; '.join(differences)}"
+        points = in_points(*(test[f"{figure}_{key}"] for key in ("difference", "low", "high")))
+        differences.append(f"{FIGURES[figure]} {points}, p = {test[f'{figure}_p_value']:.4f}")
+    return f"triplet minus baseline: {'; '.join(differences)}"
 
 
 def mistakes_line(metrics: dict[str, dict[str, Any]]) -> str:
-    """Whom the wrong first answers of each model show, in one sentence."""
+    """Say in one sentence how many first answers of each model are wrong."""
     models = [
         f"{name} {values['wrong_first_answers']}, "
         f"{values['wrong_first_answers_distractor']} of them distractors"

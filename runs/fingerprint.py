@@ -99,6 +99,12 @@ def fingerprint() -> str:
     return _fingerprint(_stages(), recorded=False)
 
 
+def fingerprint_now() -> str:
+    """Compute the fingerprint anew, for a process that lives on while files are edited."""
+    with Repo() as repo:
+        return _fingerprint(_stages_of(repo), recorded=False)
+
+
 def is_up_to_date() -> bool:
     """Whether ``dvc.lock`` records the result of what is declared now.
 

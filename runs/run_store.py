@@ -21,7 +21,7 @@ from runs.tracking import (
     tracking_uri,
 )
 
-LOCAL_UI = "http://127.0.0.1:5000"
+LOCAL_HOST = "127.0.0.1"
 """Where ``make ui`` opens MLflow."""
 SHORT = 8
 """Characters of a run's id that are shown."""
@@ -109,10 +109,13 @@ class RunStore:
         with self._reached():
             end(self.client, run_id, "KILLED")
 
-    def comparison_page(self, run_ids: Iterable[str]) -> str:
-        """URL of MLflow's page that compares runs."""
+    def comparison_page(self, run_ids: Iterable[str], port: int) -> str:
+        """Return the URL of MLflow's page that compares runs.
+
+        ``port`` is that of ``make ui``, unless the store is on a server.
+        """
         has_server = self.uri.startswith(("http://", "https://"))
-        base = self.shown.rstrip("/") if has_server else LOCAL_UI
+        base = self.shown.rstrip("/") if has_server else f"http://{LOCAL_HOST}:{port}"
         runs = json.dumps(list(run_ids), separators=(",", ":"))
         query = f"runs={quote(runs)}&experiments={quote(json.dumps([self.experiment_id]))}"
         return f"{base}/#/compare-runs?{query}"

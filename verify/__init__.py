@@ -1,4 +1,4 @@
-"""Does the committed result come out again?
+"""Whether the committed result can be reproduced.
 
-Used by continuous integration (``.ci/run``) and ``make verify``. The rule is in ``docs/ci.md``.
+Used by continuous integration (``.ci/run``) and ``make verify``. ``docs/ci.md`` has the rule.
 """

@@ -13,19 +13,20 @@ from reid.common.errors import UserError, listed
 from verify.clones import run_in_fresh_clone
 from verify.recurrence import TOLERANCE
 from verify.result import result_in, result_of
-from verify.rule import Comparison, compare
+from verify.rule import Judgement, judge
 from verify.tables import figures_table, files_table, show
 
 SameProcessor = Annotated[
     bool,
     typer.Option(
-        "--same-processor", help="The commit was made on this kind: demand the same bytes."
+        "--same-processor",
+        help="The commit was made on this kind of processor: require the same bytes.",
     ),
 ]
 COMMIT_NEW = "run `dvc repro` and commit dvc.lock and metrics/"
 
 app = typer.Typer(
-    help="Does the committed result come out again?",
+    help="Check that the committed result can be reproduced.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -35,84 +36,86 @@ app = typer.Typer(
 @app.command()
 def change(
     folder: Annotated[Path, typer.Argument(help="A clone in which the pipeline was run.")],
-    base: Annotated[str, typer.Option(help="A commit to show the figures of, as main.")] = "",
+    base: Annotated[
+        str, typer.Option(help="Also show the figures of this commit, for example main.")
+    ] = "",
     same_processor: SameProcessor = False,
 ) -> None:
-    """Compare what came out in a clone with what the last commit here says."""
-    comparison = compare(result_of("HEAD", Path()), result_in(folder))
-    show(figures_table(comparison, result_of(base, Path()) if base else None))
-    if comparison.other_inputs:
+    """Compare the result in a clone with the result in the last commit here."""
+    judgement = judge(result_of("HEAD", Path()), result_in(folder))
+    show(figures_table(judgement, result_of(base, Path()) if base else None))
+    if judgement.other_inputs:
         typer.echo(
-            "\nThe committed dvc.lock is of other inputs: "
-            f"{listed(comparison.other_inputs, limit=5)}. To spare others the work, {COMMIT_NEW}."
+            "\nThe committed dvc.lock was made from other inputs: "
+            f"{listed(judgement.other_inputs, limit=5)}. To spare others the work, {COMMIT_NEW}."
         )
-    _fail_on(comparison, same_processor)
-    typer.echo(f"\nThe committed result came out again: {_how_well(comparison)}.")
+    _fail_on(judgement, same_processor)
+    typer.echo(f"\nThe committed result was reproduced: {_how_well(judgement)}.")
 
 
 @app.command()
 def clones(same_processor: SameProcessor = False) -> None:
-    """Run the pipeline in two fresh clones of the last commit, and compare all they made."""
+    """Run the pipeline in two fresh clones of the last commit, and compare all outputs."""
     project = Path.cwd()
     committed = result_of("HEAD", project)
     if subprocess.run(["git", "diff", "--quiet", "HEAD"], check=False).returncode:
-        typer.echo("The clones hold the last commit, without the edits since.", err=True)
+        typer.echo("The clones have the last commit, without the edits since then.", err=True)
     folder = Path(mkdtemp(prefix="verify-"))
     places = [folder / "first" / "reid", folder / "second" / "reid"]
     for place in places:
         typer.echo(f"\n--- {place}", err=True)
         run_in_fresh_clone(project, place)
     first, second = (result_in(place) for place in places)
-    comparison = compare(committed, first)
+    judgement = judge(committed, first)
     typer.echo("")
     show(files_table((first, second), committed))
     typer.echo("")
-    show(figures_table(comparison))
+    show(figures_table(judgement))
     typer.echo("")
     kept = f"The clones are in {folder}."
     if first.lock != second.lock:
-        raise UserError(f"the clones' dvc.lock differ. {kept}")
-    if comparison.other_inputs:
+        raise UserError(f"the two clones have different results. {kept}")
+    if judgement.other_inputs:
         raise UserError(
-            "the committed dvc.lock is of other inputs than the commit's own: "
-            f"{listed(comparison.other_inputs, limit=5)}. To mend it, {COMMIT_NEW}. {kept}"
+            "the committed dvc.lock was made from other inputs than those of the commit: "
+            f"{listed(judgement.other_inputs, limit=5)}. To mend it, {COMMIT_NEW}. {kept}"
         )
-    _fail_on(comparison, same_processor, kept)
+    _fail_on(judgement, same_processor, kept)
     shutil.rmtree(folder)
     typer.echo(
-        "The clones' dvc.lock are identical, and the committed result came out again: "
-        f"{_how_well(comparison)}."
+        "The two clones have identical results, and the committed result was reproduced: "
+        f"{_how_well(judgement)}."
     )
 
 
-def _how_well(comparison: Comparison) -> str:
-    if not comparison.other_models and not comparison.largest_move:
+def _how_well(judgement: Judgement) -> str:
+    if not judgement.other_models and not judgement.largest_move:
         return "the same bytes"
     return (
-        f"models of other bytes, figures within {100 * comparison.largest_move:.1f} points "
+        f"the models differ, the figures are within {100 * judgement.largest_move:.1f} points "
         f"({100 * TOLERANCE:.0f} are allowed), as on another kind of processor. If the commit was "
-        "made on this kind, something is not declared: --same-processor makes that fail"
+        "made on this kind, an input is not declared: --same-processor makes that an error"
     )
 
 
-def _fail_on(comparison: Comparison, same_processor: bool, kept: str = "") -> None:
-    problems = list(comparison.problems)
+def _fail_on(judgement: Judgement, same_processor: bool, kept: str = "") -> None:
+    problems = list(judgement.problems)
     if same_processor:
-        problems += [f"{path} has other bytes" for path in comparison.other_models]
+        problems += [f"{path} has other bytes" for path in judgement.other_models]
     if problems:
         raise UserError(
             "\n".join(
                 [
-                    "the committed result does not come out again:",
+                    "the committed result was not reproduced:",
                     *(f"  {problem}" for problem in problems),
-                    f"If that is meant, {COMMIT_NEW}. {kept}".rstrip(),
+                    f"If that is intended, {COMMIT_NEW}. {kept}".rstrip(),
                 ]
             )
         )
 
 
 def main() -> None:
-    """Run the command line; what a user can mend ends with one message and exit status 1."""
+    """Run the command line; an error that a user can mend is one message and exit status 1."""
     try:
         app()
     except UserError as e:

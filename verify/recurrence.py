@@ -1,4 +1,4 @@
-"""Does a result come out again? The figures of two computations from the same inputs."""
+"""The figures of two computations from the same inputs, compared."""
 
 import math
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ from reid.data.paths import MODELS
 from reid.evaluation.figures import COUNTS, FIGURES
 
 TOLERANCE = 0.08
-"""Of the figures. Models depend on the kind of processor: this is about twice of what AVX2 and
-AVX-512 made of the sample (docs/results.md)."""
+"""The move of a figure that is allowed. Models depend on the kind of processor: this is about twice
+the difference between AVX2 and AVX-512 on the sample (docs/results.md)."""
 ROUNDING = 1e-9
-"""0.83 - 0.75 is more than 0.08 in floating point."""
+"""The slack for floating point, where 0.83 - 0.75 is more than 0.08."""
 
 Verdict = Literal["equal", "within", "differs"]
 
@@ -22,33 +22,33 @@ class Recurrence:
     """One figure or count, computed twice."""
 
     name: str
-    """With its model: ``triplet/rank1``."""
+    """The name with its model: ``triplet/rank1``."""
     before: float
     now: float
 
     @property
     def model(self) -> str:
-        """Whose it is."""
+        """The model that was measured."""
         return self.name.partition("/")[0]
 
     @property
     def metric(self) -> str:
-        """Its name without the model's: one of ``FIGURES`` or ``COUNTS``."""
+        """The name without the model: one of ``FIGURES`` or ``COUNTS``."""
         return self.name.partition("/")[2]
 
     @property
     def moved(self) -> float:
-        """How far it moved; positive is more."""
+        """The difference; positive if the new value is larger."""
         return self.now - self.before
 
     @property
     def is_count(self) -> bool:
-        """Whether it counts what was evaluated, and so has to be equal."""
+        """Whether this is a count of the test set, which has to be equal."""
         return self.metric in COUNTS
 
     @property
     def verdict(self) -> Verdict:
-        """A figure that is missing from one of the computations differs."""
+        """The result of the comparison; a figure that only one computation has differs."""
         if self.now == self.before:
             return "equal"
         near = abs(self.moved) <= TOLERANCE + ROUNDING
@@ -56,11 +56,12 @@ class Recurrence:
 
 
 def recurrences(before: Mapping[str, float], now: Mapping[str, float]) -> list[Recurrence]:
-    """Lay two computations side by side.
+    """Compare the figures and counts of two computations.
 
     Args:
-        before: metrics under names like ``triplet/rank1``; those that are compared are taken.
-        now: likewise.
+        before: metrics under names like ``triplet/rank1``; others than ``FIGURES`` and ``COUNTS``
+            are ignored.
+        now: the same of the other computation.
     """
     names = [f"{model}/{key}" for model in MODELS for key in (*FIGURES, *COUNTS)]
     return [

@@ -1,4 +1,4 @@
-"""A result as files: ``dvc.lock`` and the metrics, of a folder or of a commit."""
+"""The files of a result, ``dvc.lock`` and the metrics, in a folder or in a commit."""
 
 import hashlib
 import json
@@ -16,13 +16,13 @@ from reid.data.paths import LOCK, MODELS, metrics_file
 
 
 @dataclass(frozen=True)
-class Result:
-    """What a run of the pipeline left to compare."""
+class ResultFiles:
+    """The files that say what a run of the pipeline made."""
 
     lock: str
     """The text of ``dvc.lock``."""
     metrics: Mapping[str, Mapping[str, float]]
-    """Of each model, the content of ``metrics/<model>.json``."""
+    """The content of ``metrics/<model>.json`` by model."""
 
     @cached_property
     def named_metrics(self) -> dict[str, float]:
@@ -35,7 +35,7 @@ class Result:
 
     @cached_property
     def lock_md5(self) -> str:
-        """Hex digest of ``dvc.lock``."""
+        """The hex digest of ``dvc.lock``."""
         return hashlib.md5(self.lock.encode(), usedforsecurity=False).hexdigest()
 
     @cached_property
@@ -63,7 +63,7 @@ class Result:
 
     @cached_property
     def inputs(self) -> dict[str, Any]:
-        """What no stage makes: commands, parameters and the md5 of photos, weights and code."""
+        """The commands, the parameters, and the md5 of each file that no stage makes."""
         inputs: dict[str, Any] = {}
         for name, stage in self._stages.items():
             inputs[f"{name}: cmd"] = stage["cmd"]
@@ -76,25 +76,25 @@ class Result:
         return inputs
 
 
-def _read(content: Callable[[str], str], place: str) -> Result:
+def _read(content: Callable[[str], str], place: str) -> ResultFiles:
     lock, metrics = content(LOCK), {m: content(metrics_file(m).as_posix()) for m in MODELS}
     try:
-        result = Result(lock, {model: json.loads(text) for model, text in metrics.items()})
-        # Parsed here, so that nobody else meets what can't be.
+        result = ResultFiles(lock, {model: json.loads(text) for model, text in metrics.items()})
+        # Parse here, so that damaged files are reported in one place.
         _ = result.outputs, result.named_metrics
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError) as e:
         raise UserError(
-            f"{LOCK} or metrics/ of {place} can't be read ({first_line(e)}). Are marks of a merge "
-            "left in them?"
+            f"{LOCK} or metrics/ of {place} can't be read ({first_line(e)}). Are conflict "
+            "markers of a merge left in them?"
         ) from e
     return result
 
 
-def result_in(folder: Path) -> Result:
-    """The result that lies in a project's folder.
+def result_in(folder: Path) -> ResultFiles:
+    """Read the result in a project's folder.
 
     Raises:
-        UserError: there is none, or it can't be read.
+        UserError: there is no result, or it can't be read.
     """
 
     def content(path: str) -> str:
@@ -105,11 +105,11 @@ def result_in(folder: Path) -> Result:
     return _read(content, str(folder))
 
 
-def result_of(commit: str, project: Path) -> Result:
-    """The result that a commit of a project holds.
+def result_of(commit: str, project: Path) -> ResultFiles:
+    """Read the result in a commit of a project.
 
     Raises:
-        UserError: no such commit, or it holds none that can be read.
+        UserError: there is no such commit, or it has no result that can be read.
     """
 
     def content(path: str) -> str:

@@ -1,7 +1,7 @@
-"""The rule: the committed result comes out again, in bytes or within a tolerance.
+"""The rule: the committed result is reproduced, to the byte or within a tolerance.
 
-Data stages give the same bytes everywhere. Models depend on the kind of processor, and the
-figures with them.
+Data stages give the same bytes everywhere. Models, and with them the figures, depend on the kind
+of processor.
 """
 
 from collections.abc import Iterator
@@ -10,26 +10,26 @@ from math import isnan
 
 from reid.evaluation.figures import FIGURES
 from verify.recurrence import Recurrence, recurrences
-from verify.result import Result
+from verify.result import ResultFiles
 
 DATA_STAGES = ("ingest", "validate", "split")
 
 
 @dataclass
-class Comparison:
-    """A result that came out beside the committed one."""
+class Judgement:
+    """How a new result differs from the committed one."""
 
     figures: list[Recurrence]
     other_inputs: list[str] = field(default_factory=list)
-    """Code, parameters or data that the committed ``dvc.lock`` does not know."""
+    """The code, parameters and data that differ from what the committed ``dvc.lock`` records."""
     other_data: list[str] = field(default_factory=list)
-    """Bytes of the data stages, and counts of the evaluation, that differ."""
+    """The outputs of the data stages and the counts of the evaluation that differ, in words."""
     other_models: list[str] = field(default_factory=list)
-    """Outputs of the other stages whose bytes differ."""
+    """The outputs of the other stages whose bytes differ."""
 
     @property
     def problems(self) -> list[str]:
-        """Why the committed result did not come out again; empty where it did."""
+        """The reasons why the committed result was not reproduced; empty if it was."""
         return self.other_data + [
             f"{figure.model} {FIGURES[figure.metric]} {_what_became_of(figure)}"
             for figure in self.figures
@@ -38,43 +38,43 @@ class Comparison:
 
     @property
     def largest_move(self) -> float:
-        """Of any figure, without its sign."""
+        """The largest move of any figure, without its sign."""
         return max(abs(figure.moved) for figure in self.figures)
 
 
 def _what_became_of(figure: Recurrence) -> str:
     if isnan(figure.before):
-        return "came out and is not committed"
+        return "is in the new result and not in the committed one"
     if isnan(figure.now):
-        return "is committed and did not come out"
+        return "is in the committed result and not in the new one"
     return (
         f"moved by {100 * figure.moved:+.1f} points, "
         f"from {100 * figure.before:.1f} to {100 * figure.now:.1f}"
     )
 
 
-def _differing(committed: dict[str, str], came_out: dict[str, str]) -> Iterator[str]:
-    for name in {**committed, **came_out}:
-        if committed.get(name) != came_out.get(name):
+def _differing(committed: dict[str, str], new: dict[str, str]) -> Iterator[str]:
+    for name in {**committed, **new}:
+        if committed.get(name) != new.get(name):
             yield name
 
 
-def compare(committed: Result, came_out: Result) -> Comparison:
-    """Compare what came out with what is committed."""
-    metrics = recurrences(committed.named_metrics, came_out.named_metrics)
-    comparison = Comparison(
+def judge(committed: ResultFiles, new: ResultFiles) -> Judgement:
+    """Compare a new result with the committed one."""
+    metrics = recurrences(committed.named_metrics, new.named_metrics)
+    judgement = Judgement(
         [metric for metric in metrics if not metric.is_count],
-        list(_differing(committed.inputs, came_out.inputs)),
+        list(_differing(committed.inputs, new.inputs)),
     )
-    makers = committed.makers | came_out.makers
-    for path in _differing(committed.outputs, came_out.outputs):
+    makers = committed.makers | new.makers
+    for path in _differing(committed.outputs, new.outputs):
         if makers[path] in DATA_STAGES:
-            comparison.other_data.append(f"{makers[path]} gave other bytes: {path}")
+            judgement.other_data.append(f"{makers[path]} gave other bytes: {path}")
         else:
-            comparison.other_models.append(path)
-    comparison.other_data += [
+            judgement.other_models.append(path)
+    judgement.other_data += [
         f"{count.model} {count.metric} was {count.before:.0f}, is {count.now:.0f}"
         for count in metrics
         if count.is_count and count.verdict == "differs"
     ]
-    return comparison
+    return judgement

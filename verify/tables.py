@@ -1,41 +1,43 @@
-"""Tables that read well in a terminal and are Markdown, for the page of a pull request."""
+"""Tables for a terminal that are also Markdown, for the page of a pull request."""
 
 from collections.abc import Sequence
 from math import isnan, nan
 
 from rich.box import MARKDOWN
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from reid.data.paths import LOCK
 from reid.evaluation.figures import FIGURES
 from verify.recurrence import Recurrence
-from verify.result import Result
-from verify.rule import Comparison
+from verify.result import ResultFiles
+from verify.rule import Judgement
 
 WIDTH = 120
-SHORT = 8
-"""Digits of a hash that are shown."""
+"""The width without a terminal, as in continuous integration."""
+DIGITS = 7
+"""The digits of a hash that are shown."""
 
 
 def show(table: Table) -> None:
-    """Print a table, as wide as it needs to be where nobody's terminal limits it."""
+    """Print a table; without a terminal that limits it, it is as wide as it needs to be."""
     console = Console()
     console.width = console.width if console.is_terminal else WIDTH
     console.print(table, highlight=False)
 
 
-def figures_table(comparison: Comparison, base: Result | None = None) -> Table:
-    """A row a figure: on the base branch, as committed, as it came out; in per cent.
+def figures_table(judgement: Judgement, base: ResultFiles | None = None) -> Table:
+    """Show one row per figure, in per cent: on the base branch, as committed, and the new one.
 
-    What the commit itself lowers by more than the tolerance is pointed out: it says that it means
-    to, and a reader may ask why.
+    A figure that the commit itself lowers by more than the tolerance is pointed out: the author
+    means it, but a reader may ask why.
     """
     table = Table("model", "figure", box=MARKDOWN)
-    for heading in (*(("base branch",) if base else ()), "committed", "came out", "moved by"):
-        table.add_column(heading, justify="right")
+    for heading in (*(("base",) if base else ()), "committed", "new", "moved by"):
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("")
-    for figure in comparison.figures:
+    for figure in judgement.figures:
         before = [base.named_metrics.get(figure.name, nan)] if base else []
         by_commit = [Recurrence(figure.name, value, figure.before) for value in before]
         is_lowered = any(step.verdict == "differs" and step.moved < 0 for step in by_commit)
@@ -55,22 +57,34 @@ def _points(share: float, sign: str = "") -> str:
     return "-" if isnan(share) else f"{100 * share:{sign}.1f}"
 
 
-def files_table(clones: Sequence[Result], committed: Result) -> Table:
-    """A row a file or folder that the pipeline makes, with the md5 of each copy of it."""
+def files_table(clones: Sequence[ResultFiles], committed: ResultFiles) -> Table:
+    """Show one row per output of the pipeline: the md5 in each clone and in the commit.
+
+    The last column says what differs: the clones from each other, the commit from both, or all.
+    """
     results = (*clones, committed)
-    table = Table("file", *_names(clones), "committed", "what differs", box=MARKDOWN)
-    table.add_row(LOCK, *_row([result.lock_md5 for result in results]))
+    table = Table(Column("file", overflow="fold"), box=MARKDOWN)
+    for heading in (*_names(clones), "commit", "differ"):
+        table.add_column(heading, no_wrap=True)
+    table.add_row(LOCK, *_cells([result.lock_md5 for result in results]))
     for path in {path: None for result in results for path in result.outputs}:
-        table.add_row(path, *_row([result.outputs.get(path, "") for result in results]))
+        hashes = [result.outputs.get(path, "") for result in results]
+        table.add_row(Text(path), *_cells(hashes))
     return table
 
 
-def _names(clones: Sequence[Result]) -> list[str]:
+def _names(clones: Sequence[ResultFiles]) -> list[str]:
     return [f"clone {number}" for number in range(1, len(clones) + 1)]
 
 
-def _row(hashes: Sequence[str]) -> list[str]:
+def _cells(hashes: Sequence[str]) -> list[str]:
     *clones, committed = hashes
-    differs = ["the clones"] if len(set(clones)) > 1 else []
-    differs += ["the committed one"] if committed not in clones else []
-    return [*(hash_[:SHORT] or "none" for hash_ in hashes), " and ".join(differs)]
+    clones_differ, commit_differs = len(set(clones)) > 1, committed not in clones
+    differ = {
+        (True, True): "all three",
+        (True, False): "clones",
+        (False, True): "commit",
+        (False, False): "",
+    }
+    shown = [md5[:DIGITS] or "none" for md5 in hashes]
+    return [*shown, differ[clones_differ, commit_differs]]

@@ -1,7 +1,7 @@
 """Build the page that `dvc plots show` fills, with Vega's code in it: `make plots-page`.
 
-DVC's own page loads that code from a content delivery network and shows nothing without one. The
-`{scripts}` of DVC's page, which would load it, is left out on purpose.
+DVC's own page loads this code from the network. So the `{scripts}` of DVC's page, which would load
+it, is left out on purpose.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ VEGA_LITE = "5.20"
 
 
 def build() -> str:
-    """The page: the frame around Vega, Vega-Lite and Vega-Embed."""
+    """Return the page: the frame around Vega, Vega-Lite and Vega-Embed."""
     frame = (FOLDER / "frame.html").read_text(encoding="utf-8")
     return frame.replace("{vega}", vl_convert.javascript_bundle(vl_version=VEGA_LITE))
 

@@ -1,14 +1,18 @@
 """From a DVC experiment to its MLflow run and back: description, comparison, reproduction.
 
-The tests of this file share one project and build upon each other, in the order of the file.
+The tests of this file share one project, and each leaves it as it was.
 """
 
 import json
 import re
+import shutil
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -21,6 +25,7 @@ from experiments.reproduction import Reproduction
 from reid.__main__ import main
 from reid.evaluation.figures import COUNTS, FIGURES
 from tests.support.mlflow_server import free_port, mlflow_server
+from tests.support.places import ROOT
 from tests.support.project import Project, assert_one_clear_message, make_project
 from verify.recurrence import Recurrence
 
@@ -47,6 +52,15 @@ def edited(project: Project) -> Run:
     project.must("dvc", "remote", "add", "storage", "s3://bucket")
     project.must("dvc", "remote", "modify", "storage", "secret_access_key", "s3cret")
     project.must("dvc", "exp", "run", "-n", "edited", "-S", "evaluate.max_rank=20")
+    run = project.mlflow_runs()[-1]
+    back_to_commit(project)
+    return run
+
+
+@pytest.fixture(scope="module")
+def apart(project: Project) -> Run:
+    """The run of an experiment with another parameter, made in a temporary folder."""
+    project.must("dvc", "exp", "run", "--temp", "-n", "apart", "-S", "evaluate.max_rank=30")
     return project.mlflow_runs()[-1]
 
 
@@ -60,13 +74,20 @@ def kept(project: Project, run: Run, folder: Path) -> Path:
     return Path(client_of(project).download_artifacts(run.info.run_id, "pipeline", str(folder)))
 
 
-def compare(project: Project, *arguments: str) -> dict[str, dict[str, object]]:
+def compared(project: Project, *arguments: str) -> dict[str, dict[str, Any]]:
+    """The rows of ``compare`` by the names of the results."""
     rows = json.loads(project.must("python", "-m", "reid", "compare", "--json", *arguments))
     return {name: row for row in rows for name in row["names"]}
 
 
 def reproduce(*arguments: str) -> tuple[str, ...]:
     return ("python", "-m", "reid", "reproduce", *arguments)
+
+
+def ref_of(run: Run) -> str:
+    """The reference in git of the experiment that made a run."""
+    commit, name = run.data.tags["git_commit"], run.data.tags["dvc_exp"]
+    return f"refs/exps/{commit[:2]}/{commit[2:]}/{name}"
 
 
 def back_to_commit(project: Project) -> None:
@@ -77,7 +98,7 @@ def back_to_commit(project: Project) -> None:
 
 def test_run_of_a_committed_state_names_the_commit(project: Project, tmp_path: Path) -> None:
     # The first run came before the commit of its lock and figures, which are results of it.
-    (run,) = project.mlflow_runs()
+    run = project.mlflow_runs()[0]
     started_from = project.must("git", "rev-parse", "HEAD~1").strip()
     data_md5 = yaml.safe_load((project.root / "data.dvc").read_text())["outs"][0]["md5"]
     tags = run.data.tags
@@ -100,14 +121,12 @@ def test_run_of_a_committed_state_names_the_commit(project: Project, tmp_path: P
     assert (files / metrics).read_bytes() == (project.root / metrics).read_bytes()
 
 
-def test_other_parameters_alone_are_not_dirty(project: Project) -> None:
-    project.must("dvc", "exp", "run", "--temp", "-n", "apart", "-S", "evaluate.max_rank=30")
-    run = project.mlflow_runs()[-1]
-    assert run.data.tags["dvc_exp"] == "apart"
-    assert run.data.tags["git_commit"] == project.must("git", "rev-parse", "HEAD").strip()
-    assert run.data.tags["git_dirty"] == "false"
-    assert run.data.tags["params_changed"] == "evaluate.max_rank: 50 -> 30"
-    assert "/apart\n" in run.data.tags["mlflow.note.content"]
+def test_other_parameters_alone_are_not_dirty(project: Project, apart: Run) -> None:
+    assert apart.data.tags["dvc_exp"] == "apart"
+    assert apart.data.tags["git_commit"] == project.must("git", "rev-parse", "HEAD").strip()
+    assert apart.data.tags["git_dirty"] == "false"
+    assert apart.data.tags["params_changed"] == "evaluate.max_rank: 50 -> 30"
+    assert "/apart\n" in apart.data.tags["mlflow.note.content"]
 
 
 def test_uncommitted_code_travels_with_the_run(
@@ -123,8 +142,8 @@ def test_uncommitted_code_travels_with_the_run(
     assert sorted(patched) == [".dvcignore", NEW_CODE, "stages/compare.py"]
 
 
-def test_compare_joins_what_dvc_and_mlflow_know(project: Project, edited: Run) -> None:
-    rows = compare(project)
+def test_compare_joins_what_dvc_and_mlflow_know(project: Project, apart: Run, edited: Run) -> None:
+    rows = compared(project)
     branch = project.must("git", "branch", "--show-current").strip()
     assert rows.keys() == {branch, "apart", "edited"}
     runs = {run.info.run_id: run for run in project.mlflow_runs()}
@@ -132,6 +151,7 @@ def test_compare_joins_what_dvc_and_mlflow_know(project: Project, edited: Run) -
         assert row["place"] == "both"
         assert row["status"] == "finished"
         assert row["fingerprint"] == runs[str(row["run_id"])].data.tags["fingerprint"]
+    assert rows["apart"]["run_id"] == apart.info.run_id
     assert rows["edited"]["run_id"] == edited.info.run_id
     table = project.must("python", "-m", "reid", "compare", COLUMNS="100")
     assert "max_rank" in table
@@ -139,42 +159,73 @@ def test_compare_joins_what_dvc_and_mlflow_know(project: Project, edited: Run) -
     assert max(len(line) for line in table.splitlines()) <= 100
 
 
-def test_compare_shows_what_only_one_of_them_knows(project: Project, edited: Run) -> None:
+def test_compare_shows_a_result_that_only_dvc_knows(
+    project: Project, apart: Run, edited: Run
+) -> None:
     client = client_of(project)
     client.delete_run(edited.info.run_id)
-    row = compare(project)["edited"]
+    row = compared(project)["edited"]
     assert (row["place"], row["run_id"]) == ("DVC", "")
-    figures = json.loads((project.root / "metrics" / "triplet.json").read_text())
+    figures = json.loads(project.must("git", "show", f"{ref_of(edited)}:metrics/triplet.json"))
     assert row["metrics"]["triplet/mAP"] == figures["mAP"]
-    compared = project.run("python", "-m", "reid", "compare", "--open", "edited", "apart")
-    assert_one_clear_message(compared, "edited is only in DVC")
+    done = project.run("python", "-m", "reid", "compare", "--open", "edited", "apart")
+    assert_one_clear_message(done, "edited is only in DVC")
     client.restore_run(edited.info.run_id)
+
+
+def test_compare_shows_a_result_that_only_mlflow_knows(project: Project, edited: Run) -> None:
+    ref = ref_of(edited)
+    commit = project.must("git", "rev-parse", ref).strip()
     project.must("dvc", "exp", "remove", "edited")
-    back_to_commit(project)
-    row = compare(project)["edited"]
+    row = compared(project)["edited"]
     assert (row["place"], row["run_id"]) == ("MLflow", edited.info.run_id)
+    project.must("git", "update-ref", ref, commit)
 
 
-def test_compare_points_out_figures_that_contradict_each_other(project: Project) -> None:
-    before = compare(project)["apart"]
-    client, run_id = client_of(project), str(before["run_id"])
+def test_compare_points_out_figures_that_contradict_each_other(
+    project: Project, apart: Run
+) -> None:
+    before = compared(project)["apart"]
+    client, run_id = client_of(project), apart.info.run_id
     client.log_metric(run_id, "triplet/rank1", 2.0, step=1)
     table = project.must("python", "-m", "reid", "compare", COLUMNS="200")
     assert re.search(r"apart +both, differ +", table)
-    row = compare(project)["apart"]
+    row = compared(project)["apart"]
     assert (row["place"], row["metrics"]) == ("both, differ", before["metrics"])
     assert row["run_metrics"] == {**before["metrics"], "triplet/rank1": 2.0}
     client.log_metric(run_id, "triplet/rank1", before["metrics"]["triplet/rank1"], step=2)
-    assert compare(project)["apart"] == before
+    assert compared(project)["apart"] == before
 
 
-def test_compare_shows_what_waits_since_another_commit(project: Project) -> None:
+def test_compare_shows_the_workspace_next_to_a_commit_of_another_processor(
+    project: Project,
+) -> None:
+    # The run and the workspace have the figures that this processor gave, the commit has others.
+    file = project.root / "metrics" / "triplet.json"
+    here = file.read_text()
+    file.write_text(json.dumps(json.loads(here) | {"rank1": 2.0}))
+    project.must("git", "commit", "--quiet", "--all", "-m", "made on another processor")
+    file.write_text(here)
+    rows = compared(project)
+    branch = project.must("git", "branch", "--show-current").strip()
+    run_id = project.mlflow_runs()[0].info.run_id
+    assert (rows["workspace"]["place"], rows["workspace"]["run_id"]) == ("both", run_id)
+    assert rows["workspace"]["metrics"]["triplet/rank1"] == json.loads(here)["rank1"]
+    assert rows[branch]["place"] == "both, differ"
+    assert rows[branch]["metrics"]["triplet/rank1"] == 2.0
+    assert run_that_is_reproduced(project, branch) == run_id
+    project.must("git", "reset", "--quiet", "--hard", "HEAD~1")
+
+
+def test_compare_shows_an_experiment_queued_on_another_commit(
+    project: Project, apart: Run, edited: Run
+) -> None:
     project.must("git", "commit", "--quiet", "--allow-empty", "-m", "nothing ended here")
     project.must("dvc", "exp", "run", "--queue", "-n", "waits", "-S", "lr=0.5")
     project.must("git", "commit", "--quiet", "--allow-empty", "-m", "later")
-    row = compare(project)["waits"]
+    row = compared(project)["waits"]
     assert (row["place"], row["status"]) == ("DVC", "queued")
-    # It has no run to compare, and stands in nobody's way.
+    # It has no run, and is left out of the page that compares runs.
     output = project.must("python", "-m", "reid", "compare", "--open", BROWSER="echo opened %s")
     assert "waits" in output
     assert "/#/compare-runs?" in output
@@ -185,31 +236,33 @@ def test_compare_shows_what_waits_since_another_commit(project: Project) -> None
 def run_that_is_reproduced(project: Project, text: str) -> str:
     """The id of the run that a text means to ``reproduce``, whose folder is there already."""
     done = project.run(*reproduce(text, str(project.root)))
-    assert_one_clear_message(done, "is there already")
+    assert_one_clear_message(done, "exists already")
     return re.findall("^run ([0-9a-f]{32}) ", done.stdout, re.M)[0]
 
 
-def test_reproduce_knows_the_names_that_compare_shows(project: Project, edited: Run) -> None:
-    rows = compare(project)
+def test_reproduce_knows_the_names_that_compare_shows(
+    project: Project, apart: Run, edited: Run
+) -> None:
+    rows = compared(project)
     (branch,) = rows.keys() - {"apart", "edited"}
     assert run_that_is_reproduced(project, branch) == rows[branch]["run_id"]
-    # As where an experiment without a name was killed, and another made its run whole.
+    # As if an experiment without a name was killed, and another completed its run.
     client = client_of(project)
-    apart = str(rows["apart"]["run_id"])
-    client.update_run(apart, name="dead")
-    assert run_that_is_reproduced(project, "apart") == apart
-    assert run_that_is_reproduced(project, "dead") == apart
-    client.update_run(edited.info.run_id, name="dead")
-    assert run_that_is_reproduced(project, "edited") == edited.info.run_id
+    ids = apart.info.run_id, edited.info.run_id
+    client.update_run(ids[0], name="dead")
+    assert run_that_is_reproduced(project, "apart") == ids[0]
+    assert run_that_is_reproduced(project, "dead") == ids[0]
+    client.update_run(ids[1], name="dead")
+    assert run_that_is_reproduced(project, "edited") == ids[1]
     done = project.run(*reproduce("dead"))
-    shorts = rf"\({apart[:8]}\), dead \({edited.info.run_id[:8]}\)"
-    assert_one_clear_message(done, rf"dead names 2 results: apart {shorts}\. Give an id")
-    for run_id, name in ((apart, "apart"), (edited.info.run_id, "edited")):
+    assert_one_clear_message(done, r"dead names 2 results: .*\. Give more of the id")
+    for run_id, name in zip(ids, ("apart", "edited"), strict=True):
+        assert f"{name} ({run_id[:8]})" in done.stdout
         client.update_run(run_id, name=name)
 
 
-def test_reproduce_says_which_result_has_no_run(project: Project) -> None:
-    client, run_id = client_of(project), str(compare(project)["apart"]["run_id"])
+def test_reproduce_says_which_result_has_no_run(project: Project, apart: Run) -> None:
+    client, run_id = client_of(project), apart.info.run_id
     client.delete_run(run_id)
     done = project.run(*reproduce("apart"))
     assert_one_clear_message(done, "apart is only in DVC and has no run. `dvc exp apply` it")
@@ -217,48 +270,42 @@ def test_reproduce_says_which_result_has_no_run(project: Project) -> None:
 
 
 REMEMBERED = Path(".dvc") / "tmp" / "fingerprints.json"
-WITHOUT_A_LOOK = """
-from dvc.repo import Repo
-from reid.__main__ import main
-
-Repo.switch = None
-main()
-"""
 
 
-def test_compare_looks_into_a_commit_once(project: Project) -> None:
+def test_compare_reads_a_commit_once(project: Project) -> None:
     rows = project.must("python", "-m", "reid", "compare", "--json")
-    assert project.must("python", "-c", WITHOUT_A_LOOK, "compare", "--json") == rows
+    program = ("python", "-m", "tests.support.blind_compare", "--json")
+    assert project.must(*program, PYTHONPATH=str(ROOT)) == rows
 
 
 @pytest.mark.parametrize("damage", ["", "[3]", '{"another definition": {"REV": "wrong"}}'])
-def test_compare_looks_again_where_nothing_useful_is_remembered(
+def test_compare_reads_commits_again_if_its_notes_are_damaged(
     project: Project, damage: str
 ) -> None:
-    rows = compare(project)
+    rows = compared(project)
     remembered = (project.root / REMEMBERED).read_text()
     head = project.must("git", "rev-parse", "HEAD").strip()
     (project.root / REMEMBERED).write_text(damage.replace("REV", head))
-    assert compare(project) == rows
+    assert compared(project) == rows
     assert (project.root / REMEMBERED).read_text() == remembered
 
 
-def test_compare_leaves_out_a_commit_that_can_not_be_read(project: Project) -> None:
-    rows = compare(project)
+def test_compare_leaves_out_a_damaged_commit(project: Project) -> None:
+    rows = compared(project)
     file = project.root / "dvc.yaml"
     before = file.read_text()
     file.write_text(f"<<<<<<< HEAD\n{before}")
     project.must("git", "commit", "--quiet", "--all", "-m", "a merge gone wrong")
     file.write_text(before)
-    assert {row["run_id"] for row in compare(project).values()} == {
+    assert {row["run_id"] for row in compared(project).values()} == {
         row["run_id"] for row in rows.values()
     }
     project.must("git", "reset", "--quiet", "--hard", "HEAD~1")
-    assert compare(project) == rows
+    assert compared(project) == rows
 
 
 @pytest.mark.parametrize("name", ["dvc.yaml", "params.yaml", "dvc.lock", "data.dvc"])
-def test_compare_in_the_middle_of_a_merge(project: Project, name: str) -> None:
+def test_compare_names_the_file_with_conflict_markers(project: Project, name: str) -> None:
     file = project.root / name
     before = file.read_text()
     file.write_text(f"<<<<<<< HEAD\n{before}")
@@ -267,38 +314,24 @@ def test_compare_in_the_middle_of_a_merge(project: Project, name: str) -> None:
     assert_one_clear_message(done, f"^error: DVC can't work with this project: .*'{name}'")
 
 
-UI_AT = """
-import sys
-import runs.run_store
-
-runs.run_store.LOCAL_UI = sys.argv.pop(1)
-from reid.__main__ import main
-
-main()
-"""
-
-
-def test_open_gives_the_page_that_compares(project: Project, edited: Run) -> None:
+def test_open_gives_the_page_that_compares(project: Project, apart: Run, edited: Run) -> None:
     port = free_port()
-    command = (
-        *("python", "-c", UI_AT, f"http://127.0.0.1:{port}"),
-        *("compare", "--open", "apart", edited.info.run_id[:8]),
-    )
-    output = project.must(*command, BROWSER="echo opened %s")
+    command = ("python", "-m", "reid", "compare", "--open", "apart", edited.info.run_id[:8])
+    output = project.must(*command, "--port", str(port), BROWSER="echo opened %s")
     assert "opened" not in output
-    assert "no MLflow answers there: run `make ui`" in output
+    assert f"MLflow does not run there: run `make ui PORT={port}`" in output
     assert re.search(rf"^http://127\.0\.0\.1:{port}/#/compare-runs\?", output, re.M)
     with mlflow_server(project, port):
-        output = project.must(*command, BROWSER="echo opened %s")
+        output = project.must(*command, BROWSER="echo opened %s", MLFLOW_PORT=str(port))
     (page,) = re.findall(r"^opened (\S+)", output, re.M)
     assert page.startswith(f"http://127.0.0.1:{port}/#/compare-runs?")
     asked = parse_qs(urlsplit(urlsplit(page).fragment).query)
-    both = {str(compare(project)["apart"]["run_id"]), edited.info.run_id}
+    both = {apart.info.run_id, edited.info.run_id}
     assert set(json.loads(asked["runs"][0])) == both
     assert json.loads(asked["experiments"][0]) == [edited.info.experiment_id]
 
 
-def test_commands_of_the_description_bring_the_state_back(project: Project, edited: Run) -> None:
+def test_commands_of_the_description_restore_the_state(project: Project, edited: Run) -> None:
     blocks = re.findall(r"```\n(.*?)\n```", edited.data.tags["mlflow.note.content"], re.S)
     commit = edited.data.tags["git_commit"]
     assert blocks[:2] == [
@@ -316,7 +349,7 @@ def test_commands_of_the_description_bring_the_state_back(project: Project, edit
     assert re.findall("^Running stage '(.*)'", output, re.M) == ["track"]
 
 
-def test_reproduce_computes_the_same_figures_and_touches_nothing(
+def test_reproduce_gives_the_same_figures_and_changes_nothing(
     project: Project, edited: Run, tmp_path: Path
 ) -> None:
     def project_now() -> tuple[str, str, list[str]]:
@@ -339,7 +372,7 @@ def test_reproduce_computes_the_same_figures_and_touches_nothing(
     assert run.data.tags["fingerprint"] == edited.data.tags["fingerprint"]
     assert run.data.tags["result"] == edited.data.tags["result"]
     assert_one_clear_message(
-        project.run(*reproduce(edited.info.run_id, str(folder))), "again is there already"
+        project.run(*reproduce(edited.info.run_id, str(folder))), "again exists already"
     )
 
 
@@ -351,61 +384,85 @@ def test_reproduction_that_differs_fails(
     monkeypatch.setattr(experiments.reproduction, "reproduce", lambda *_: done)
     monkeypatch.setattr(sys, "argv", ["reid", "reproduce", edited.info.run_id])
     monkeypatch.chdir(project.root)
-    with pytest.raises(SystemExit, match="does not come out again; elsewhere holds what came out"):
+    with pytest.raises(SystemExit, match="was not reproduced; elsewhere holds the new result"):
         main()
 
 
-def unfinished(project: Project, run: Run) -> str:
+@contextmanager
+def unfinished(project: Project, run: Run) -> Iterator[str]:
     begun = client_of(project).create_run(run.info.experiment_id, run_name="begun")
-    return str(begun.info.run_id)
+    yield str(begun.info.run_id)
+    client_of(project).delete_run(begun.info.run_id)
 
 
-def lost_package(project: Project, run: Run) -> str:
-    code = project.root / "stages" / "lineage.py"
+@contextmanager
+def commit_of(project: Project, run: Run, commit: str) -> Iterator[str]:
+    """Let a run come from another commit."""
+    client, run_id = client_of(project), run.info.run_id
+    client.set_tag(run_id, "git_commit", commit)
+    yield run_id
+    client.set_tag(run_id, "git_commit", run.data.tags["git_commit"])
+
+
+@contextmanager
+def lost_package(project: Project, run: Run) -> Iterator[str]:
+    code = project.root / "runs" / "fingerprint.py"
     code.write_text(f"import never_installed\n{code.read_text()}")
     project.must("git", "commit", "--quiet", "--all", "-m", "with a package of then")
     commit = project.must("git", "rev-parse", "HEAD").strip()
     project.must("git", "reset", "--quiet", "--hard", "HEAD~1")
-    client_of(project).set_tag(run.info.run_id, "git_commit", commit)
-    return str(run.info.run_id)
+    with commit_of(project, run, commit) as run_id:
+        yield run_id
 
 
-def lost_commit(project: Project, run: Run) -> str:
-    client_of(project).set_tag(run.info.run_id, "git_commit", "0123456789" * 4)
-    return str(run.info.run_id)
-
-
-def lost_data(project: Project, run: Run) -> str:
-    (project.root / ".dvc" / "cache").rename(project.root.parent / "cache")
-    return str(project.mlflow_runs()[0].info.run_id)
+@contextmanager
+def lost_data(project: Project, run: Run) -> Iterator[str]:
+    cache, elsewhere = project.root / ".dvc" / "cache", project.root.parent / "cache"
+    cache.rename(elsewhere)
+    yield project.mlflow_runs()[0].info.run_id
+    shutil.rmtree(cache, ignore_errors=True)
+    elsewhere.rename(cache)
 
 
 @pytest.mark.parametrize(
     ("cause", "message"),
     [
-        (lambda project, run: "never-heard", "no run of .* has the id or the name never-heard"),
-        (lambda project, run: "", "no run is named"),
-        (unfinished, "is RUNNING and holds no whole result"),
+        (unfinished, "is RUNNING and has no whole result"),
         (lost_package, "does not start: ModuleNotFoundError: No module named 'never_installed'"),
-        (lost_commit, "git commit 0123456789.* is not in .* any more"),
-        (lost_data, r"what data\.dvc names is neither in the project's cache nor in its remote"),
+        (
+            partial(commit_of, commit="0123456789" * 4),
+            "git commit 0123456789.* is not in .* any more",
+        ),
+        (lost_data, r"the files of data\.dvc are neither in the project's cache nor in its remote"),
     ],
 )
 def test_run_that_cannot_be_reproduced(
     project: Project,
     edited: Run,
     tmp_path: Path,
-    cause: Callable[[Project, Run], str],
+    cause: Callable[[Project, Run], AbstractContextManager[str]],
     message: str,
 ) -> None:
     folder = tmp_path / "again"
-    done = project.run(*reproduce(cause(project, edited), str(folder)))
+    with cause(project, edited) as run_id:
+        done = project.run(*reproduce(run_id, str(folder)))
     assert_one_clear_message(done, message)
     assert not folder.exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("never-heard", "no run of .* has the id or the name never-heard"),
+        ("", "no run is named"),
+    ],
+)
+def test_unknown_run_is_named(project: Project, text: str, message: str) -> None:
+    assert_one_clear_message(project.run(*reproduce(text)), message)
+
+
 @pytest.mark.parametrize("command", [("compare",), ("reproduce", "a")])
-def test_store_that_is_not_there(project: Project, command: tuple[str, ...]) -> None:
+def test_missing_store_is_named(project: Project, command: tuple[str, ...]) -> None:
     done = project.run(
         *("python", "-m", "reid", *command), MLFLOW_TRACKING_URI="sqlite:///absent.db"
     )

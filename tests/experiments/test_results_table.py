@@ -8,13 +8,13 @@ import pytest
 from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
 from rich.console import Console
 
-from experiments.joining import Known, Result, joined, meant
-from experiments.table import differing_params, results_table, sorted_by
+from experiments.joining import JoinedResult, Known, joined, meant
+from experiments.results_table import differing_params, results_table, sorted_by
 from reid.common.errors import UserError
 
 RANK1 = "triplet/rank1"
 CAN_NOT_BE_COMPARED = (
-    "figures on other data or galleries, or re-ranked otherwise, can't be compared"
+    "figures on other data or galleries, or re-ranked differently, can't be compared"
 )
 
 
@@ -25,22 +25,24 @@ def run(run_id: str, status: str, tags: dict[str, str], rank1: float | None = No
     return Run(info, RunData(metrics, params, [RunTag(k, v) for k, v in tags.items()]))
 
 
-def result(name: str, params: dict[str, str], rank1: float = 0.5) -> Result:
-    return Result(
+def result(name: str, params: dict[str, str], rank1: float = 0.5) -> JoinedResult:
+    return JoinedResult(
         (name,), "both", "0123456789abcdef", "run", "finished", "f", params, {RANK1: rank1}
     )
 
 
-def shown(results: list[Result], width: int = 100, top: int = 20) -> str:
-    console = Console(width=width, file=StringIO())
+def shown(results: list[JoinedResult], width: int = 100, top: int = 10) -> str:
+    file = StringIO()
+    console = Console(width=width, file=file)
     console.print(results_table(sorted_by(results, RANK1), RANK1, console, top))
-    return console.file.getvalue()
+    return file.getvalue()
 
 
-def bold(results: list[Result], top: int) -> list[str]:
-    console = Console(width=100, file=StringIO(), force_terminal=True, color_system="standard")
+def bold(results: list[JoinedResult], top: int) -> list[str]:
+    file = StringIO()
+    console = Console(width=100, file=file, force_terminal=True, color_system="standard")
     console.print(results_table(sorted_by(results, RANK1), RANK1, console, top))
-    return re.findall(r"\x1b\[1m *([\d.]+)\x1b", console.file.getvalue())
+    return re.findall(r"\x1b\[1m *([\d.]+)\x1b", file.getvalue())
 
 
 def test_results_are_joined_by_fingerprint() -> None:
@@ -82,10 +84,12 @@ def test_figures_that_contradict_each_other_are_pointed_out() -> None:
     assert (one.place, one.metrics, one.run_metrics) == (
         *("both, differ", {RANK1: 0.5}, {RANK1: 0.75}),
     )
-    # One that agrees doesn't hide another that doesn't.
-    (other,) = joined(reversed(known), [run("a", "FINISHED", tags, 0.75)])
-    assert (other.place, other.metrics) == ("both, differ", {RANK1: 0.5})
-    # A run that goes on says nothing of it yet.
+    # Each of two results that share a fingerprint is shown.
+    assert [
+        (r.names, r.place, r.metrics[RANK1])
+        for r in joined(known, [run("a", "FINISHED", tags, 0.75)])
+    ] == [(("moved",), "both, differ", 0.5), (("other",), "both", 0.75)]
+    # A run that is going on has no figures yet.
     (going,) = joined(known[:1], [run("a", "RUNNING", tags)])
     assert (going.place, going.metrics, going.run_metrics) == ("both", {RANK1: 0.5}, {})
     text = shown([one, result("same", {}, 0.25)])
@@ -93,9 +97,9 @@ def test_figures_that_contradict_each_other_are_pointed_out() -> None:
     assert "differ" not in shown([going])
 
 
-def test_what_has_no_run_says_how_it_comes_by_one() -> None:
-    waits = Result(("waits",), "DVC", "", "", "queued", "", {}, {})
-    untold = Result(("untold",), "DVC", "", "", "finished", "F1", {}, {RANK1: 0.5})
+def test_result_without_a_run_says_how_to_get_one() -> None:
+    waits = JoinedResult(("waits",), "DVC", "", "", "queued", "", {}, {})
+    untold = JoinedResult(("untold",), "DVC", "", "", "finished", "F1", {}, {RANK1: 0.5})
     assert "`dvc exp apply` it" in shown([waits, untold])
     assert "dvc exp apply" not in shown([waits, result("told", {})])
 
@@ -105,7 +109,7 @@ def test_run_that_broke_off_says_how_it_is_completed(status: str) -> None:
     known = Known("slow", "finished", "F1", {}, {RANK1: 0.5})
     broken_off = run("a", status.upper(), {"fingerprint": "F1"})
     assert "`dvc exp apply` it" in shown(joined([known], [broken_off]))
-    # Of what DVC has not, there is nothing to apply.
+    # DVC has nothing to apply.
     assert "dvc exp apply" not in shown(joined([], [broken_off]))
 
 
@@ -125,7 +129,7 @@ def test_only_parameters_that_differ_are_shown() -> None:
         result("a", {"lr": "0.01", "seed": "1", "triplet.margin": "0.3"}),
         result("b", {"lr": "0.02", "seed": "1", "triplet.margin": "0.3"}),
         result("older", {"lr": "0.01", "seed": "1"}),
-        Result(("queued",), "DVC", "", "", "queued", "", {}, {}),
+        JoinedResult(("queued",), "DVC", "", "", "queued", "", {}, {}),
     ]
     assert differing_params(results) == ["lr"]
     text = shown(results)
@@ -135,7 +139,7 @@ def test_only_parameters_that_differ_are_shown() -> None:
 
 def test_best_comes_first_and_is_marked() -> None:
     results = [result("worse", {}, 0.25), result("best", {}, 0.75), result("middle", {}, 0.5)]
-    results.append(Result(("queued",), "DVC", "", "", "queued", "", {}, {}))
+    results.append(JoinedResult(("queued",), "DVC", "", "", "queued", "", {}, {}))
     lines = shown(results).splitlines()
     found = [line.split() for line in lines if " both " in line or " DVC " in line]
     assert [words[0] for words in found] == ["*", "middle", "worse", "queued"]
@@ -158,7 +162,7 @@ def test_figures_on_other_data_are_not_compared() -> None:
         result("easy", {"data": "aaaaaaa"}, 0.9),
         result("hard", {"data": "bbbbbbb"}, 0.5),
         result("harder", {"data": "bbbbbbb"}, 0.4),
-        Result(("queued",), "DVC", "", "", "queued", "", {}, {}),
+        JoinedResult(("queued",), "DVC", "", "", "queued", "", {}, {}),
     ]
     text = shown(results)
     assert "aaaaaaa" in text
@@ -176,7 +180,7 @@ def test_figures_by_another_protocol_are_not_compared() -> None:
         result("wider", reranked | {"evaluate.reranking.k1": "30"}, 0.8),
         result("drawn", plain | {"ingest.gallery": "gt_bbox"}, 0.7),
         result("plain", plain, 0.6),
-        # Of what is not re-ranked, it does not matter how it would have been.
+        # Without re-ranking, its parameters do not matter.
         result("likewise", plain | {"evaluate.reranking.k1": "30"}, 0.5),
     ]
     text = shown(results)
@@ -191,30 +195,61 @@ def test_data_is_known_from_dvc_and_from_mlflow() -> None:
     assert alone.params == {"data": "0123456", "lr": "0.01"}
 
 
-@pytest.mark.parametrize("many", [1, 3, 12])
-def test_a_hundred_columns_are_enough(many: int) -> None:
+@pytest.mark.parametrize("width", [80, 100, 160])
+@pytest.mark.parametrize("many", [0, 1, 3, 12])
+def test_no_word_is_broken_at_any_width(many: int, width: int) -> None:
     names = [f"optimisation.parameter_{i}" for i in range(many)]
     results = [
         result(name, dict.fromkeys(names, value), 0.5)
-        for name, value in (("a-long-name-of-an-experiment", "0.0125"), ("b", "0.5"))
+        for name, value in (("sweep12-lr0.0123-weight_decay0.0005", "0.0125"), ("b", "0.5"))
     ]
-    text = shown(results)
-    assert max(len(line) for line in text.splitlines()) <= 100
+    results[0] = replace(results[0], place="both, differ", run_metrics={RANK1: 0.25})
+    text = shown(results, width)
+    assert max(len(line) for line in text.splitlines()) <= width
     assert "…" not in text
     assert text.count("0.0125") == many
-    assert "01234567" in text
-    assert "finished" in text
-    assert "a-long-name-of-an-experi" in text
-    assert "ment" in text
+    words = ("result", "both, differ", "01234567", "finished", "triplet", "rank-1")
+    for word in (*words, *(f"parameter_{i}" for i in range(many))):
+        assert re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text), word
+    if many < 12:
+        assert results[0].names[0] in text
 
 
-def test_where_many_parameters_differ_only_the_first_result_shows_all() -> None:
+def test_workspace_is_a_row_next_to_a_commit_with_other_figures() -> None:
+    # The commit was made on another kind of processor; the workspace made the run.
+    known = [
+        Known("workspace", "finished", "F1", {}, {RANK1: 0.75}),
+        Known("main", "finished", "F1", {}, {RANK1: 0.5}),
+        Known("experiment", "finished", "F1", {}, {RANK1: 0.5}),
+    ]
+    runs = [run("a", "FINISHED", {"fingerprint": "F1"}, 0.75)]
+    assert [(r.names, r.place, r.metrics, r.run_id) for r in joined(known, runs)] == [
+        (("workspace",), "both", {RANK1: 0.75}, "a"),
+        (("main", "experiment"), "both, differ", {RANK1: 0.5}, "a"),
+    ]
+    # A workspace with the figures of the commit has no row of its own.
+    (same,) = joined([replace(known[0], metrics={RANK1: 0.5}), known[1]], [])
+    assert same.names == ("main",)
+
+
+def test_names_and_values_are_shown_as_they_are() -> None:
+    results = [
+        result("[red]a[/blue]", {"[b]": ":smile:"}),
+        result("[/]", {"[b]": "[x]"}),
+    ]
+    for width in (80, 160):
+        text = shown(results, width)
+        for word in ("[red]a[/blue]", "[/]", "[b]", ":smile:", "[x]"):
+            assert word in text
+
+
+def test_only_the_first_result_shows_all_of_many_parameters() -> None:
     names = [f"optimisation.parameter_{i}" for i in range(12)]
     best = result("best", dict.fromkeys(names, "0.5"), 0.75)
     others = [
         result(f"other-{i}", {**best.params, name: "0.0125"}, 0.25) for i, name in enumerate(names)
     ]
-    text = shown([best, *others])
+    text = shown([best, *others], top=13)
     assert text.count("=0.5") == len(names)
     for i, name in enumerate(names):
         assert f"other-{i:<3} {name}=0.0125" in text

@@ -1,7 +1,4 @@
-"""A sweep as its users run it, through DVC's real queue, and its report.
-
-The tests with a project share one and build upon each other, in the order of the file.
-"""
+"""A sweep as its users run it, with real DVC, git and MLflow."""
 
 import json
 import os
@@ -10,139 +7,47 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
-from io import StringIO
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import dvc.api
 import pandas as pd
 import psutil
 import pytest
-from rich.console import Console
+from mlflow import MlflowClient
 
-from experiments.sweep import combinations, failure, next_sweep, parse_grid, run_name
-from experiments.sweep_report import (
-    Run,
-    best_run,
-    parallel_coordinates,
-    ranked,
-    sweep_page,
-    sweep_table,
-)
-from reid.common.errors import UserError
+from experiments.temporary_run import BEGUN, reason_of_failure
 from tests.support.places import ROOT
 from tests.support.project import Project, assert_one_clear_message, make_project
+from tests.support.quick_models import DIVERGED, EPOCHS, use_quick_models
 
-
-def finished(name: str, margin: str, rank1: float, mAP: float) -> Run:
-    ends = {f"{key}_{end}": 0.5 for key in ("rank1", "mAP") for end in ("low", "high")}
-    return Run(name, {"margin": margin}, {"rank1": rank1, "mAP": mAP} | ends, seconds=90)
-
-
-RUNS = [
-    finished("a", "0.3", 0.9, 0.6),
-    Run("b", {"margin": "soft"}, error="loss is nan </script> <b>"),
-    finished("c", "0.05", 0.8, 0.7),
-]
-
-
-def test_grid_is_every_value_with_every_other() -> None:
-    grid = parse_grid(["lr=0.01, 0.02", "triplet.margin=0.3,soft"])
-    assert combinations(grid) == [
-        {"lr": "0.01", "triplet.margin": "0.3"},
-        {"lr": "0.01", "triplet.margin": "soft"},
-        {"lr": "0.02", "triplet.margin": "0.3"},
-        {"lr": "0.02", "triplet.margin": "soft"},
-    ]
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ([], "no parameter"),
-        (["lr"], "as in lr=0.01,0.02"),
-        (["=1"], "as in lr=0.01,0.02"),
-        (["lr=0.01,"], "as in lr=0.01,0.02"),
-        (["lr=1,1"], "twice"),
-        (["lr=1", "lr=2"], "given twice"),
-    ],
-)
-def test_grid_that_makes_no_sense_is_refused(settings: list[str], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        parse_grid(settings)
-
-
-def test_names_say_what_was_changed_and_are_new() -> None:
-    sweep = next_sweep({"sweep1-lr0.1", "sweep9", "sweeper-3", "seed1"})
-    assert sweep == "sweep10"
-    changes = {"lr": "1e-3", "model.weights": "a b/c"}
-    assert run_name(sweep, changes) == "sweep10-lr1e-3-weightsa_b_c"
-
-
-def test_reason_of_a_failure_is_what_the_stage_said_first(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    log.write_text("Running\nerror: loss is nan\nERROR: failed to reproduce 'train'\n")
-    assert failure(log) == "loss is nan"
-    log.write_text("Running\nKilled\n")
-    assert failure(log) == "Killed"
-    assert "before its first stage" in failure(None)
-
-
-def test_best_run_is_first_and_failed_ones_are_last() -> None:
-    assert best_run(RUNS) is RUNS[2]
-    assert [run.name for run in ranked(RUNS)] == ["c", "a", "b"]
-    assert best_run(RUNS[1:2]) is None
-
-
-def shown(run: Run, width: int) -> str:
-    console = Console(width=width, file=StringIO(), record=True)
-    console.print(sweep_table("All runs", [run]))
-    return console.export_text()
-
-
-def test_table_says_whole_names() -> None:
-    run = finished("sweep12-lr0.0123-margin0.25", "0.25", 0.9, 0.6)
-    (row,) = [line for line in shown(run, 80).splitlines() if run.name in line]
-    assert "90.0 50.0-50.0" in row
-    assert "…" not in shown(run, 80)
-    # A narrow terminal breaks them.
-    rows = [line.split() for line in shown(run, 50).splitlines()]
-    assert "".join(row[0] for row in rows if row and row[0] in run.name) == run.name
-
-
-def test_plot_leads_each_run_through_its_values() -> None:
-    waiting = Run("d", {"margin": "0.3"})
-    layers = parallel_coordinates([*RUNS, waiting])["layer"]
-    _, failed, others, *_, ticks = (layer["data"]["values"] for layer in layers)
-    lines = failed + others
-    places = {(point["run"], point["axis"]): point["place"] for point in lines}
-    # Numbers in their order, then words; a failed run has no figures.
-    assert places["c", "margin"] < places["a", "margin"] < places["b", "margin"]
-    assert {axis for run, axis in places if run == "b"} == {"margin"}
-    assert places["a", "rank-1"] == 1
-    assert places["c", "rank-1"] == 0
-    assert places["c", "mAP"] == 1
-    assert {point["run"]: point["state"] for point in lines} == {
-        "a": "run",
-        "b": "failed",
-        "c": "best",
-    }
-    shown = {tick["label"]: tick["place"] for tick in ticks if tick["axis"] == "mAP"}
-    assert (shown["60"], shown["70"]) == (0, 1)
-
-
-def test_page_needs_no_network_and_escapes_what_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    page = sweep_page("sweep1", RUNS)
-    assert re.findall(r"(?:src|href)\s*=\s*[\"']https?:", page) == []
-    assert "failed: loss is nan &lt;/script&gt; &lt;b&gt;" in page
-    assert page.index('class="best"') < page.index("<td>c</td>") < page.index("<td>a</td>")
+PATIENCE = 600
+"""Seconds after which a sweep hangs."""
+FIGURES = ("rank1", "mAP", "mINP")
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with quick models. Each test leaves its workspace as it was."""
     made = make_project(tmp_path_factory.mktemp("sweep") / "project")
-    made.set_params({"baseline": {"epochs": 1}})
+    use_quick_models(made.root / "dvc.yaml")
     made.commit()
+    return made
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project after a sweep of three runs, two at a time, without a tracking store before it."""
+    made = make_project(tmp_path_factory.mktemp("swept") / "project")
+    use_quick_models(made.root / "dvc.yaml")
+    made.commit()
+    before = tree(made)
+    done = run_sweep(made, "-S", "lr=0.01,0.02,1e3", "--jobs", "2")
+    (made.root.parent / "output").write_text(done.stdout)
+    assert done.returncode == 1, done.stdout
+    assert_nothing_is_left(made)
+    assert tree(made) == before
     return made
 
 
@@ -150,122 +55,213 @@ def sweep(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "experiments.sweep", *arguments)
 
 
-def processes_of(project: Project) -> list[str]:
-    """Commands of all processes that work in the project or below."""
-    found = []
-    for process in psutil.process_iter(["cwd", "cmdline"]):
-        cwd = process.info["cwd"]
-        if cwd and Path(cwd).is_relative_to(project.root):
-            found.append(" ".join(process.info["cmdline"] or []))
-    return found
+def run_sweep(project: Project, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return project.run(*sweep(*arguments), PYTHONPATH=str(ROOT))
 
 
-def assert_nothing_goes_on(project: Project) -> None:
-    status = project.must("dvc", "queue", "status")
-    assert "Queued" not in status
-    assert "Running" not in status
-    # The parent of a worker ends a moment after it.
-    for _ in range(600):
-        if not processes_of(project):
-            break
-        time.sleep(0.1)
-    assert processes_of(project) == []
-
-
-def test_sweep_runs_all_combinations_and_names_those_that_failed(project: Project) -> None:
-    done = project.run(*sweep("-S", "lr=0.01,1e30", "-S", "triplet.margin=0.2,0.5"))
-    assert_one_clear_message(
-        done, r"2 of 4 runs failed: sweep1-lr1e30-margin0\.2, sweep1-lr1e30-margin0\.5"
-    )
-    assert done.returncode == 1
-    assert done.stdout.count("failed: Training diverged in epoch 1") == 2
-    assert re.search(r"^4/4 ", done.stdout, re.MULTILINE)
-    assert_nothing_goes_on(project)
-    table = pd.read_csv(project.root / "sweeps" / "sweep1.csv").set_index("name")
-    assert table["error"].notna().tolist() == [False, False, True, True]
-    for name, row in table[table["error"].isna()].iterrows():
-        found = project.must("git", "show", f"{experiment(project, name)}:metrics/triplet.json")
-        metrics = json.loads(found)
-        assert row["rank1"] == pytest.approx(metrics["rank1"])
-        assert row["mAP"] == pytest.approx(metrics["mAP"])
-    ended = {run.info.run_name: run.info.status for run in project.mlflow_runs()}
-    assert ended["sweep1-lr0.01-margin0.5"] == "FINISHED"
-    assert ended["sweep1-lr1e30-margin0.2"] == "FAILED"
-    page = (project.root / "sweeps" / "sweep1.html").read_text("utf-8")
-    assert page.count("failed: Training diverged") == 2
-
-
-def experiment(project: Project, name: object) -> str:
-    """The reference of an experiment."""
-    refs = project.must("git", "for-each-ref", "--format=%(refname)", "refs/exps")
-    (found,) = [ref for ref in refs.split() if ref.endswith(f"/{name}")]
-    return found
-
-
-def started_sweep(project: Project, *arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+@contextmanager
+def started_sweep(project: Project, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
+    """Start a sweep in a session of its own; it is killed if it outlives the block."""
+    process = subprocess.Popen(
         sweep(*arguments),
         cwd=project.root,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
-
-
-def test_sweep_that_is_stopped_leaves_nothing_behind(project: Project) -> None:
-    process = started_sweep(project, "-S", "lr=0.01", "-S", "baseline.epochs=200,300")
     try:
-        while not project.checkpoints(2):
-            assert process.poll() is None
-            time.sleep(0.1)
+        yield process
     finally:
+        for left in [] if process.poll() is not None else [process, *processes_in(project)]:
+            with suppress(psutil.NoSuchProcess, ProcessLookupError):
+                left.kill()
+
+
+def wait_until(holds: Callable[[], object], process: "subprocess.Popen[str]") -> None:
+    """Wait until something holds while a process runs."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def processes_in(project: Project) -> list[psutil.Process]:
+    """All processes that work in the project or below."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if Path(process.cwd()).is_relative_to(project.root):
+                found.append(process)
+    return found
+
+
+def assert_nothing_is_left(project: Project) -> None:
+    # The process that reports a training ends a moment after it.
+    psutil.wait_procs(processes_in(project), timeout=60)
+    assert processes_in(project) == []
+    assert list((project.root / ".dvc/tmp/exps/standalone").glob("tmp*")) == []
+    assert project.must("git", "for-each-ref", "refs/exps/stash") == ""
+
+
+def tree(project: Project) -> list[str]:
+    """What git and DVC know of the workspace."""
+    commands = (
+        *(("git", "symbolic-ref", "HEAD"), ("git", "stash", "list")),
+        *(("git", "status", "--short"), ("git", "diff")),
+        ("dvc", "status"),
+    )
+    return [project.must(*command) for command in commands]
+
+
+def output_of(swept: Project) -> str:
+    return (swept.root.parent / "output").read_text()
+
+
+def test_run_that_failed_is_named_with_its_reason(swept: Project) -> None:
+    output = output_of(swept)
+    message = r"1 of 3 runs failed: sweep1-lr1e3\. sweeps/sweep1/NAME\.log holds all"
+    assert re.search(rf"^error: {message}", output, re.M)
+    assert re.search(rf"sweep1-lr1e3  failed: {DIVERGED}", output)
+    assert re.search(r"^3/3 ", output, re.M)
+    assert "Traceback" not in output
+    page = (swept.root / "sweeps" / "sweep1.html").read_text("utf-8")
+    assert page.count(f"failed: {DIVERGED}") == 1
+    assert f"error: {DIVERGED}" in (swept.root / "sweeps/sweep1/sweep1-lr1e3.log").read_text()
+    ended = {run.info.run_name: run.info.status for run in swept.mlflow_runs()}
+    assert ended["sweep1-lr1e3"] == "FAILED"
+
+
+def test_table_has_the_figures_of_the_experiments(swept: Project) -> None:
+    table = pd.read_csv(swept.root / "sweeps" / "sweep1.csv").set_index("name")
+    assert table["error"].notna().tolist() == [False, False, True]
+    for name, row in table[table["error"].isna()].iterrows():
+        found = project_file(swept, str(name), "metrics/triplet.json")
+        for figure in ("rank1", "mAP"):
+            assert row[figure] == pytest.approx(json.loads(found)[figure])
+    assert table["mAP"].nunique() == 2
+
+
+def project_file(project: Project, experiment: str, file: str) -> str:
+    """A file as an experiment has it."""
+    refs = project.must("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
+    (found,) = [ref for ref in refs if ref.endswith(f"/{experiment}")]
+    return project.must("git", "show", f"{found}:{file}")
+
+
+def test_each_experiment_is_one_whole_run(swept: Project) -> None:
+    runs = {
+        run.data.tags["dvc_exp"]: run
+        for run in swept.mlflow_runs()
+        if run.info.status == "FINISHED" and run.data.tags["dvc_exp"].startswith("sweep1-")
+    }
+    assert sorted(runs) == ["sweep1-lr0.01", "sweep1-lr0.02"]
+    assert len({run.data.tags["fingerprint"] for run in runs.values()}) == 2
+    client = MlflowClient(f"sqlite:///{swept.root / 'mlflow.db'}")
+    for run in runs.values():
+        rate = float(run.data.params["lr"])
+        for model in ("baseline", "triplet"):
+            losses = client.get_metric_history(run.info.run_id, f"{model}/loss")
+            assert [(m.step, m.value) for m in sorted(losses, key=lambda m: m.step)] == [
+                (epoch, pytest.approx(rate + 1 / epoch)) for epoch in range(1, EPOCHS + 1)
+            ]
+        assert {file.path for file in client.list_artifacts(run.info.run_id)} == {
+            *("data_docs", "models", "pipeline", "plots", "validation")
+        }
+
+
+def test_dvc_shows_each_experiment_with_its_own_figures(swept: Project) -> None:
+    rows = {row["Experiment"]: row for row in dvc.api.exp_show(str(swept.root))}
+    for run in swept.mlflow_runs():
+        if run.info.status == "FINISHED":
+            row = rows[run.data.tags["dvc_exp"]]
+            for figure in FIGURES:
+                assert row[f"metrics/triplet.json:{figure}"] == pytest.approx(
+                    run.data.metrics[f"triplet/{figure}"]
+                )
+
+
+def test_later_sweep_takes_finished_runs_from_the_cache(swept: Project) -> None:
+    done = run_sweep(swept, "-S", "lr=0.01")
+    assert done.returncode == 0, done.stdout
+    (log,) = swept.root.glob("sweeps/*/sweep[2-9]-lr0.01.log")
+    assert "Stage 'train_baseline' is cached - skipping run" in log.read_text()
+    assert "Running stage 'train_baseline'" not in log.read_text()
+
+
+def test_reason_of_a_failure_is_what_the_stage_said_first() -> None:
+    printed = "Running\nerror: loss is nan\nERROR: failed to reproduce 'train'\n"
+    assert reason_of_failure(printed) == "loss is nan"
+    assert reason_of_failure("Running\nKilled\n\n") == "Killed"
+    assert reason_of_failure("") == "it printed nothing"
+
+
+def test_training_that_is_stopped_keeps_its_state(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    before = tree(project)
+    with started_sweep(project, "-S", "lr=0.01", "-S", "baseline.epochs=200,300") as process:
+        wait_until(lambda: project.checkpoints(2), process)
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate()
-    assert "Stopped: 0 of 2 runs have ended and are kept. Nothing is left" in output
+        output, _ = process.communicate(timeout=PATIENCE)
+    assert "Stopped: 0 of 2 runs have ended and are kept. No run is left running" in output
     assert "Traceback" not in output
     assert process.returncode == 130
-    assert_nothing_goes_on(project)
+    assert_nothing_is_left(project)
+    assert tree(project) == before
+    assert project.checkpoints(2)
+    assert {run.info.status for run in project.mlflow_runs()} == {"FAILED"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_sweep_that_is_stopped_while_it_fills_the_queue_leaves_git_as_it_was(
+def test_sweep_that_is_stopped_while_dvc_works_with_git_leaves_git_as_it_was(
     project: Project, number: signal.Signals
 ) -> None:
-    def tree() -> list[str]:
-        asked = (("symbolic-ref", "HEAD"), ("stash", "list"), ("status", "--short"), ("diff",))
-        return [project.must("git", *command) for command in asked]
-
     edited = project.root / ".dvcignore"
-    edited.write_text(f"{edited.read_text()}# edited\n")
-    before = tree()
-    process = started_sweep(project, "-S", "lr=0.01,0.02,0.03,0.04")
-    try:
-        # To queue an experiment, DVC puts git on another commit.
-        while (project.root / ".git" / "HEAD").read_text().startswith("ref:"):
-            assert process.poll() is None
-            time.sleep(0.01)
-    finally:
+    content = edited.read_text()
+    edited.write_text(f"{content}# edited\n")
+    before = tree(project)
+    with started_sweep(project, "-S", "lr=0.01,0.02,0.03,0.04") as process:
+        # To start an experiment, DVC puts git on another commit.
+        head = project.root / ".git" / "HEAD"
+        wait_until(lambda: not head.read_text().startswith("ref:"), process)
         for _ in range(3):
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
             time.sleep(0.7)
-        output, _ = process.communicate()
-    assert "Stopped: 0 of 4 runs have ended and are kept. Nothing is left" in output
+        output, _ = process.communicate(timeout=PATIENCE)
+    assert "Stopped: 0 of 4 runs have ended and are kept. No run is left running" in output
     assert "Traceback" not in output
     assert process.returncode == 130
-    assert_nothing_goes_on(project)
-    assert tree() == before
-    project.must("git", "checkout", "--", ".dvcignore")
+    assert_nothing_is_left(project)
+    assert tree(project) == before
+    edited.write_text(content)
 
 
-def test_queue_that_holds_something_else_is_left_alone(project: Project) -> None:
-    project.must("dvc", "exp", "run", "--queue", "--name", "mine", "-S", "lr=0.5")
-    assert_one_clear_message(project.run(*sweep("-S", "lr=0.01")), "already holds mine")
-    assert "mine" in project.must("dvc", "queue", "status")
+def test_edit_of_the_pipeline_stops_the_sweep(project: Project) -> None:
+    params = project.root / "params.yaml"
+    content = params.read_text()
+
+    def logs() -> set[Path]:
+        return set(project.root.glob("sweeps/*/*.log"))
+
+    before = logs()
+    with started_sweep(project, "-S", "lr=0.01,0.02") as process:
+
+        def has_begun() -> bool:
+            return any(BEGUN in log.read_text() for log in logs() - before)
+
+        wait_until(has_begun, process)
+        project.set_params({"seed": 12345})
+        output, _ = process.communicate(timeout=PATIENCE)
+    params.write_text(content)
+    assert process.returncode == 1
+    assert "error: parameters, code or data were edited while the sweep ran" in output
+    assert_nothing_is_left(project)
 
 
-def test_unknown_parameter_is_named_and_nothing_stays_queued(project: Project) -> None:
-    project.must("dvc", "queue", "remove", "--queued")
-    assert_one_clear_message(project.run(*sweep("-S", "lrr=0.01")), "Could not override 'lrr'")
-    assert_nothing_goes_on(project)
+def test_parameter_that_does_not_exist_is_named(project: Project) -> None:
+    done = run_sweep(project, "-S", "lrr=0.01,0.02")
+    assert_one_clear_message(done, "error: DVC can't start sweep.*-lrr0.01: .*'lrr'")
+    assert_nothing_is_left(project)

@@ -1,7 +1,9 @@
-"""Models without a network, for tests of what surrounds a training: ``quick_models.py STAGE``.
+"""Models without a network, for tests of what surrounds a training.
 
-Takes the place of the stages that train and extract. It reports its epochs live and writes the
-files that the other stages read; each learning rate gives features of its own.
+``python -m tests.support.quick_models train_baseline`` takes the place of the stage of that name,
+in a project's folder; ``extract_baseline`` likewise. It reports its epochs live and writes the
+files that the other stages read; each learning rate gives other features. Learning rates above 1
+diverge.
 """
 
 import json
@@ -11,12 +13,27 @@ from pathlib import Path
 import dvc.api
 import numpy as np
 import pandas as pd
+import yaml
 
+from reid.common.errors import UserError
+from reid.data import paths
 from reid.data.dataset import read_subset
 from runs.live import live_report
+from stages._stage import run
 
 EPOCHS = 3
 NOISE = 1.5
+DIVERGED = "the loss of the quick model is NaN"
+
+
+def use_quick_models(pipeline: Path) -> None:
+    """Let a ``dvc.yaml`` train and extract with this module."""
+    content = yaml.safe_load(pipeline.read_text())
+    command = f"python -m {__spec__.name}"
+    for name in ("train_baseline", "train_triplet"):
+        content["stages"][name]["cmd"] = f"{command} {name}"
+    content["stages"]["extract"]["cmd"] = f"{command} extract_${{item.model}}"
+    pipeline.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
 def train(name: str) -> None:
@@ -27,27 +44,34 @@ def train(name: str) -> None:
         live.begin()
         for row in rows:
             live.epoch(row)
-    folder = Path("models") / name
+    if lr > 1:
+        raise UserError(DIVERGED)
+    folder = paths.model_folder(name)
     folder.mkdir(parents=True)
-    pd.DataFrame(rows).to_csv(folder / "history.csv", index=False)
+    pd.DataFrame(rows).to_csv(paths.history_file(folder), index=False)
     for file in ("best.keras", "last.keras", "train.json"):
         (folder / file).write_text(json.dumps({"lr": lr}))
 
 
 def extract(name: str) -> None:
     """Write ``build/features/<name>``."""
-    lr = json.loads((Path("models") / name / "train.json").read_text())["lr"]
-    folder = Path("build/features") / name
+    lr = json.loads((paths.model_folder(name) / "train.json").read_text())["lr"]
+    folder = paths.features_folder(name)
     folder.mkdir(parents=True)
     rng = np.random.default_rng(round(1e6 * lr) + len(name))
     for subset in ("query", "gallery"):
-        pids = read_subset(Path("build/dataset"), subset)["pid"].to_numpy(np.int64)
+        pids = read_subset(paths.DATASET, subset)["pid"].to_numpy(np.int64)
         people = np.stack([np.random.default_rng(pid + 1).standard_normal(16) for pid in pids])
         features = people + NOISE * rng.standard_normal(people.shape)
         features /= np.linalg.norm(features, axis=1, keepdims=True)
-        np.save(folder / f"{subset}.npy", features.astype(np.float32))
+        np.save(paths.embeddings_file(folder, subset), features.astype(np.float32))
+
+
+def main() -> None:
+    """Run the stage that is named on the command line."""
+    kind, _, model = sys.argv[1].partition("_")
+    (train if kind == "train" else extract)(model)
 
 
 if __name__ == "__main__":
-    kind, _, model = sys.argv[1].replace("@", "_").partition("_")
-    (train if kind == "train" else extract)(model)
+    run(main)

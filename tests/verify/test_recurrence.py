@@ -1,4 +1,4 @@
-"""When a result counts as come out again."""
+"""When a result counts as reproduced."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""``python -m verify``: does the committed result come out again?"""
+"""``python -m verify``: can the committed result be reproduced?"""
 
 import json
 import subprocess
@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from reid.evaluation.figures import COUNTS, FIGURES
 from tests.support.places import ROOT
 from tests.support.project import Project, assert_one_clear_message
-from verify.recurrence import COUNTS
-from verify.rule import FIGURES
+from verify.result import ResultFiles
+from verify.tables import files_table, show
 
 RANK1 = {"baseline": 0.715, "triplet": 0.83}
 
@@ -50,12 +51,20 @@ def project(tmp_path: Path) -> Project:
     return project
 
 
-def verify(project: Project, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return project.run("python", "-m", "verify", *arguments, PYTHONPATH=str(ROOT))
+def verify(
+    project: Project, *arguments: str, **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    command = ("python", "-m", "verify", *arguments)
+    return project.run(*command, PYTHONPATH=str(ROOT), **environment)
+
+
+def repro(pipeline: Project, **environment: str) -> None:
+    command = ("dvc", "repro", "--quiet", "--force")
+    pipeline.must(*command, PYTHONPATH=str(ROOT), **environment)
 
 
 def row(output: str, model: str, figure: str) -> list[str]:
-    """The cells behind a figure of a model, in the table that was printed."""
+    """The cells after the figure of a model, in the table that was printed."""
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in output.splitlines()]
     (cells,) = [cells[2:] for cells in table if cells[:2] == [model, figure]]
     return cells
@@ -89,9 +98,7 @@ def test_change_beyond_the_tolerance_fails_with_before_and_after(
     assert row(done.stdout, "triplet", "rank-1") == ["83.0", "83.0", after, moved, "too far"]
 
 
-def test_change_that_means_to_be_worse_commits_its_metrics(
-    project: Project, tmp_path: Path
-) -> None:
+def test_change_that_commits_worse_metrics_passes(project: Project, tmp_path: Path) -> None:
     worse = RANK1 | {"triplet": 0.6}
     write_result(project.root, worse, lr=0.05)
     project.commit()
@@ -102,14 +109,14 @@ def test_change_that_means_to_be_worse_commits_its_metrics(
         *("83.0", "60.0", "60.0", "0", "lowered by the commit")
     ]
     assert row(done.stdout, "baseline", "rank-1") == ["71.5", "71.5", "71.5", "0", ""]
-    assert "came out again: the same bytes" in done.stdout
+    assert "was reproduced: the same bytes" in done.stdout
 
 
-def test_change_without_its_lock_is_told_so(project: Project, tmp_path: Path) -> None:
+def test_change_without_its_lock_is_pointed_out(project: Project, tmp_path: Path) -> None:
     write_result(tmp_path / "clone", RANK1, lr=0.02)
     done = verify(project, "change", str(tmp_path / "clone"))
     assert done.returncode == 0, done.stdout
-    assert "dvc.lock is of other inputs: train_baseline: lr." in done.stdout
+    assert "dvc.lock was made from other inputs: train_baseline: lr." in done.stdout
 
 
 def test_change_of_the_data_without_its_lock_fails(project: Project, tmp_path: Path) -> None:
@@ -125,9 +132,7 @@ def drop_figure(folder: Path) -> None:
     path.write_text(json.dumps(figures))
 
 
-def test_change_that_adds_a_figure_has_none_to_lay_beside_it(
-    project: Project, tmp_path: Path
-) -> None:
+def test_figure_that_the_base_lacks_is_shown_as_a_dash(project: Project, tmp_path: Path) -> None:
     project.must("git", "checkout", "--quiet", "main")
     drop_figure(project.root)
     project.commit()
@@ -141,8 +146,16 @@ def test_change_that_adds_a_figure_has_none_to_lay_beside_it(
 @pytest.mark.parametrize(
     ("lacks", "cells", "message"),
     [
-        ("project", ["-", "50.0", "-", "too far"], "triplet mINP came out and is not committed"),
-        ("clone", ["50.0", "-", "-", "too far"], "triplet mINP is committed and did not come out"),
+        (
+            "project",
+            ["-", "50.0", "-", "too far"],
+            "triplet mINP is in the new result and not",
+        ),
+        (
+            "clone",
+            ["50.0", "-", "-", "too far"],
+            "triplet mINP is in the committed result and not",
+        ),
     ],
 )
 def test_figure_that_is_on_one_side_only_fails(
@@ -156,7 +169,7 @@ def test_figure_that_is_on_one_side_only_fails(
     assert row(done.stdout, "triplet", "mINP") == cells
 
 
-def test_change_of_what_is_counted_fails(project: Project, tmp_path: Path) -> None:
+def test_change_of_a_count_fails(project: Project, tmp_path: Path) -> None:
     write_result(tmp_path / "clone", RANK1, lr=0.01)
     path = tmp_path / "clone" / "metrics" / "triplet.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"queries": 100}))
@@ -165,17 +178,17 @@ def test_change_of_what_is_counted_fails(project: Project, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("damaged", ["dvc.lock", "metrics/triplet.json"])
-def test_marks_of_a_merge_are_pointed_out(project: Project, tmp_path: Path, damaged: str) -> None:
+def test_conflict_markers_are_pointed_out(project: Project, tmp_path: Path, damaged: str) -> None:
     write_result(tmp_path / "clean", RANK1, lr=0.01)
     file = project.root / damaged
     content = file.read_text()
     file.write_text(f"<<<<<<< HEAD\n{content}=======\n{content}>>>>>>> other\n")
     project.commit()
     done = verify(project, "change", str(tmp_path / "clean"))
-    assert_one_clear_message(done, "of commit .* can't be read .* marks of a merge")
+    assert_one_clear_message(done, "of commit .* can't be read .* conflict markers")
 
 
-def test_what_can_not_be_compared_is_named(project: Project, tmp_path: Path) -> None:
+def test_missing_folder_or_commit_is_named(project: Project, tmp_path: Path) -> None:
     assert_one_clear_message(
         verify(project, "change", str(tmp_path / "absent")), "absent/dvc.lock is not there"
     )
@@ -186,23 +199,9 @@ def test_what_can_not_be_compared_is_named(project: Project, tmp_path: Path) -> 
     )
 
 
-STAGE = """
-import json, os, random
-from pathlib import Path
-
-kind = float(os.environ.get("KIND_OF_PROCESSOR", "0"))
-Path("models").mkdir(exist_ok=True)
-Path("models/weights").write_text(f"{kind} {CHANCE}")
-figures = dict.fromkeys(%s, 0.5) | dict.fromkeys(%s, 200)
-for model in ("baseline", "triplet"):
-    Path("metrics").mkdir(exist_ok=True)
-    Path(f"metrics/{model}.json").write_text(json.dumps(figures | {"rank1": 0.7 + kind}))
-""" % (list(FIGURES), list(COUNTS))  # noqa: UP031
-
-
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Project:
-    """A project of one stage, which is over in no time; not run yet."""
+    """A project of one quick stage; not run yet."""
     project = Project(tmp_path / "pipeline")
     project.root.mkdir()
     project.must("git", "init", "--quiet")
@@ -216,21 +215,33 @@ def pipeline(tmp_path: Path) -> Project:
     project.must("dvc", "add", "--quiet", "data")
     project.must("dvc", "push", "--quiet")
     train = {
-        "cmd": "python train.py",
-        "deps": ["data", "train.py"],
+        "cmd": "python -m tests.support.train_at_once",
+        "deps": ["data", "code.py"],
         "metrics": [
             {f"metrics/{model}.json": {"cache": False}} for model in ("baseline", "triplet")
         ],
         "outs": ["models"],
     }
     (project.root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"train": train}}))
-    (project.root / "train.py").write_text(STAGE.replace("CHANCE", "0"))
+    (project.root / "code.py").write_text("# declared, and never run\n")
     return project
+
+
+def test_table_of_files_fits_80_columns_without_a_break(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("verify.tables.WIDTH", 80)
+    longest = "build/rankings/baseline.parquet"
+    lock = "stages: {evaluate: {cmd: c, outs: [{path: %s, md5: %s}]}}"
+    first, second, committed = (ResultFiles(lock % (longest, 8 * digit), {}) for digit in "abc")
+    show(files_table((first, second), committed))
+    output = capsys.readouterr().out
+    assert f"| {longest} | aaaaaaa | bbbbbbb | ccccccc | all three |" in output
 
 
 @pytest.fixture
 def clones_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the clones are made."""
+    """The folder in which the clones are made."""
     folder = tmp_path / "clones"
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
@@ -239,44 +250,41 @@ def clones_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_two_clones_give_the_committed_bytes(pipeline: Project, clones_folder: Path) -> None:
-    pipeline.must("dvc", "repro", "--quiet")
+    repro(pipeline)
     pipeline.commit()
     done = verify(pipeline, "clones")
     assert done.returncode == 0, done.stdout
-    assert "came out again: the same bytes" in done.stdout
+    assert "was reproduced: the same bytes" in done.stdout
     assert done.stdout.count("Running stage 'train'") == 2
     assert list(clones_folder.glob("verify-*")) == []
 
 
 def test_two_clones_that_differ_are_kept(pipeline: Project, clones_folder: Path) -> None:
-    chance = STAGE.replace("CHANCE", "random.random()")
-    (pipeline.root / "train.py").write_text(chance)
-    pipeline.must("dvc", "repro", "--quiet")
+    repro(pipeline)
     pipeline.commit()
-    done = verify(pipeline, "clones")
-    assert_one_clear_message(done, f"clones' dvc.lock differ. The clones are in {clones_folder}")
+    done = verify(pipeline, "clones", TRAIN_BY_CHANCE="1")
+    assert_one_clear_message(done, f"different results. The clones are in {clones_folder}")
     (models,) = [line for line in done.stdout.splitlines() if line.startswith("| models ")]
-    assert "the clones and the committed one" in models
+    assert "| all three" in models
     assert len(list(clones_folder.glob("verify-*/*/reid/dvc.lock"))) == 2
 
 
 def test_two_clones_on_another_kind_of_processor(pipeline: Project, clones_folder: Path) -> None:
     for kind, far in (("0.05", False), ("0.2", True)):
-        pipeline.must("dvc", "repro", "--quiet", "--force", KIND_OF_PROCESSOR=kind)
+        repro(pipeline, KIND_OF_PROCESSOR=kind)
         pipeline.commit()
         done = verify(pipeline, "clones")
         if far:
             assert_one_clear_message(done, "baseline rank-1 moved by -20.0 points, from 90.0 to 70")
         else:
             assert done.returncode == 0, done.stdout
-            assert "figures within 5.0 points (8 are allowed)" in done.stdout
+            assert "the figures are within 5.0 points (8 are allowed)" in done.stdout
             strict = verify(pipeline, "clones", "--same-processor")
             assert_one_clear_message(strict, "models has other bytes")
 
 
-def test_two_clones_find_a_lock_of_other_code(pipeline: Project, clones_folder: Path) -> None:
-    pipeline.must("dvc", "repro", "--quiet")
-    with (pipeline.root / "train.py").open("a") as code:
-        code.write("# an edit after the run\n")
+def test_lock_made_from_other_code_fails(pipeline: Project, clones_folder: Path) -> None:
+    repro(pipeline)
+    (pipeline.root / "code.py").write_text("# an edit after the run\n")
     pipeline.commit()
-    assert_one_clear_message(verify(pipeline, "clones"), "of other inputs .*: train: train.py")
+    assert_one_clear_message(verify(pipeline, "clones"), "from other inputs .*: train: code.py")
