@@ -33,8 +33,8 @@ class Expected:
     learned: int
     """The learnt parameters by the paper's count: without moving means and variances."""
     strided: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """The layers that the last stride changes, with the row and the column of the dense map at which
-    the sparse map begins."""
+    """The layers that the last stride changes, and the pixel (row, column) of the dense map with
+    which the sparse map begins."""
     stock: Callable[..., keras.Model] | None = None
     """Keras's own network."""
     preprocess: Callable[[np.ndarray], Any] | None = None
