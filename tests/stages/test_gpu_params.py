@@ -1,4 +1,4 @@
-"""The parameters for a GPU are ones that the pipeline takes, and ``make gpu`` names them all."""
+"""The pipeline takes the parameters for a GPU, and ``make gpu`` names all of them."""
 
 import shlex
 import subprocess
@@ -11,10 +11,11 @@ from tests.support.places import ROOT
 
 
 def read(name: str) -> dict[str, Any]:
-    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+    params: dict[str, Any] = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+    return params
 
 
-def test_each_is_a_parameter_with_another_value_that_training_accepts() -> None:
+def test_training_accepts_each_gpu_parameter_and_its_value_differs() -> None:
     params = read("params.yaml")
     for name, value in read("params-gpu.yaml").items():
         *groups, key = name.split(".")
@@ -26,7 +27,7 @@ def test_each_is_a_parameter_with_another_value_that_training_accepts() -> None:
     TrainingParams.model_validate({key: params[key] for key in TrainingParams.model_fields})
 
 
-def test_make_gpu_names_them_all() -> None:
+def test_make_gpu_names_all_gpu_parameters() -> None:
     planned = subprocess.run(
         ["make", "--dry-run", "gpu"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
@@ -38,5 +39,5 @@ def test_make_gpu_names_them_all() -> None:
         text=True,
         check=True,
     ).stdout
-    told = dict(word.split("=", 1) for word in shlex.split(shown) if word != "-S")
-    assert told == {name: str(value) for name, value in read("params-gpu.yaml").items()}
+    named = dict(word.split("=", 1) for word in shlex.split(shown) if word != "-S")
+    assert named == {name: str(value) for name, value in read("params-gpu.yaml").items()}

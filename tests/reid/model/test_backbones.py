@@ -33,8 +33,8 @@ class Expected:
     learned: int
     """The learnt parameters by the paper's count: without moving means and variances."""
     strided: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """The layers that the last stride changes, with the row and the column of the dense map where
-    the sparse map begins."""
+    """The layers that the last stride changes, and the pixel (row, column) of the dense map with
+    which the sparse map begins."""
     stock: Callable[..., keras.Model] | None = None
     """Keras's own network."""
     preprocess: Callable[[np.ndarray], Any] | None = None
@@ -304,8 +304,8 @@ def test_osnet_costs_what_its_authors_count(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"name": "resnet1"}, r"model\.backbone: no backbone 'resnet1'.*alexnet.*resnet50"),
-        ({"name": "_limits"}, r"model\.backbone: no backbone '_limits'"),
+        ({"name": "resnet1"}, r"there is no backbone 'resnet1'.*alexnet.*resnet50"),
+        ({"name": "_limits"}, r"model\.backbone: there is no backbone '_limits'"),
         ({"name": "alexnet", "width": 62}, r"model\.width: alexnet needs .*63x63.*100x62"),
         ({"name": "resnet50", "height": 31}, r"model\.height.*resnet50 needs .*32x32.*31x64"),
         ({"name": "resnet50", "alpha": 0.5}, r"model\.alpha: resnet50 takes only 1\.0 \(got 0\.5"),
