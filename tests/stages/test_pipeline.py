@@ -349,7 +349,7 @@ def test_search_answers_a_photo_of_ones_own(project: Project, tmp_path: Path) ->
     trained = model.read_bytes()
     model.unlink()
     shutil.copyfile(project.root / "models" / "baseline" / "best.keras", model)
-    assert_one_clear_message(project.run(*search), "was made of another models/triplet/best.keras")
+    assert_one_clear_message(project.run(*search), "models/triplet/best.keras changed after")
     model.write_bytes(trained)
     photo.write_text("no photo")
     assert_one_clear_message(project.run(*search), "me.jpg can't be read as a photo")

@@ -9,7 +9,7 @@ import pytest
 from reid.evaluation.distances import BINS, EUCLIDEAN, RERANKED, Distance, DistanceHistograms
 from reid.evaluation.reranking import Reranking
 from reid.protocol.feature_set import FeatureSet
-from reid.protocol.ranking import Similarities, dot_products, rank_and_match
+from reid.protocol.ranking import Similarities, dot_products, rank_with_answers
 
 GROUPS = ["same_person", "other_person", "distractor"]
 
@@ -52,7 +52,7 @@ def histograms(
     query: FeatureSet, gallery: FeatureSet, distance: Distance, similarities: Similarities
 ) -> DistanceHistograms:
     made = DistanceHistograms(distance)
-    rank_and_match(query, gallery, k=3, block=4, similarities=similarities, watch=made.add)
+    rank_with_answers(query, gallery, k=3, block=4, similarities=similarities, watch=made.add)
     return made
 
 

@@ -19,9 +19,7 @@ from reid.evaluation.ranking_file import (
 )
 from reid.feature_file import read_feature_file
 from reid.protocol.ranking import Ranking, rank_queries
-from tests.support.places import FIXTURES
-
-OWN_FIXTURE = FIXTURES / "evaluation.npz"
+from tests.support.feature_sets import OWN_FIXTURE
 
 
 def ranked() -> RankedQueries:
