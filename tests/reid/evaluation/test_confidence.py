@@ -167,10 +167,10 @@ class TestOnModelsOfKnownQuality:
                 for interval, truth in ((found.rank1, 0.5), (found.mAP, 0.625))
             )
 
-        rank1, mAP, rank1_of_queries, mAP_of_queries = self.share(200, covers)
-        # One standard error of 200 simulations is 0.015.
-        assert 0.91 <= rank1 <= 0.99
-        assert 0.91 <= mAP <= 0.99
+        rank1, mAP, rank1_of_queries, mAP_of_queries = self.share(100, covers)
+        # One standard error of 100 simulations is 0.022.
+        assert 0.89 <= rank1 < 1
+        assert 0.89 <= mAP < 1
         assert rank1_of_queries < 0.8
         assert mAP_of_queries < 0.8
 

@@ -1,4 +1,4 @@
-"""k-reciprocal re-ranking against its definition, the authors' figures, and on edge cases."""
+"""k-reciprocal re-ranking: compared with its definition and the authors' figures; edge cases."""
 
 import json
 import tracemalloc
@@ -54,7 +54,7 @@ def naive(queries: np.ndarray, gallery: np.ndarray, reranking: Reranking) -> np.
 
 
 def clustered(rng: np.random.Generator, rows: int, clusters: int, width: int = 16) -> np.ndarray:
-    """Unit vectors around a few directions, so that neighbourhoods overlap."""
+    """Draw unit vectors around a few directions, so that neighbourhoods overlap."""
     features = unit_rows(rng, clusters, width)[rng.integers(0, clusters, rows)]
     features = features + 0.6 * unit_rows(rng, rows, width)
     return (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
@@ -63,8 +63,8 @@ def clustered(rng: np.random.Generator, rows: int, clusters: int, width: int = 1
 def people_who_change(rng: np.random.Generator) -> Problem:
     """Draw people who look more and more unlike their query from photo to photo.
 
-    Each person's photos lie along an arc of 80 degrees with the query at its end. The far end is
-    no more like the query than strangers are, but each photo is like the next.
+    Each person's photos lie along an arc of 80 degrees, with the query at one end. The other end
+    is no more similar to the query than strangers are, but each photo is similar to the next.
     """
     people, photos, width = 30, 12, 24
     angles = np.linspace(0, np.radians(80), photos)
@@ -116,7 +116,7 @@ class TestAgainstTheDefinition:
         assert metrics.rank1 == pytest.approx(0.614362, abs=1e-6)
         assert metrics.rank5 == pytest.approx(0.819149, abs=1e-6)
         assert metrics.rank10 == pytest.approx(0.853723, abs=1e-6)
-        # Two distances that differ by their rounding alone may change places.
+        # Two distances that differ only by rounding may change places.
         assert metrics.mAP == pytest.approx(0.573961, abs=1e-5)
         assert metrics.mINP == pytest.approx(0.410152, abs=1e-5)
 
@@ -250,7 +250,7 @@ class TestEdgeCases:
         features = features.astype(np.float16).astype(np.float32)
         found = final_distances(features[:9], features[9:], DEFAULT)
         difference = np.abs(found - naive(features[:9], features[9:], DEFAULT))
-        # Lengths a little off 1 exchange neighbours that are nearly as near.
+        # Lengths that differ a little from 1 exchange neighbours at nearly the same distance.
         assert difference.max() < 0.02
         assert np.median(difference) < 1e-3
 

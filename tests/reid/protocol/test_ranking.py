@@ -1,4 +1,4 @@
-"""The protocol against its definitions, against other evaluators' figures, and on edge cases."""
+"""The protocol: compared with its definitions and with other evaluators; edge cases."""
 
 import json
 import tracemalloc
@@ -198,7 +198,7 @@ class TestTies:
         gallery = FeatureSet(np.concatenate((own, own)), np.repeat([1, 2], 100), np.full(200, 2))
         query = FeatureSet(unit_rows(rng, 37, width), np.ones(37, int), np.ones(37, int))
         for order in (np.arange(200), np.arange(200)[::-1], rng.permutation(200)):
-            # The k-th right answer stands behind k copies and k - 1 right ones.
+            # The k-th right answer ranks behind k copies and k - 1 right ones.
             ranking = rank_queries(query, permuted(gallery, order), block=16)
             np.testing.assert_array_equal(ranking.first_rank, 2)
             np.testing.assert_allclose(ranking.average_precision, 0.5)
@@ -222,7 +222,7 @@ class TestTies:
     @pytest.mark.parametrize("rows", [7, 50, 201])
     def test_the_order_of_the_gallery_changes_no_bit(self, width: int, rows: int) -> None:
         rng = np.random.default_rng(rows)
-        # A flat query is equally similar to all permutations of one vector, but for rounding.
+        # Except for rounding, a flat query is equally similar to all permutations of one vector.
         values = unit_rows(rng, 1, width)[0]
         features = np.array([rng.permutation(values) for _ in range(rows)])
         gallery = FeatureSet(features, rng.integers(-1, 4, rows), rng.integers(1, 4, rows))
@@ -235,7 +235,7 @@ class TestTies:
 
 
 class TestEdgeCases:
-    def test_one_row(self) -> None:
+    def test_gallery_of_one_right_row_is_perfect(self) -> None:
         query = FeatureSet(alike(1), np.array([7]), np.array([1]))
         metrics = evaluate(query, FeatureSet(alike(1), np.array([7]), np.array([2])))
         assert (metrics.rank1, metrics.rank20, metrics.mAP) == (1, 1, 1)
@@ -255,7 +255,7 @@ class TestEdgeCases:
     def test_a_query_without_match_is_counted_and_left_out(self) -> None:
         features = np.eye(3, dtype=np.float32)
         query = FeatureSet(features, np.array([1, 2, 9]), np.array([1, 1, 1]))
-        # Person 2 is seen by the query's camera alone, person 9 not at all.
+        # Person 2 is seen only by the query's camera, person 9 by no camera.
         gallery = FeatureSet(features, np.array([1, 2, 3]), np.array([2, 1, 1]))
         ranking = rank_queries(query, gallery)
         assert ranking.has_match.tolist() == [True, False, False]
