@@ -1,7 +1,8 @@
-"""Time the evaluation at Market-1501's size against the matrix product that it can't do without.
+"""Time the evaluation at Market-1501's size, and the matrix product that it needs in any case.
 
 Run from the repository's root: ``python -m benchmarks.evaluation``. The features are random
-around one direction a person; people, cameras, distractors and junk are as many as in Market-1501.
+around one direction per person. The numbers of people, cameras, distractors and junk are those of
+Market-1501.
 """
 
 import resource
@@ -18,11 +19,12 @@ from reid.protocol.ranking import rank_queries, summarise
 
 PEOPLE, CAMERAS = 750, 6
 QUERIES, RIGHT, DISTRACTORS, JUNK = 3_368, 13_115, 2_798, 3_819
-NOISE = 4.0  # Length of a feature's own part beside that of its person: a middling model.
+# The length of a feature's own part if that of its person is 1: a model of medium quality.
+NOISE = 4.0
 
 
 def market_sized(width: int) -> tuple[FeatureSet, FeatureSet]:
-    """Draw a query set, at most one a person and camera, and a gallery."""
+    """Draw a query set, at most one query per person and camera, and a gallery."""
     rng = np.random.default_rng(1501)
     directions = rng.standard_normal((PEOPLE + 1, width), dtype=np.float32)
     directions[0] = 0  # Distractors and junk look like nobody.
@@ -63,7 +65,7 @@ def main(width: int = 1280, repeats: int = 3) -> None:
         return summarise(rank_queries(queries, rows), rows.pids)
 
     evaluation = median_seconds(features_to_metrics, repeats)
-    # Read before the product alone, which holds the whole matrix.
+    # Read this before the matrix product, which holds the whole matrix.
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     product = median_seconds(lambda: query.features @ gallery.features.T, repeats)
 

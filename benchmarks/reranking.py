@@ -1,9 +1,9 @@
 """Time k-reciprocal re-ranking at Market-1501's size, and measure the memory of the process.
 
-Run from the repository's root: ``python -m benchmarks.reranking``. People, cameras, distractors
-and junk are as many as in Market-1501. The features have what neighbourhoods live on: most of
-their variance in few directions, people who look alike, and photos of one person that fall into
-groups by camera.
+Run from the repository's root: ``python -m benchmarks.reranking``. The numbers of people, cameras,
+distractors and junk are those of Market-1501. The features form neighbourhoods as real ones do:
+most of their variance is in few directions, some people look similar, and the photos of one person
+form groups by camera.
 """
 
 import resource
@@ -19,16 +19,18 @@ from reid.evaluation.reranking import Reranking
 from reid.protocol.feature_set import FeatureSet
 from reid.protocol.ranking import Similarities, dot_products, rank_queries, summarise
 
-DIRECTIONS = 128  # in which photos differ, each 3 % less than the one before
+# Photos differ in this number of directions, in each 3 % less than in the one before.
+DIRECTIONS = 128
 DECAY = 0.97
-PERSON, CAMERA, SIGHTING, PHOTO = 1.0, 0.4, 0.5, 0.5  # A sighting is a person under a camera.
+# A sighting is a person under a camera.
+PERSON, CAMERA, SIGHTING, PHOTO = 1.0, 0.4, 0.5, 0.5
 
 
 class Looks:
-    """What photos show of people, cameras and chance, as directions of their features."""
+    """The parts of features that come from people, cameras, sightings and chance."""
 
     def __init__(self, width: int) -> None:
-        """Draw all that does not differ from photo to photo."""
+        """Draw the parts that are the same in all photos of a person, camera or sighting."""
         self.rng = np.random.default_rng(1501)
         self.axes = np.linalg.qr(self.rng.standard_normal((width, DIRECTIONS)))[0].T
         self.people = self._vary(PERSON, PEOPLE + 1)
@@ -36,7 +38,7 @@ class Looks:
         self.sightings = self._vary(SIGHTING, PEOPLE + 1, CAMERAS + 1)
 
     def draw(self, pids: IntArray, camids: IntArray) -> FeatureSet:
-        """Draw a photo of each person under each camera."""
+        """Draw the features of n photos: ``pids`` (n,) and ``camids`` (n,)."""
         looks = self.people[pids] + self.sightings[pids, camids]
         strangers = (pids == DISTRACTOR_PID) | (pids == JUNK_PID)
         looks[strangers] = self._vary(PERSON + SIGHTING, int(strangers.sum()))
@@ -50,7 +52,7 @@ class Looks:
 
 
 def timed(name: str, query: FeatureSet, gallery: FeatureSet, similarities: Similarities) -> None:
-    """Evaluate, and print how long it took and the figures that came out."""
+    """Evaluate, and print the time and the figures."""
     start = time.perf_counter()
     metrics = summarise(rank_queries(query, gallery, similarities=similarities), gallery.pids)
     seconds = time.perf_counter() - start
@@ -58,7 +60,7 @@ def timed(name: str, query: FeatureSet, gallery: FeatureSet, similarities: Simil
 
 
 def peak_mib() -> float:
-    """The most memory that the process has held so far."""
+    """Return the most memory that the process has held so far, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -65,10 +65,10 @@ def search(
     from reid.model.backend_choice import choose  # noqa: PLC0415
     from reid.serving.search import (  # noqa: PLC0415
         nearest_people,
+        person_name,
         picture_of_search,
         read_gallery_features,
         read_photo,
-        who,
     )
 
     content = read_photo(photo)
@@ -99,7 +99,7 @@ def search(
         for rank, answer in enumerate(answers, 1):
             table.add_row(
                 str(rank),
-                who(answer.person),
+                person_name(answer.person),
                 str(answer.camera),
                 Text(answer.file),
                 f"{answer.similarity:.3f}",

@@ -18,20 +18,23 @@ logger = logging.getLogger(__name__)
 
 
 class Evaluate(Settings):
-    """How often to draw people."""
+    """The parameters of the intervals and of the test."""
 
     resamples: Resamples
 
 
 class Params(Settings):
-    """Declared in ``dvc.yaml``."""
+    """The parameters that ``dvc.yaml`` declares."""
 
     seed: Seed
     evaluate: Evaluate
 
 
 def flat(comparison: Comparison) -> dict[str, float]:
-    """``metrics/comparison.json``: triplet less baseline, interval and p-value of each figure."""
+    """Return the content of ``metrics/comparison.json``.
+
+    That is triplet minus baseline, its interval and its p-value for each figure, and counts.
+    """
     values = {
         f"{figure}_{name}": value
         for figure in TESTED
@@ -45,7 +48,7 @@ def flat(comparison: Comparison) -> dict[str, float]:
 
 
 def difference_table(comparison: Comparison) -> pd.DataFrame:
-    """Triplet less baseline and the ends of the interval, in points, a row a figure."""
+    """Tabulate triplet minus baseline and its interval, in points: one row per figure."""
     tested: dict[str, Difference] = {figure: getattr(comparison, figure) for figure in TESTED}
     rows = [
         (FIGURES[figure], 100 * test.difference, 100 * test.low, 100 * test.high)
@@ -69,7 +72,7 @@ def main() -> None:
         table.to_csv(part / "differences.csv", index=False, float_format="%.4f")
     test = comparison.rank1
     points = in_points(test.difference, test.low, test.high)
-    logger.info("triplet less baseline: rank-1 %s, p = %.4f", points, test.p_value)
+    logger.info("triplet minus baseline: rank-1 %s, p = %.4f", points, test.p_value)
 
 
 if __name__ == "__main__":

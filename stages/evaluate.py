@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 from pydantic import Field
 
 from reid.common.files import replacing_folder, write_json
@@ -30,11 +31,11 @@ from reid.evaluation.ranking_file import RankedQueries, write_ranking
 from reid.evaluation.reranking import Reranking
 from reid.protocol.feature_set import FeatureSet
 from reid.protocol.ranking import (
-    Matches,
+    Answers,
     Ranking,
     cmc_curve,
     dot_products,
-    rank_and_match,
+    rank_with_answers,
     summarise,
 )
 from stages._params import Seed
@@ -42,8 +43,8 @@ from stages._stage import declared, run
 
 logger = logging.getLogger(__name__)
 
-ANSWERS = 10
-"""Of each query in the picture."""
+ANSWERS_DRAWN = 10
+"""The number of answers to each query in the picture."""
 
 
 class OptionalReranking(Reranking):
@@ -53,7 +54,7 @@ class OptionalReranking(Reranking):
 
 
 class Evaluate(Settings):
-    """What to rank by, how sure to be, how much to show."""
+    """The parameters of ranking, of intervals and of the picture."""
 
     reranking: OptionalReranking
     resamples: Resamples
@@ -62,15 +63,14 @@ class Evaluate(Settings):
 
 
 class Params(Settings):
-    """Declared in ``dvc.yaml``."""
+    """The parameters that ``dvc.yaml`` declares."""
 
     seed: Seed
     evaluate: Evaluate
 
 
-def read_features(dataset: Path, features: Path, subset: str) -> FeatureSet:
-    """The embeddings of a subset with the people and cameras that the data set gives them."""
-    rows = read_subset(dataset, subset)
+def feature_set(features: Path, subset: str, rows: pd.DataFrame) -> FeatureSet:
+    """Read the embeddings of a subset, and add the people and cameras of its rows."""
     file = paths.embeddings_file(features, subset)
     return FeatureSet(
         np.load(file),
@@ -87,11 +87,11 @@ def figures(
     gallery: FeatureSet,
     params: Params,
 ) -> dict[str, float]:
-    """All that ``metrics/<model>.json`` says: figures, the ends of their intervals, counts."""
-    sure = confidence_intervals(ranking, query.pids, params.evaluate.resamples, params.seed)
+    """Return the content of ``metrics/<model>.json``: figures, ends of their intervals, counts."""
+    intervals = confidence_intervals(ranking, query.pids, params.evaluate.resamples, params.seed)
     ends = {
         f"{figure}_{end}": value
-        for figure, interval in asdict(sure).items()
+        for figure, interval in asdict(intervals).items()
         for end, value in interval.items()
     }
     return (
@@ -107,7 +107,7 @@ def figures(
 
 
 def figure_table(metrics: Mapping[str, float]) -> pd.DataFrame:
-    """Figures with the ends of their intervals, a row each."""
+    """Tabulate the figures that have an interval: one row per figure, with its ends."""
     rows = [
         (FIGURES[figure], *(metrics[f"{figure}{end}"] for end in ("", "_low", "_high")))
         for figure in TESTED
@@ -115,60 +115,70 @@ def figure_table(metrics: Mapping[str, float]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["figure", "value", "low", "high"])
 
 
-def write_plots(
-    folder: Path,
-    title: str,
-    params: Evaluate,
-    ranking: Ranking,
-    matches: Matches,
-    distances: DistanceHistograms,
-    query: FeatureSet,
-    gallery: FeatureSet,
+def write_csv(table: pd.DataFrame, file: Path) -> None:
+    """Write a table for DVC's plots, rounded to six decimals."""
+    table.to_csv(file, index=False, float_format="%.6f")
+
+
+def write_camera_plots(
+    folder: Path, ranking: Ranking, query: FeatureSet, gallery: FeatureSet
 ) -> None:
-    """Write the CMC curve, distances, the figures by camera, and the picture of answers."""
-    cmc = cmc_curve(ranking, params.max_rank)
-    table = pd.DataFrame({"rank": np.arange(1, len(cmc) + 1), "cmc": cmc})
-    table.to_csv(paths.cmc_file(folder), index=False, float_format="%.6f")
-    distances.table().to_csv(folder / "distances.csv", index=False, float_format="%.6f")
+    """Write the figures by the queries' camera and by pair of cameras, as CSV and as JSON."""
     cameras = per_camera(ranking, query.camids)
-    cameras.to_csv(folder / "cameras.csv", index=False, float_format="%.6f")
+    write_csv(cameras, folder / "cameras.csv")
     write_json(paths.cameras_file(folder), camera_metrics(cameras, "camera"))
     pairs = per_camera_pair(query, gallery)
-    pairs.to_csv(folder / "camera_pairs.csv", index=False, float_format="%.6f")
+    write_csv(pairs, folder / "camera_pairs.csv")
     nested = camera_metrics(pairs, "query_camera", "gallery_camera")
     write_json(folder / "camera_pairs.json", nested)
-    shown = np.linspace(0, len(query) - 1, min(params.picture_queries, len(query)), dtype=int)
-    chosen = Matches(matches.rows[shown], matches.similarity[shown], matches.right[shown])
-    picture_of_answers(title, paths.DATASET, shown, chosen).save(paths.answers_file(folder))
+
+
+def draw_answers(
+    title: str, queries: int, query: pd.DataFrame, gallery: pd.DataFrame, answers: Answers
+) -> Image.Image:
+    """Draw at most ``queries`` queries, evenly spread over the query subset, and their answers."""
+    drawn = np.linspace(0, len(query) - 1, min(queries, len(query)), dtype=int)
+    chosen = Answers(answers.rows[drawn], answers.similarity[drawn], answers.right[drawn])
+    return picture_of_answers(title, paths.DATASET, query, gallery, drawn, chosen)
 
 
 def main() -> None:
-    """Write the metrics, rankings and plots of the model named on the command line."""
+    """Write the metrics, the ranking and the plots of the model that the command line names."""
     name = sys.argv[1]
     params = declared(f"evaluate@{name}", Params)
     reranking = params.evaluate.reranking
-    similarities = reranking.similarities if reranking.use else dot_products
-    dataset, features = paths.DATASET, paths.features_folder(name)
-    query, gallery = (read_features(dataset, features, s) for s in ("query", "gallery"))
+    query_rows, gallery_rows = (read_subset(paths.DATASET, s) for s in ("query", "gallery"))
+    features = paths.features_folder(name)
+    query = feature_set(features, "query", query_rows)
+    gallery = feature_set(features, "gallery", gallery_rows)
     distances = DistanceHistograms(RERANKED if reranking.use else EUCLIDEAN)
-    ranking, matches = rank_and_match(
-        query, gallery, ANSWERS, similarities=similarities, watch=distances.add
+    ranking, answers = rank_with_answers(
+        query,
+        gallery,
+        ANSWERS_DRAWN,
+        similarities=reranking.similarities if reranking.use else dot_products,
+        watch=distances.add,
     )
-    wrong = wrong_first_answers(ranking, matches, gallery.pids)
+    wrong = wrong_first_answers(ranking, answers, gallery.pids)
     metrics = figures(ranking, wrong, query, gallery, params)
     title = f"{name}: queries (blue) and their first ten answers, right (green) and wrong (red)"
     if reranking.use:
         title += ", re-ranked"
-    with replacing_folder(paths.plots_folder(name)) as part:
-        tables = {"figures": figure_table(metrics), "first_answers": first_answers(ranking, wrong)}
-        for table, rows in tables.items():
-            rows.to_csv(part / f"{table}.csv", index=False, float_format="%.6f")
-        write_plots(part, title, params.evaluate, ranking, matches, distances, query, gallery)
-    names = read_subset(dataset, "query")["name"].to_numpy()
-    write_ranking(
-        paths.ranking_file(name),
-        RankedQueries(names, query.pids, query.camids, ranking),
+    picture = draw_answers(
+        title, params.evaluate.picture_queries, query_rows, gallery_rows, answers
     )
+    cmc = cmc_curve(ranking, params.evaluate.max_rank)
+    with replacing_folder(paths.plots_folder(name)) as part:
+        write_csv(figure_table(metrics), part / "figures.csv")
+        write_csv(first_answers(ranking, wrong), part / "first_answers.csv")
+        write_csv(
+            pd.DataFrame({"rank": np.arange(1, len(cmc) + 1), "cmc": cmc}), paths.cmc_file(part)
+        )
+        write_csv(distances.table(), part / "distances.csv")
+        write_camera_plots(part, ranking, query, gallery)
+        picture.save(paths.answers_file(part))
+    names = query_rows["name"].to_numpy()
+    write_ranking(paths.ranking_file(name), RankedQueries(names, query.pids, query.camids, ranking))
     write_json(paths.metrics_file(name), metrics)
     logger.info(
         "%s: rank-1 %.1f %% (%.1f to %.1f), mAP %.1f %% (%.1f to %.1f) over %d queries and %d "

@@ -1,6 +1,7 @@
 """Read the data set that ``ingest`` wrote."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +61,25 @@ def read_index(dataset: Path) -> pd.DataFrame:
     subsets = [s for s, f in zip(SUBSETS, frames, strict=True) for _ in range(len(f))]
     index.insert(0, "subset", subsets)
     return index
+
+
+def read_images(dataset: Path, subset: str, rows: Collection[int]) -> list[bytes]:
+    """Read the image files of some rows of a subset, in the order of ``rows``.
+
+    Only the row groups that hold these rows are read, one after the other.
+
+    Raises:
+        KeyError: the subset has no such row.
+        UserError: the data set was not ingested.
+    """
+    found: dict[int, bytes] = {}
+    with pq.ParquetFile(_existing(paths.subset_file(dataset, subset))) as file:
+        start = 0
+        for group in range(file.num_row_groups):
+            stop = start + file.metadata.row_group(group).num_rows
+            wanted = [row for row in rows if start <= row < stop]
+            if wanted:
+                images = file.read_row_group(group, columns=["image"])["image"]
+                found |= {row: images[row - start].as_py() for row in wanted}
+            start = stop
+    return [found[row] for row in rows]

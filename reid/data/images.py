@@ -2,8 +2,9 @@
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -18,13 +19,9 @@ class UnreadableImageError(UserError):
     """An image that can't be decoded."""
 
 
-def image_size(content: bytes) -> tuple[int, int]:
-    """Decode an image completely and return its (width, height) in pixels.
-
-    Raises:
-        UnreadableImageError: ``content`` is empty, cut off or not an image; or the image has more
-            than 8 bits per channel, and ``decode`` would turn its bright parts white.
-    """
+@contextmanager
+def _opened(content: bytes) -> Iterator[Image.Image]:
+    """Give the image of a file, decoded completely; raise `UnreadableImageError` if it can't be."""
     if not content:
         raise UnreadableImageError("the file is empty")
     try:
@@ -32,16 +29,31 @@ def image_size(content: bytes) -> tuple[int, int]:
             image.load()
             if image.mode in MODES_OF_32_BITS or image.mode.startswith("I;16"):
                 raise UnreadableImageError("more than 8 bits per channel; save it with 8")
-            return image.size
+            yield image
     except Image.UnidentifiedImageError as e:
         raise UnreadableImageError("not an image in a known format") from e
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
         raise UnreadableImageError(str(e)) from e
 
 
+def image_size(content: bytes) -> tuple[int, int]:
+    """Decode an image completely and return its (width, height) in pixels.
+
+    Raises:
+        UnreadableImageError: ``content`` is empty, cut off or not an image; or the image has more
+            than 8 bits per channel, and its bright parts would turn white.
+    """
+    with _opened(content) as image:
+        return image.size
+
+
 def decode(content: bytes, height: int, width: int) -> np.ndarray:
-    """Decode an image file to RGB and scale it to (height, width): uint8 (height, width, 3)."""
-    with Image.open(io.BytesIO(content)) as image:
+    """Decode an image file to RGB and scale it to (height, width): uint8 (height, width, 3).
+
+    Raises:
+        UnreadableImageError: as `image_size` does.
+    """
+    with _opened(content) as image:
         # Cameras and phones store how a photo is turned in a tag; the pixels stay unturned.
         rgb = ImageOps.exif_transpose(image).convert("RGB")
     if rgb.size != (width, height):

@@ -1,1 +1,1 @@
-"""What is said about a ranking: intervals, breakdowns, pictures, re-ranking."""
+"""Judges and shows rankings: intervals, breakdowns, pictures, re-ranking."""

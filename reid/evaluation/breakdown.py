@@ -1,7 +1,7 @@
-"""Where a model fails: its figures camera by camera, and what its wrong first answers show.
+"""Where a model fails: its figures by camera, and whom its wrong first answers show.
 
-A row of each table is one bar or cell of a plot. A figure that no query defines, because none has
-a right answer there, is NaN.
+Each row of a table is one bar or cell of a plot. A figure is NaN if none of its queries has a right
+answer.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from reid.common.arrays import BoolArray, IntArray
 from reid.common.errors import UserError
 from reid.data.market import DISTRACTOR_PID
 from reid.protocol.feature_set import FeatureSet
-from reid.protocol.ranking import Matches, Ranking, rank_queries
+from reid.protocol.ranking import Answers, Ranking, rank_queries
 
 
 @dataclass(frozen=True)
 class WrongFirstAnswers:
-    """Queries that have a right answer, but whose first answer is wrong, by what that shows.
+    """The queries that have a right answer but a wrong first answer, counted by whom that shows.
 
     ``queries`` = ``distractor`` (pid 0) + ``other_person`` (somebody else of the test set).
     """
@@ -29,15 +29,16 @@ class WrongFirstAnswers:
 
     @property
     def distractor_share(self) -> float:
-        """Of the wrong first answers; 0 where none is wrong."""
+        """Return the share of distractors among the wrong first answers; 0 if none is wrong."""
         return self.distractor / self.queries if self.queries else 0.0
 
 
 def per_camera(ranking: Ranking, camids: IntArray) -> pd.DataFrame:
     """Average a ranking over the queries of each camera, in ascending order of cameras.
 
-    ``camids``: (q,), the cameras of the queries. Columns: ``camera``; ``queries``, all of its;
-    ``queries_with_match``, those with a right answer, over which ``rank1`` and ``mAP`` are means.
+    ``camids``: (q,), the cameras of the queries. Columns: ``camera``; ``queries``, the number of
+    its queries; ``queries_with_match``, the number of its queries with a right answer; ``rank1``
+    and ``mAP``, the means over these.
     """
     queries = pd.DataFrame(
         {"camera": camids, "rank1": ranking.found_first, "mAP": ranking.average_precision}
@@ -51,15 +52,15 @@ def per_camera(ranking: Ranking, camids: IntArray) -> pd.DataFrame:
 
 
 def per_camera_pair(query: FeatureSet, gallery: FeatureSet, block: int = 256) -> pd.DataFrame:
-    """Rank for the queries of each camera a the gallery rows of each other camera b alone.
+    """For the queries of each camera, rank only the gallery rows of each other camera.
 
-    The protocol is `rank_queries`', without re-ranking; distractors under b stay as wrong answers.
-    Columns:
-    ``query_camera``, ``gallery_camera``, and those of `per_camera`. A small gallery is easy to
-    search: compare the pairs with each other, not with the figures of the whole gallery.
+    The protocol is that of `rank_queries`, without re-ranking. Distractors under the other camera
+    stay as wrong answers. Columns: ``query_camera``, ``gallery_camera``, and those of `per_camera`.
+    A small gallery is easy to search: compare the pairs with each other, not with the figures of
+    the whole gallery.
 
-    Takes the time of one `rank_queries` and the memory of one camera's gallery. Raises `UserError`
-    where the two sets can't be compared or show a single camera.
+    This takes the time of one `rank_queries` and the memory of one camera's gallery. Raises
+    `UserError` if the two sets can't be compared or show a single camera.
     """
     tables = []
     for camid in np.unique(gallery.camids):
@@ -73,7 +74,7 @@ def per_camera_pair(query: FeatureSet, gallery: FeatureSet, block: int = 256) ->
             tables.append(table)
     if not tables:
         raise UserError(
-            f"queries and gallery show camera {query.camids[0]} alone: there is no pair of cameras"
+            f"queries and gallery show only camera {query.camids[0]}: there is no pair of cameras"
         )
     pairs = pd.concat(tables)
     return pairs.sort_values(["query_camera", "gallery_camera"], ignore_index=True)
@@ -82,9 +83,9 @@ def per_camera_pair(query: FeatureSet, gallery: FeatureSet, block: int = 256) ->
 def camera_metrics(table: pd.DataFrame, *cameras: str) -> dict[str, dict[str, float]]:
     """Nest a table for JSON by its columns of cameras.
 
-    That of `per_camera` by ``camera``: ``{"c1": {"queries": .., "rank1": ..}, ..}``; that of
-    `per_camera_pair` by ``query_camera`` and ``gallery_camera``: ``{"c1-c2": {..}, ..}``. A figure
-    that is NaN is left out; the counts beside it say why.
+    The table of `per_camera` is nested by ``camera``: ``{"c1": {"queries": .., "rank1": ..}, ..}``.
+    The table of `per_camera_pair` is nested by ``query_camera`` and ``gallery_camera``:
+    ``{"c1-c2": {..}, ..}``. A figure that is NaN is left out; the counts next to it say why.
     """
     names = ["-".join(f"c{camera}" for camera in row) for row in table[list(cameras)].to_numpy()]
     rows = table.drop(columns=list(cameras)).to_dict("records")
@@ -95,9 +96,10 @@ def camera_metrics(table: pd.DataFrame, *cameras: str) -> dict[str, dict[str, fl
 
 
 def first_answers(ranking: Ranking, wrong: WrongFirstAnswers) -> pd.DataFrame:
-    """What the first answers show to the queries that have a right one.
+    """Tabulate whom the first answers show, over the queries that have a right answer.
 
-    Columns: ``answer`` (right, another person, distractor); ``queries``; ``share`` of them all.
+    Columns: ``answer`` (right, another person, distractor); ``queries``, their number; ``share``,
+    their share of these queries.
     """
     answered = np.count_nonzero(ranking.has_match)
     counts = [answered - wrong.queries, wrong.other_person, wrong.distractor]
@@ -106,15 +108,15 @@ def first_answers(ranking: Ranking, wrong: WrongFirstAnswers) -> pd.DataFrame:
 
 
 def wrong_first_answers(
-    ranking: Ranking, matches: Matches, gallery_pids: IntArray
+    ranking: Ranking, answers: Answers, gallery_pids: IntArray
 ) -> WrongFirstAnswers:
     """Count whom the wrong first answers show.
 
-    ``ranking`` and ``matches``, one or more to a query, are of the same queries, re-ranked both or
-    neither; ``gallery_pids``: (n,), of the gallery that both were given.
+    ``ranking`` and ``answers``, one or more per query, come from the same call of
+    `rank_with_answers`; ``gallery_pids``: (n,), the pids of the gallery that was ranked.
     """
-    is_wrong = ranking.has_match & ~matches.right[:, 0]
-    is_distractor = gallery_pids[matches.rows[is_wrong, 0]] == DISTRACTOR_PID
+    is_wrong = ranking.has_match & ~answers.right[:, 0]
+    is_distractor = gallery_pids[answers.rows[is_wrong, 0]] == DISTRACTOR_PID
     return WrongFirstAnswers(
         queries=len(is_distractor),
         distractor=int(np.count_nonzero(is_distractor)),
@@ -123,5 +125,5 @@ def wrong_first_answers(
 
 
 def _rows(images: FeatureSet, chosen: BoolArray) -> FeatureSet:
-    """Keep the chosen rows of a set, at least one."""
+    """Keep the chosen rows of a set: at least one."""
     return FeatureSet(images.features[chosen], images.pids[chosen], images.camids[chosen])

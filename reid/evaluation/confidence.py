@@ -1,8 +1,8 @@
 """How sure the figures are: their intervals, and a test of one model against another.
 
-What was sampled is people, not queries: the queries of one person succeed and fail together, and
-an interval that takes them for independent is too narrow. So whole people are drawn, and each
-brings all its queries. Queries without a right answer are left out, as in the figures.
+The test set is a sample of people, not of queries: the queries of one person succeed and fail
+together. An interval that treats queries as independent is too narrow. So whole people are drawn,
+each with all of its queries. Queries without a right answer are left out, as in the figures.
 
 Sources: B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13
 (percentile intervals); C. Field and A. Welsh, "Bootstrapping clustered data", J. R. Stat. Soc. B
@@ -12,12 +12,12 @@ randomisation test); B. Phipson and G. Smyth, "Permutation p-values should never
 Stat. Appl. Genet. Mol. Biol. 9, 2010 (its p-value).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
 import numpy as np
 from pydantic import Field
+from scipy.stats import bootstrap, permutation_test
 
 from reid.common.arrays import IntArray
 from reid.common.errors import UserError
@@ -25,16 +25,13 @@ from reid.protocol.ranking import DoubleArray, Ranking
 
 LEVEL = 0.95
 
-# With fewer draws the ends of an interval move visibly from seed to seed.
+# With fewer draws, the ends of an interval move visibly from seed to seed.
 MIN_RESAMPLES = 1000
 Resamples = Annotated[int, Field(ge=MIN_RESAMPLES)]
-"""The type of the parameter."""
+"""The type of the parameter ``evaluate.resamples``."""
 
-# Draws times people that are held at once, 8 bytes each, a few times over.
+# Draws times people that SciPy handles at once, with up to 150 bytes each.
 CELLS_AT_ONCE = 2**20
-
-# Sums of the same numbers with other signs differ by rounding; of their absolute sum.
-ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Confidence:
-    """95 % intervals of a model's figures, shares from 0 to 1."""
+    """The 95 % intervals of a model's figures, as shares from 0 to 1."""
 
     rank1: Interval
     mAP: Interval  # noqa: N815
@@ -56,7 +53,7 @@ class Confidence:
 
 @dataclass(frozen=True)
 class Difference:
-    """The first model's figure less the second's, its 95 % interval, and a two-sided p-value."""
+    """The first model's figure minus the second's, its 95 % interval, and a two-sided p-value."""
 
     difference: float
     low: float
@@ -68,9 +65,10 @@ class Difference:
 class Comparison:
     """One model against another on the same queries.
 
-    ``only_first_right``, ``only_second_right``: queries whose first answer only one of the models
-    gets right, the counts of McNemar's table. McNemar's own test takes queries for independent;
-    the p-values here don't. ``people``: whom the queries with a right answer show.
+    ``only_first_right`` and ``only_second_right`` count the queries whose first answer is right
+    from only one of the models: the counts of McNemar's table. McNemar's own test treats queries
+    as independent; the p-values here don't. ``people`` counts the people whom the queries with a
+    right answer show.
     """
 
     rank1: Difference
@@ -84,16 +82,16 @@ class Comparison:
 def confidence_intervals(
     ranking: Ranking, pids: IntArray, resamples: int = 10_000, seed: int = 0
 ) -> Confidence:
-    """Give each figure its 95 % percentile interval by the bootstrap over people.
+    """Compute the 95 % percentile interval of each figure by the bootstrap over people.
 
-    ``pids``: (q,), whom each query of the ranking shows. The interval reaches from the 2.5th to
-    the 97.5th percentile of the figure over ``resamples`` draws of as many people as there are,
-    with replacement. No draw shows an error that the test set has not: where every query is right
-    the interval is [1, 1], though up to 3 / people of the people may well fail (J. Hanley and
-    A. Lippman-Hand, JAMA 249, 1983).
+    ``pids``: (q,), the person whom each query of the ranking shows. Each of the ``resamples``
+    draws takes as many people as there are, with replacement. The interval reaches from the 2.5th
+    to the 97.5th percentile of the figure over these draws. No draw shows an error that the test
+    set lacks: if every query is right, the interval is [1, 1], though up to 3 / people of all
+    people may well fail (J. Hanley and A. Lippman-Hand, JAMA 249, 1983).
 
-    Raises `UserError` where fewer than two people have a right answer, or for fewer than 1000
-    resamples.
+    Raises `UserError` if fewer than two people have a right answer, or if there are fewer than
+    1000 resamples.
     """
     _require_resamples(resamples)
     people = _by_person(_figures(ranking), ranking, pids)
@@ -106,17 +104,17 @@ def compare(
 ) -> Comparison:
     """Test two models on the same queries against the same gallery, over people.
 
-    ``pids``: (q,), whom each query shows. The interval is `confidence_intervals`', of the
-    difference: both models are measured on the same draws of people.
+    ``pids``: (q,), the person whom each query shows. The interval is that of
+    `confidence_intervals`, of the difference: both models are measured on the same draws of people.
 
-    The p-value is a randomisation test's. Were the models equally good, each person's result
-    would as likely have come the other way round; so the sign of each person's difference is
-    drawn anew, ``resamples`` times, and p = (b + 1) / (resamples + 1), b of the draws being as far
-    from 0 as what was seen, or farther. It is exact for that hypothesis at any number of people,
-    and never below 1 / (resamples + 1) nor, but for chance, 2 / 2**people.
+    The p-value is that of a randomisation test. If the models were equally good, the sign of each
+    person's difference could as well be the opposite. So these signs are drawn ``resamples``
+    times, and b of the draws are at least as far from 0 as the difference that was seen:
+    p = (b + 1) / (resamples + 1). If there are no more than ``resamples`` ways to choose the
+    2**people signs, each way is counted once, and p = b / 2**people is exact.
 
-    Raises `UserError` where the rankings are not of the same queries, and as
-    `confidence_intervals` does.
+    Raises `UserError` if the rankings are not of the same queries, and as `confidence_intervals`
+    does.
     """
     _require_resamples(resamples)
     _require_comparable(first, second)
@@ -139,9 +137,10 @@ def compare(
 
 
 class _People(NamedTuple):
-    """What each of p people brings to a draw: ``sums`` float64 (p, 3) of its queries' figures.
+    """What each of p people brings to a draw.
 
-    ``queries``: int64 (p,), its queries with a right answer, at least one.
+    ``sums``: float64 (p, 3), the sums of the figures over the person's queries; ``queries``: int64
+    (p,), the number of the person's queries with a right answer, at least one.
     """
 
     sums: DoubleArray
@@ -149,14 +148,17 @@ class _People(NamedTuple):
 
 
 def _figures(ranking: Ranking) -> DoubleArray:
-    """Give each query what rank-1, mAP and mINP are means of, (q, 3); NaN without right answer."""
+    """Return the values whose means are rank-1, mAP and mINP: float64 (q, 3).
+
+    A query without a right answer has NaN.
+    """
     return np.stack(
         (ranking.found_first, ranking.average_precision, ranking.inverse_negative_penalty), axis=1
     )
 
 
 def _by_person(figures: DoubleArray, ranking: Ranking, pids: IntArray) -> _People:
-    """Sum up the figures, (q, 3), of each person's queries that have a right answer."""
+    """Add up the figures, (q, 3), of each person's queries that have a right answer."""
     has_match = ranking.has_match
     found, person = np.unique(pids[has_match], return_inverse=True)
     if len(found) < 2:
@@ -173,51 +175,47 @@ def _by_person(figures: DoubleArray, ranking: Ranking, pids: IntArray) -> _Peopl
 def _percentile_intervals(
     people: _People, resamples: int, rng: np.random.Generator
 ) -> tuple[DoubleArray, DoubleArray]:
-    """Find the low and the high ends of the figures' intervals, each (3,)."""
-    brought = np.column_stack((people.sums, people.queries))
-    totals = np.concatenate(
-        [
-            # Unlike a matrix product's, this order of summation is the same on any number of
-            # threads, and with it the last bit of a figure in a file.
-            np.einsum("dp,pf->df", counts, brought)
-            for counts in _draws_of_people(len(people.queries), resamples, rng)
-        ]
+    """Find the low and the high ends of the figures' intervals, each float64 (3,)."""
+    drawn = bootstrap(
+        (*people.sums.T, people.queries),
+        _means,
+        paired=True,  # A draw takes whole people: all of their sums and queries.
+        vectorized=True,
+        n_resamples=resamples,
+        batch=_draws_at_once(people.queries),
+        confidence_level=LEVEL,
+        method="percentile",
+        rng=rng,
     )
-    means = totals[:, :-1] / totals[:, -1:]
-    low, high = np.quantile(means, ((1 - LEVEL) / 2, (1 + LEVEL) / 2), axis=0)
-    return low, high
+    return drawn.confidence_interval.low, drawn.confidence_interval.high
 
 
-def _draws_of_people(
-    people: int, resamples: int, rng: np.random.Generator
-) -> Iterator[DoubleArray]:
-    """Yield blocks of draws, (draws, people): how often each person is drawn."""
-    for draws in _block_sizes(people, resamples):
-        drawn = rng.integers(people, size=(draws, people))
-        # Each draw counts in its own stretch of one long histogram.
-        drawn += people * np.arange(draws)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=draws * people)
-        yield counts.reshape(draws, people).astype(np.float64)
+def _means(*sums_and_queries: DoubleArray, axis: int) -> DoubleArray:
+    """Divide each figure's sum over people by their number of queries: float64 (3, draws)."""
+    *sums, queries = sums_and_queries
+    return np.stack([figure.sum(axis=axis) for figure in sums]) / queries.sum(axis=axis)
 
 
 def _sign_flip_p_values(
     differences: DoubleArray, resamples: int, rng: np.random.Generator
 ) -> DoubleArray:
-    """Test each column of (people, 3) for a sum of 0: two-sided p-values, (3,)."""
-    seen = np.abs(differences.sum(axis=0)) - ROUNDING * np.abs(differences).sum(axis=0)
-    as_far = np.zeros(differences.shape[1], dtype=np.int64)
-    for draws in _block_sizes(len(differences), resamples):
-        is_kept = rng.integers(2, size=(draws, len(differences)), dtype=np.int8)
-        flipped = np.einsum("dp,pf->df", 2.0 * is_kept - 1, differences)
-        as_far += np.count_nonzero(np.abs(flipped) >= seen, axis=0)
-    return (as_far + 1) / (resamples + 1)
+    """Test each column of (people, 3) for a sum of 0: two-sided p-values, float64 (3,)."""
+    test = permutation_test(
+        (differences,),
+        lambda sample, axis: np.abs(sample.sum(axis=axis)),
+        permutation_type="samples",  # Of a single sample, SciPy flips the signs.
+        vectorized=True,
+        n_resamples=resamples,
+        batch=_draws_at_once(differences),
+        alternative="greater",
+        rng=rng,
+    )
+    return test.pvalue
 
 
-def _block_sizes(people: int, resamples: int) -> Iterator[int]:
-    """Split the draws so that a block has at most `CELLS_AT_ONCE` cells, or one draw."""
-    block = max(1, CELLS_AT_ONCE // people)
-    for start in range(0, resamples, block):
-        yield min(block, resamples - start)
+def _draws_at_once(people: DoubleArray | IntArray) -> int:
+    """Bound the memory: a block of draws has at most `CELLS_AT_ONCE` cells, or one draw."""
+    return max(1, CELLS_AT_ONCE // len(people))
 
 
 def _require_resamples(resamples: int) -> None:
@@ -228,7 +226,7 @@ def _require_resamples(resamples: int) -> None:
 
 
 def _require_comparable(first: Ranking, second: Ranking) -> None:
-    """Raise `UserError` where two rankings can't be of the same queries and gallery."""
+    """Raise `UserError` if two rankings can't be of the same queries and gallery."""
     if len(first.has_match) != len(second.has_match):
         raise UserError(
             f"one ranking holds {len(first.has_match)} queries and the other "

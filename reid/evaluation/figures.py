@@ -1,4 +1,4 @@
-"""The figures of the protocol: their names in files, tags and tables, and how they are written."""
+"""The protocol's figures: their names in files, tags and tables, and their format as text."""
 
 from collections.abc import Mapping
 
@@ -11,20 +11,23 @@ FIGURES = {
     "mAP_official": "mAP official",
     "mINP": "mINP",
 }
-"""Shares from 0 to 1 in ``metrics/<model>.json``, and what they are called for people."""
+"""The keys of the shares from 0 to 1 in ``metrics/<model>.json``, and their names for people."""
 
 REPORTED = ("rank1", "rank5", "rank10", "mAP", "mINP")
-"""Of these, what a table of both models has room for."""
+"""The figures for which a table of both models has room."""
 
 TESTED = ("rank1", "mAP", "mINP")
-"""Figures that have an interval, and a test of one model against another."""
+"""The figures that have an interval, and a test of one model against another."""
 
 COUNTS = ("queries", "queries_without_match", "gallery", "junk", "distractors")
-"""What the same files say of the test set."""
+"""The keys of the counts in the same files, which describe the test set."""
 
 
 def value_and_interval(metrics: Mapping[str, float], figure: str) -> tuple[str, str]:
-    """In per cent, ``("83.0", "76.3-89.2")``; the second is empty where there is no interval."""
+    """Write a figure and its interval in per cent: ``("83.0", "76.3-89.2")``.
+
+    The second text is empty if the figure has no interval.
+    """
     value = f"{100 * metrics[figure]:.1f}"
     if f"{figure}_low" not in metrics:
         return value, ""
@@ -33,6 +36,6 @@ def value_and_interval(metrics: Mapping[str, float], figure: str) -> tuple[str, 
 
 
 def in_points(difference: float, low: float, high: float) -> str:
-    """A difference of shares and its interval: ``+6.5 points (95 % interval +1.9 to +11.7)``."""
+    """Write a difference of shares: ``+6.5 points (95 % interval +1.9 to +11.7)``."""
     value, *ends = (f"{100 * share:+.1f}" for share in (difference, low, high))
     return f"{value} points (95 % interval {' to '.join(ends)})"

@@ -7,8 +7,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 HEIGHT, WIDTH = 192, 96
-"""Of a photo in the picture, pixels."""
+"""The size of a photo in the picture, in pixels."""
 FRAME, GAP, CAPTION, MARGIN = 4, 12, 34, 24
+"""The widths of frames, gaps and margins, and the height of a caption, in pixels."""
 
 INK, FAINT, PAPER = "#1f2328", "#656d76", "#ffffff"
 QUERY_FRAME, RIGHT_FRAME, WRONG_FRAME, NEUTRAL_FRAME = "#0969da", "#1a7f37", "#cf222e", "#8c959f"
@@ -16,13 +17,16 @@ QUERY_FRAME, RIGHT_FRAME, WRONG_FRAME, NEUTRAL_FRAME = "#0969da", "#1a7f37", "#c
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo with two lines below it and a frame around it."""
+    """A photo with a frame around it and two lines below it."""
 
     pixels: np.ndarray
-    """uint8 (height, width, 3) of any size."""
+    """The photo as uint8 (height, width, 3) of any size."""
     frame: str
+    """The colour of the frame."""
     title: str
+    """The first line."""
     detail: str
+    """The second line, smaller and paler."""
 
 
 def _draw_photo(sheet: Image.Image, photo: Photo, left: int, top: int) -> None:
@@ -38,11 +42,11 @@ def _draw_photo(sheet: Image.Image, photo: Photo, left: int, top: int) -> None:
 
 
 def answers_sheet(title: str, rows: Sequence[tuple[Photo, Sequence[Photo]]]) -> Image.Image:
-    """Draw a query a row, its answers from left to right, the best first.
+    """Draw one query per row, with its answers from left to right, the best first.
 
     Args:
-        title: stands above all.
-        rows: a query and its answers each; rows may differ in length.
+        title: the text above the picture.
+        rows: each query with its answers. Rows may differ in length.
     """
     cell_width, cell_height = WIDTH + 2 * FRAME + GAP, HEIGHT + 2 * FRAME + CAPTION + GAP
     longest = max(len(answers) for _, answers in rows)

@@ -1,7 +1,8 @@
-"""A model's ranking of the queries as a file, so that it can be compared with another's later.
+"""A model's ranking of the queries as a file, for a later comparison with another model.
 
-Parquet, a row a query in the query set's order: ``name``, ``pid``, ``camid`` and the columns of
-`reid.protocol.ranking.Ranking`, which are NaN where the query has no right answer.
+The file is Parquet with one row per query, in the order of the query set: ``name``, ``pid``,
+``camid`` and the fields of `reid.protocol.ranking.Ranking`, which are NaN if the query has no right
+answer.
 """
 
 from dataclasses import dataclass, fields
@@ -32,9 +33,9 @@ REMEDY = "make it with reid.evaluation.ranking_file.write_ranking, as the stage 
 
 @dataclass(frozen=True, eq=False)
 class RankedQueries:
-    """How the right answers of q queries rank, and which queries these are.
+    """A ranking of q queries, and the queries themselves.
 
-    ``names``: str (q,), of the photos; ``pids``, ``camids``: int64 (q,).
+    ``names``: str (q,), the file names of the photos; ``pids``, ``camids``: int64 (q,).
     """
 
     names: NDArray[np.object_]
@@ -44,7 +45,7 @@ class RankedQueries:
 
 
 def write_ranking(path: Path, queries: RankedQueries) -> None:
-    """Write ``path``, whole or not at all."""
+    """Write the file ``path``, whole or not at all."""
     columns = (queries.names, queries.pids, queries.camids)
     figures = (getattr(queries.ranking, figure) for figure in FIGURES)
     table = pa.table(dict(zip(SCHEMA.names, (*columns, *figures), strict=True)), schema=SCHEMA)
@@ -53,9 +54,9 @@ def write_ranking(path: Path, queries: RankedQueries) -> None:
 
 
 def read_ranking(path: Path) -> RankedQueries:
-    """Read what `write_ranking` wrote.
+    """Read a file that `write_ranking` wrote.
 
-    Raises `UserError` where the file is absent or holds something else.
+    Raises `UserError` if the file is absent or holds something else.
     """
     table = _read_table(path)
     missing = [name for name in SCHEMA.names if name not in table.column_names]
@@ -78,8 +79,8 @@ def read_ranking(path: Path) -> RankedQueries:
 def read_paired_rankings(first: Path, second: Path) -> tuple[RankedQueries, RankedQueries]:
     """Read two models' rankings of the same queries.
 
-    Raises `UserError` where they hold other queries, or the same ones in another order, and as
-    `read_ranking` does.
+    Raises `UserError` if the files hold different queries or the same queries in another order, and
+    as `read_ranking` does.
     """
     one, other = read_ranking(first), read_ranking(second)
     if len(one.names) != len(other.names):
@@ -91,9 +92,10 @@ def read_paired_rankings(first: Path, second: Path) -> tuple[RankedQueries, Rank
     if differs.any():
         row = int(differs.argmax())
         raise UserError(
-            f"row {row} is {_who(one, row)} in {first} and {_who(other, row)} in {second} "
+            f"row {row} is {_query_name(one, row)} in {first} "
+            f"and {_query_name(other, row)} in {second} "
             f"({np.count_nonzero(differs)} such rows of {len(differs)}): evaluate both models on "
-            "the same data set, its queries in one order"
+            "the same data set, with its queries in the same order"
         )
     return one, other
 
@@ -108,7 +110,7 @@ def _read_table(path: Path) -> pa.Table:
 
 
 def _require_whole_rows(figures: dict[str, NDArray[np.float64]], path: Path) -> None:
-    """Raise `UserError` where a row has some of the figures, but not all."""
+    """Raise `UserError` if a row has some of the figures, but not all."""
     absent = np.count_nonzero(np.isnan(list(figures.values())), axis=0)
     is_torn = (absent > 0) & (absent < len(figures))
     if is_torn.any():
@@ -118,5 +120,5 @@ def _require_whole_rows(figures: dict[str, NDArray[np.float64]], path: Path) -> 
         )
 
 
-def _who(queries: RankedQueries, row: int) -> str:
+def _query_name(queries: RankedQueries, row: int) -> str:
     return f"{queries.names[row]} (person {queries.pids[row]}, camera {queries.camids[row]})"

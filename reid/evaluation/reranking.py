@@ -1,31 +1,32 @@
-"""k-reciprocal re-ranking: two photos are alike where the same photos are their neighbours.
+"""k-reciprocal re-ranking: two photos are similar if they have the same neighbours.
 
 Source: Z. Zhong et al., "Re-ranking Person Re-identification with k-reciprocal Encoding", CVPR
 2017, and the authors' code. Queries and gallery are neighbours of each other, so the answers to
-one query depend on the other queries. With R(p, k) the rows that are among the k nearest of p and
-have p among theirs:
+one query depend on the other queries. R(p, k) is the set of the rows g for which g is among the k
+nearest rows of p and p is among the k nearest rows of g.
 
-1. R(p, k1) grows by R(c, k1/2) of each member c, where more than 2/3 of R(c, k1/2) are in R(p, k1).
-2. p is encoded by a weight exp(-d(p, g)) for each g of that set, scaled to a sum of 1.
-3. The encoding of p becomes the mean of those of its k2 nearest rows.
+1. R(p, k1) grows by R(c, k1/2) of each member c if more than 2/3 of R(c, k1/2) are in R(p, k1).
+2. p is encoded by a weight exp(-d(p, g)) for each g of the grown set, scaled to a sum of 1.
+3. The encoding of p becomes the mean of the encodings of its k2 nearest rows.
 4. The Jaccard distance of two encodings is 1 - sum(min) / sum(max).
 5. The final distance is (1 - lambda) * Jaccard + lambda * d.
 
-Taken from the authors' code, where the paper says less or otherwise: d(p, g) is the squared
-Euclidean distance divided by the largest that p has to any row, so d(p, g) and d(g, p) differ; a
-row is its own nearest, which counts among the k2 but not among the k1 and k1/2; half of an odd k1
-is rounded to the even neighbour; more than 2/3 is meant, where the paper has "at least".
+Where the paper says less or something else, this module follows the authors' code:
+- d(p, g) is the squared Euclidean distance divided by the largest distance of p to any row, so
+  d(p, g) and d(g, p) differ.
+- A row is its own nearest row, which counts among the k2 rows but not among the k1 and k1/2.
+- Half of an odd k1 is rounded to the nearest even number.
+- Step 1 asks for more than 2/3; the paper has "at least".
 
-This module's own: rows with equal features are one node of the graph of neighbours, which counts
-as often as it has rows, and a neighbourhood that takes in one of them takes in all. In the authors'
-code a neighbourhood that ends among equal rows keeps whichever a sort puts first. Without equal
-features there is no difference.
+One thing differs from the authors' code. Here, rows with equal features are one node of the graph
+of neighbours. The node counts as often as it has rows, and a neighbourhood contains all of these
+rows or none. In the authors' code, a neighbourhood that ends among equal rows keeps the rows that a
+sort happens to put first. Without equal features, the results are the same.
 
-Nodes, and neighbours at the same distance, are ordered by the value of their features: the order
-of rows changes no bit of the encodings and, as `reid.protocol.ranking` hands over a gallery
-ordered by value, none of its figures with the order of the gallery. The size of a block of
-queries, their order and the number of threads may change the last bit of d, as in any matrix
-product.
+Nodes, and neighbours at the same distance, are ordered by the value of their features, so the order
+of rows changes no bit of the encodings. `reid.protocol.ranking` hands over a gallery ordered by
+value, so the order of the gallery changes no figure. As in any matrix product, the number of
+queries at once, their order and the number of threads may change the last bit of d.
 """
 
 from collections.abc import Iterator
@@ -40,18 +41,19 @@ from reid.common.settings import Settings
 from reid.evaluation.neighbours import Neighbours, nearest_rows
 from reid.protocol.tie_order import order_by_value, starts_value
 
-# Pairs of rows whose features are gathered at once: 4,096 of 1,280 columns take 40 MB.
+# The pairs of rows whose features are gathered at once: 4,096 pairs of 1,280 columns take 40 MB.
 PAIRS_AT_ONCE = 4096
-# Queries whose encodings are compared with the gallery's at once.
+# The queries whose encodings are compared with those of the gallery at once.
 QUERIES_AT_ONCE = 32
 
 
 class Reranking(Settings):
-    """The parameters, with the authors' values for Market-1501.
+    """The parameters of re-ranking, with the authors' values for Market-1501.
 
-    ``k1``: neighbours of a row among which its reciprocal ones are sought; ``k2``: nearest rows,
-    the row itself included, over which encodings are averaged; ``original_weight``: the paper's
-    lambda, the share of the original distance in the final one, from 0 to 1.
+    ``k1``: the number of a row's neighbours among which its reciprocal neighbours are sought;
+    ``k2``: the number of nearest rows, the row itself included, whose encodings are averaged;
+    ``original_weight``: the paper's lambda, the share of the original distance in the final
+    distance, from 0 to 1.
     """
 
     k1: int = Field(default=20, ge=1)
@@ -66,9 +68,9 @@ class Reranking(Settings):
         ``queries``: (q, d) and ``gallery``: (m, d) without junk, float32, rows of length 1. All
         n = q + m rows are compared with each other before the first block.
 
-        Memory beyond the arguments: three times the features, what `nearest_rows` takes, some
-        five times ``block`` * m float32, and sparse encodings, which grow with n and at most with
-        ``k1`` squared times ``k2``. No matrix of n * n or q * m is held.
+        Memory beyond the arguments: three times the features, the memory of `nearest_rows`, about
+        five times ``block`` * m float32, and the sparse encodings. These grow with n and at most
+        with ``k1`` squared times ``k2``. No matrix of n * n or q * m is held.
         """
         graph = _graph(queries, gallery)
         neighbours = nearest_rows(graph.vectors, max(self.k1 + 1, self.k2))
@@ -87,7 +89,7 @@ class Reranking(Settings):
 class _Graph(NamedTuple):
     """The n different features among queries and gallery, ordered by value.
 
-    ``vectors``: float32 (n, d); ``counts``: int64 (n,), how many rows have this feature;
+    ``vectors``: float32 (n, d); ``counts``: int64 (n,), the number of rows with this feature;
     ``of_query``: int64 (q,) and ``of_gallery``: int64 (m,), the node of each row.
     """
 
@@ -98,7 +100,7 @@ class _Graph(NamedTuple):
 
 
 def _graph(queries: FloatArray, gallery: FloatArray) -> _Graph:
-    """Make one node of all rows with equal features."""
+    """Make one node of all rows with equal features: queries (q, d) and gallery (m, d)."""
     vectors = np.concatenate((queries, gallery))
     order = order_by_value(vectors)
     vectors = vectors[order]
@@ -111,14 +113,15 @@ def _graph(queries: FloatArray, gallery: FloatArray) -> _Graph:
 def _farthest(least_similarity: FloatArray) -> FloatArray:
     """Turn the lowest similarity of each node into its largest squared distance: float32 (n,).
 
-    It is 1 where a node has no other, or none that rounding lets be farther than itself.
+    The result is 1 if there is no other node, or if rounding leaves none farther than the node
+    itself.
     """
     farthest = 2 - 2 * least_similarity
     return np.where(farthest > 0, farthest, np.float32(1))
 
 
 def _distance(similarity: FloatArray, farthest: FloatArray) -> FloatArray:
-    """Turn dot products into squared distances of vectors of length 1, as shares of the largest."""
+    """Turn dot products of vectors of length 1 into squared distances, as shares of the largest."""
     return (2 - 2 * similarity) / farthest
 
 
@@ -127,7 +130,7 @@ def _encode(
 ) -> csr_array:
     """Encode each node by weights of its k-reciprocal neighbours: float32 (n, n), rows sum to 1."""
     counts, k1 = graph.counts, reranking.k1
-    # Rows in the nodes that stand before a neighbour, the node's own rows among them.
+    # The number of rows in the nodes before a neighbour, with the node's own rows.
     before = np.cumsum(counts[neighbours.rows], axis=1) - counts[neighbours.rows]
     members = _expanded(
         _reciprocal(_links(neighbours.rows, before <= k1)),
@@ -141,7 +144,7 @@ def _encode(
 
 
 def _links(rows: IntArray, is_linked: BoolArray, data: FloatArray | None = None) -> csr_array:
-    """Link nodes to those of their neighbours, (n, k), that are chosen: (n, n), 1 or ``data``."""
+    """Link nodes to the chosen ones of their neighbours, (n, k): (n, n), 1 or ``data``."""
     n = len(rows)
     ends = np.concatenate(([0], is_linked.sum(axis=1).cumsum()))
     values = np.ones(ends[-1], np.int32) if data is None else data[is_linked]
@@ -154,7 +157,7 @@ def _reciprocal(links: csr_array) -> csr_array:
 
 
 def _expanded(reciprocal: csr_array, half: csr_array, counts: IntArray) -> csr_array:
-    """Add to each reciprocal set the half-sized sets of members that mostly lie in it.
+    """Add to each reciprocal set the half-sized sets of its members that mostly lie in it.
 
     Returns int32 (n, n), 1 at the members.
     """
@@ -172,7 +175,7 @@ def _weights(
 ) -> csr_array:
     """Weigh each member by exp(-distance): float32 (n, n).
 
-    Most members are among a node's neighbours, whose similarities are known.
+    Most members are neighbours of the node, and their similarities are known already.
     """
     weights = np.exp(-_distance(neighbours.similarity, farthest[:, None]))
     known = members.multiply(_links(neighbours.rows, np.ones_like(weights, bool), weights)).tocsr()
@@ -185,7 +188,7 @@ def _weights(
 
 
 def _similarities_of_pairs(vectors: FloatArray, one: IntArray, other: IntArray) -> FloatArray:
-    """Multiply pairs of rows: float32 (pairs,)."""
+    """Compute the dot products of pairs of rows: float32 (pairs,)."""
     similarity = np.empty(len(one), np.float32)
     for start in range(0, len(one), PAIRS_AT_ONCE):
         pairs = slice(start, start + PAIRS_AT_ONCE)
@@ -209,13 +212,13 @@ def _with_sums_of_one(matrix: csr_array) -> csr_array:
 def _jaccard_similarity(of_queries: csr_array, by_member: csr_array) -> FloatArray:
     """Compare encodings of b queries, (b, n), with the gallery's, transposed to (n, m): (b, m).
 
-    Both sum to 1, so the sum of their maxima is 2 less the sum of their minima, and only members
-    of both add to that.
+    Both encodings sum to 1, so the sum of their maxima is 2 minus the sum of their minima. Only
+    members of both add to the minima.
     """
     similarity = np.empty((of_queries.shape[0], by_member.shape[1]), np.float32)
     for start in range(0, len(similarity), QUERIES_AT_ONCE):
         some = of_queries[start : start + QUERIES_AT_ONCE]
-        # One row for each member of each query: what the gallery's encodings give that member.
+        # One row for each member of each query: the weights of that member in the gallery.
         least = by_member[some.indices]
         least.data = np.minimum(least.data, np.repeat(some.data, np.diff(least.indptr)))
         ones = np.ones(some.nnz, np.float32)

@@ -1,10 +1,10 @@
 """The single-query protocol of person re-identification: CMC, mAP and mINP of a set of features.
 
 Gallery rows of pid -1 (junk) are dropped; rows of pid 0 (distractors) stay as wrong answers. For
-each query the gallery rows of the same person under the same camera are removed, and the rest is
-ranked by similarity, the dot product of L2-normalised features unless another one is given. A right
-answer that ties with wrong ones ranks behind them, so that neither a tie nor the order of rows can
-flatter a model.
+each query, the gallery rows of the same person under the same camera are removed. The remaining
+rows are ranked by similarity: the dot product of L2-normalised features, unless another similarity
+is given. A right answer that ties with wrong ones ranks behind them, so that neither a tie nor the
+order of rows can flatter a model.
 
 Sources: L. Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV 2015, and its
 MATLAB code (protocol, CMC, trapezoidal AP); K. Zhou et al., Torchreid, and FastReID (plain AP);
@@ -27,16 +27,19 @@ from reid.protocol.tie_order import order_by_value, starts_value
 DoubleArray = NDArray[np.float64]
 
 Similarities = Callable[[FloatArray, FloatArray, int], Iterator[FloatArray]]
-"""Queries (q, d), gallery (m, d) and a number of queries b to blocks of similarities, (b, m)."""
+"""A function of queries (q, d), a gallery (m, d) and a number of queries b.
 
-# A query with more right answers than this sorts its similarities once; one with fewer is quicker
-# with one pass over them for each right answer. Both count the same.
+It yields the similarities of b queries at a time: float32 (b, m).
+"""
+
+# The similarities of a query with more right answers than this are sorted once. With fewer right
+# answers, one pass over the similarities for each is quicker. Both ways give the same ranks.
 SORT_FROM_RIGHT_ANSWERS = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """How well the right answers of each of q queries rank; NaN where a query has none.
+    """How well the right answers of each of q queries rank; NaN if a query has none.
 
     With the ranks r_1 < r_2 < ... < r_n of a query's n right answers:
     ``first_rank``: float64 (q,), r_1, from 1; ``average_precision``: float64 (q,),
@@ -52,12 +55,15 @@ class Ranking:
 
     @property
     def has_match(self) -> BoolArray:
-        """Bool (q,): whether the query has a right answer."""
+        """Say which queries have a right answer: bool (q,)."""
         return ~np.isnan(self.first_rank)
 
     @property
     def found_first(self) -> DoubleArray:
-        """float64 (q,): 1 where the first answer is right, which rank-1 is the mean of."""
+        """Return 1 for each query whose first answer is right, else 0 or NaN: float64 (q,).
+
+        Its mean is rank-1.
+        """
         return np.where(self.has_match, self.first_rank == 1, np.nan)
 
 
@@ -66,8 +72,8 @@ class Metrics:
     """The protocol's figures as shares from 0 to 1, and the counts that they rest on.
 
     All figures are means over the queries that have a right answer, as in Torchreid.
-    ``queries`` counts all of them, ``queries_without_match`` those left out of the means,
-    ``gallery`` the rows that were ranked: distractors included, ``junk`` not.
+    ``queries`` counts all queries, ``queries_without_match`` the queries without a right answer,
+    and ``gallery`` the rows that were ranked, which include distractors but not ``junk``.
     """
 
     rank1: float
@@ -85,10 +91,11 @@ class Metrics:
 
 
 class PairSimilarities(NamedTuple):
-    """How similar one query is to each gallery row that it is ranked against, by who is on it.
+    """The similarities of one query and the gallery rows that are ranked for it.
 
-    float32, in no order. ``same_person``: (n,), the right answers; ``other_person``: (w,);
-    ``distractor``: (z,), rows of pid 0.
+    They are grouped by the person on the gallery row, in no order within a group: float32
+    ``same_person``, (n,), the right answers; ``other_person``, (w,); ``distractor``, (z,), rows of
+    pid 0.
     """
 
     same_person: FloatArray
@@ -96,11 +103,12 @@ class PairSimilarities(NamedTuple):
     distractor: FloatArray
 
 
-class Matches(NamedTuple):
+class Answers(NamedTuple):
     """The k best gallery rows of each of q queries, best first.
 
-    ``rows``: int64 (q, k), row numbers of the gallery, -1 where it has no more;
-    ``similarity``: float32 (q, k), NaN there; ``right``: bool (q, k), False there.
+    ``rows``: int64 (q, k), row numbers of the gallery; ``similarity``: float32 (q, k); ``right``:
+    bool (q, k), whether the answer shows the query's person. If fewer than k rows are ranked for a
+    query, the rest holds -1, NaN and False.
     """
 
     rows: IntArray
@@ -109,7 +117,10 @@ class Matches(NamedTuple):
 
 
 def dot_products(queries: FloatArray, gallery: FloatArray, block: int) -> Iterator[FloatArray]:
-    """Multiply ``block`` queries at a time with the gallery: cosines of rows of length 1."""
+    """Yield the dot products of ``block`` queries at a time and the gallery: float32 (b, m).
+
+    For rows of length 1 these are the cosines.
+    """
     for start in range(0, len(queries), block):
         yield queries[start : start + block] @ gallery.T
 
@@ -123,8 +134,8 @@ def rank_queries(
     """Rank the gallery for each query.
 
     ``similarities``: what to rank by, such as `Reranking.similarities`. Memory beyond the
-    arguments: one copy of the gallery's features, twice ``block`` * len(gallery) float32, and what
-    ``similarities`` takes. Raises `UserError` where the two sets can't be compared.
+    arguments: one copy of the gallery's features, twice ``block`` * len(gallery) float32, and the
+    memory of ``similarities``. Raises `UserError` if the two sets can't be compared.
     """
     check_comparable(query, gallery)
     candidates = _candidates(gallery)
@@ -137,8 +148,8 @@ def rank_queries(
 def summarise(ranking: Ranking, gallery_pids: IntArray) -> Metrics:
     """Average a ranking over the queries that have a right answer.
 
-    ``gallery_pids``: (n,), all rows that the ranking was given, for the counts.
-    Raises `UserError` where no query has a right answer.
+    ``gallery_pids``: (n,), the pids of the whole gallery that was ranked, for the counts.
+    Raises `UserError` if no query has a right answer.
     """
     has_match = _require_matches(ranking)
     cmc = cmc_curve(ranking, max_rank=20)
@@ -159,52 +170,52 @@ def summarise(ranking: Ranking, gallery_pids: IntArray) -> Metrics:
 
 
 def cmc_curve(ranking: Ranking, max_rank: int = 50) -> DoubleArray:
-    """CMC-1 to CMC-``max_rank``: float64 (max_rank,), of the queries that have a right answer.
+    """Compute CMC-1 to CMC-``max_rank`` over queries with a right answer: float64 (max_rank,).
 
-    It stays flat beyond the last row of a gallery smaller than ``max_rank``. Raises `UserError`
-    where no query has a right answer.
+    The curve stays flat beyond the last row of a gallery smaller than ``max_rank``. Raises
+    `UserError` if no query has a right answer.
     """
     first_rank = np.sort(ranking.first_rank[_require_matches(ranking)])
     within = np.searchsorted(first_rank, np.arange(1, max_rank + 1), side="right")
     return within / len(first_rank)
 
 
-def rank_and_match(
+def rank_with_answers(
     query: FeatureSet,
     gallery: FeatureSet,
     k: int,
     block: int = 256,
     similarities: Similarities = dot_products,
     watch: Callable[[PairSimilarities], None] | None = None,
-) -> tuple[Ranking, Matches]:
+) -> tuple[Ranking, Answers]:
     """Rank the gallery for each query, and find its k best rows for people to look at.
 
-    The ranking is that of `rank_queries`, from the same pass over the similarities. Among the k
-    best, too, junk and the query's person under the query's camera are left out; ties put the wrong
-    rows first, and then the lower row number. Re-ranked answers depend on all of ``query``: to show
-    those of a few, pass all.
+    The ranking is that of `rank_queries`, from the same pass over the similarities. The answers,
+    too, leave out junk and the query's person under the query's camera. In a tie, wrong rows come
+    first, and then the lower row number. Re-ranked answers depend on all queries: to show the
+    answers to a few queries, rank all of them.
 
-    ``watch`` is called with the similarities of each query, in the queries' order. They are valid
-    during the call. Raises `UserError` where the two sets can't be compared.
+    ``watch`` is called with the similarities of each query, in the order of the queries. The arrays
+    are valid only during the call. Raises `UserError` if the two sets can't be compared.
     """
     check_comparable(query, gallery)
     candidates = _candidates(gallery)
-    ranking, matches = _no_ranking(len(query)), _no_matches(len(query), k)
+    ranking, answers = _no_ranking(len(query)), _no_answers(len(query), k)
     for index, similarity in _similarity_rows(query.features, candidates, block, similarities):
-        # In this order, for matching and ranking take rows out of the similarities.
+        # In this order: finding answers and ranking take rows out of the similarities.
         if watch:
             watch(_pairs(index, query, candidates, similarity))
-        _match(matches, index, query, candidates, similarity)
+        _find_answers(answers, index, query, candidates, similarity)
         _rank(ranking, index, query, candidates, similarity)
-    return ranking, matches
+    return ranking, answers
 
 
 class _Candidates(NamedTuple):
     """The m rows of a gallery that are ranked, ordered by person.
 
     ``rows``: int64 (m,), their row numbers in the gallery; ``pids``, ``camids``: int64 (m,);
-    ``vectors``: float32 (m, d), their features in an order of its own; ``column``: int64 (m,),
-    where in ``vectors`` the feature of each stands.
+    ``vectors``: float32 (m, d), their features, ordered by value; ``column``: int64 (m,), the row
+    of ``vectors`` that holds the feature of each.
     """
 
     rows: IntArray
@@ -224,8 +235,8 @@ def _candidates(gallery: FeatureSet) -> _Candidates:
 
     A matrix product does not give equal columns equal results: BLAS sums the columns at the edge
     of a block in another order, and the last bit decides who wins a tie. So all rows with equal
-    features read the column of the first of them, and the vectors stand in an order that depends
-    on their values alone: the order of the gallery's rows can't change a figure.
+    features read the column of the first of them. The order of the vectors depends on their values
+    alone, so the order of the gallery's rows can't change a figure.
     """
     by_value = order_by_value(gallery.features)
     by_value = by_value[gallery.pids[by_value] != JUNK_PID]
@@ -242,7 +253,7 @@ def _candidates(gallery: FeatureSet) -> _Candidates:
 def _similarity_rows(
     queries: FloatArray, candidates: _Candidates, block: int, similarities: Similarities
 ) -> Iterator[tuple[int, FloatArray]]:
-    """Yield each query's number and its similarity to all candidates, (m,), free to be changed."""
+    """Yield each query's number and its similarities to all candidates, (m,), a copy to change."""
     blocks = similarities(queries, candidates.vectors, block)
     return enumerate(row for rows in blocks for row in rows.take(candidates.column, axis=1))
 
@@ -258,7 +269,7 @@ def _rank(
     candidates: _Candidates,
     similarity: FloatArray,
 ) -> None:
-    """Score one query, where it has a right answer; changes its similarities, (m,)."""
+    """Score one query, if it has a right answer; this changes its similarities, (m,)."""
     person = candidates.of_person(query.pids[index])
     is_right = candidates.camids[person] != query.camids[index]
     right = similarity[person][is_right]
@@ -275,7 +286,7 @@ def _rank(
 def _pairs(
     index: int, query: FeatureSet, candidates: _Candidates, similarity: FloatArray
 ) -> PairSimilarities:
-    """Sort out one query's similarities, (m,), by who is on the gallery's photo."""
+    """Group one query's similarities, (m,), by the person on the gallery row."""
     person = candidates.of_person(query.pids[index])
     is_right = candidates.camids[person] != query.camids[index]
     distractors = candidates.of_person(DISTRACTOR_PID)
@@ -285,20 +296,20 @@ def _pairs(
     )
 
 
-def _no_matches(queries: int, k: int) -> Matches:
+def _no_answers(queries: int, k: int) -> Answers:
     shape = (queries, k)
-    return Matches(np.full(shape, -1), np.full(shape, np.nan, np.float32), np.zeros(shape, bool))
+    return Answers(np.full(shape, -1), np.full(shape, np.nan, np.float32), np.zeros(shape, bool))
 
 
-def _match(
-    matches: Matches,
+def _find_answers(
+    answers: Answers,
     index: int,
     query: FeatureSet,
     candidates: _Candidates,
     similarity: FloatArray,
 ) -> None:
-    """Find one query's best rows; takes what is left out from its similarities, (m,)."""
-    k = matches.rows.shape[1]
+    """Find one query's best rows; this sets the similarities, (m,), of removed rows to -inf."""
+    k = answers.rows.shape[1]
     person = candidates.of_person(query.pids[index])
     same_camera = candidates.camids[person] == query.camids[index]
     similarity[person][same_camera] = -np.inf
@@ -306,16 +317,16 @@ def _match(
     right = candidates.pids[best] == query.pids[index]
     order = np.lexsort((candidates.rows[best], right, -similarity[best]))[:k]
     found = len(order)
-    matches.rows[index, :found] = candidates.rows[best[order]]
-    matches.similarity[index, :found] = similarity[best[order]]
-    matches.right[index, :found] = right[order]
+    answers.rows[index, :found] = candidates.rows[best[order]]
+    answers.similarity[index, :found] = similarity[best[order]]
+    answers.right[index, :found] = right[order]
 
 
 def _ranks(right: FloatArray, wrong: FloatArray) -> IntArray:
     """Rank the right answers, from 1 and ascending, by the similarities of right and wrong.
 
-    The k-th best right answer stands behind k - 1 right ones and all wrong ones that are as
-    similar as it or more.
+    The k-th best right answer ranks behind k - 1 right ones and all wrong ones that are at least
+    as similar to the query.
     """
     right = np.sort(right)[::-1]
     if len(right) > SORT_FROM_RIGHT_ANSWERS:
@@ -326,10 +337,10 @@ def _ranks(right: FloatArray, wrong: FloatArray) -> IntArray:
 
 
 def _score(ranks: IntArray) -> tuple[float, float, float, float]:
-    """Score one query by the ascending ranks of its right answers: the fields of `Ranking`."""
+    """Compute one query's fields of `Ranking` from the ascending ranks of its right answers."""
     found = np.arange(1, len(ranks) + 1)
     precision = found / ranks
-    # Before a first right answer at rank 1 nothing is wrong yet: a precision of 1.
+    # Before a first right answer at rank 1, nothing is wrong yet: the precision is 1.
     precision_before = np.where(ranks == 1, 1.0, (found - 1) / np.maximum(ranks - 1, 1))
     official = (precision + precision_before) / 2
     return ranks[0], precision.mean(), official.mean(), precision[-1]
@@ -345,11 +356,11 @@ def _at_least_kth(similarity: FloatArray, k: int) -> IntArray:
 
 
 def _require_matches(ranking: Ranking) -> BoolArray:
-    """Say which queries have a right answer, (q,); raise `UserError` where none has."""
+    """Say which queries have a right answer, bool (q,); raise `UserError` if none has."""
     if not ranking.has_match.any():
         raise UserError(
             f"none of the {len(ranking.has_match)} queries has a right answer: no query's person "
             "appears in the gallery under another camera. Check that both number people and "
-            "cameras alike, and that the gallery belongs to these queries"
+            "cameras in the same way, and that the gallery belongs to these queries"
         )
     return ranking.has_match

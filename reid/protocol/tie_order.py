@@ -1,4 +1,4 @@
-"""Features in an order of their own: by value, with equal ones side by side."""
+"""Order features by value, with equal ones next to each other."""
 
 import numpy as np
 
@@ -6,7 +6,10 @@ from reid.common.arrays import BoolArray, FloatArray, IntArray
 
 
 def order_by_value(vectors: FloatArray) -> IntArray:
-    """Order the rows of (n, d) by their bytes, which brings equal rows together: int64 (n,)."""
+    """Return the row numbers of (n, d) in the order of the rows' bytes: int64 (n,).
+
+    Equal rows stand next to each other, in the order of their numbers.
+    """
     one_zero = vectors + np.float32(0)  # -0.0 equals 0.0 but has other bytes
     row_bytes = np.dtype((np.void, one_zero.itemsize * one_zero.shape[1]))
     return one_zero.view(row_bytes).ravel().argsort(kind="stable")

@@ -1,4 +1,4 @@
-"""A photo of one's own against the gallery: which people look most like it?"""
+"""Search the gallery for the people who look most like a photo of your own."""
 
 import json
 from dataclasses import dataclass
@@ -11,30 +11,32 @@ from PIL import Image
 from reid.common.errors import UserError
 from reid.common.files import sha256
 from reid.data import paths
-from reid.data.dataset import read_subset
+from reid.data.dataset import read_images
 from reid.data.images import UnreadableImageError, image_size
 from reid.data.market import DISTRACTOR_PID, JUNK_PID
 from reid.evaluation import picture
-from reid.evaluation.answers import photo_pixels, who
+from reid.evaluation.answers import person_name, photo_pixels
 from reid.evaluation.picture import Photo
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A person of the gallery, by the photo most like the one asked for."""
+class FoundPerson:
+    """A person of the gallery, with the gallery photo that is most like the photo searched for."""
 
     person: int
-    """pid; 0 is a distractor, somebody or something that nobody named."""
+    """The pid. A distractor, somebody or something that nobody named, has 0."""
     camera: int
+    """The camera of the gallery photo."""
     file: str
+    """The file name of the gallery photo."""
     similarity: float
-    """Cosine, from -1 to 1."""
+    """The cosine of the two embeddings, from -1 to 1."""
     row: int
-    """Of the gallery subset."""
+    """The row of the gallery photo in the gallery subset."""
 
 
 def read_photo(path: Path) -> bytes:
-    """The bytes of an image file that can be decoded. Raises UserError where it can't."""
+    """Read an image file. Raises `UserError` if the file can't be read or decoded."""
     try:
         content = path.read_bytes()
         image_size(content)
@@ -48,22 +50,22 @@ def read_photo(path: Path) -> bytes:
 
 @dataclass(frozen=True)
 class GalleryFeatures:
-    """What the pipeline made of the gallery, and how, so that a photo can be embedded alike."""
+    """The embeddings of the gallery, and how to embed a photo in the same way."""
 
     embeddings: np.ndarray
-    """float32 (n, d), rows of length 1."""
+    """The embeddings as float32 (n, d), rows of length 1."""
     model: Path
-    """The file of the network."""
+    """The file of the network that made the embeddings."""
     flip: bool
     """Whether the mirror images were embedded too."""
 
 
 def read_gallery_features(features: Path, dataset: Path) -> GalleryFeatures:
-    """The features of the gallery.
+    """Read the features of the gallery.
 
     Raises:
-        UserError: the pipeline has not made them yet, or has made them of another gallery or with
-            another model than are there now.
+        UserError: the features do not exist yet, or were made from another gallery or with another
+            model than the present one.
     """
     try:
         source = json.loads(paths.source_file(features).read_text(encoding="utf-8"))
@@ -76,7 +78,7 @@ def read_gallery_features(features: Path, dataset: Path) -> GalleryFeatures:
         changed = [file for file, digest in made_of.items() if sha256(file) != digest]
     except FileNotFoundError as e:
         raise UserError(
-            f"{e.filename} is not there: the gallery has no features of this model yet. "
+            f"{e.filename} does not exist: the gallery has no features of this model yet. "
             "Run `dvc repro` in the project's folder first."
         ) from e
     except KeyError as e:
@@ -85,24 +87,23 @@ def read_gallery_features(features: Path, dataset: Path) -> GalleryFeatures:
         ) from e
     if changed:
         raise UserError(
-            f"{features} was made of another {' and another '.join(map(str, changed))} than is "
-            "there now. Run `dvc repro`."
+            f"{' and '.join(map(str, changed))} changed after {features} was made. Run `dvc repro`."
         )
     return GalleryFeatures(embeddings, model, flip)
 
 
 def nearest_people(
     embedding: np.ndarray, features: np.ndarray, gallery: pd.DataFrame, top: int
-) -> list[Answer]:
-    """The most similar people, each once, the best first.
+) -> list[FoundPerson]:
+    """Find the people most similar to a photo, each once, the best first.
 
     Args:
-        embedding: of the photo, (d,), length 1.
-        features: of the gallery, (n, d), rows of length 1.
-        gallery: the gallery's index, n rows with ``pid``, ``camid``, ``name``.
-        top: how many people at most.
+        embedding: the embedding of the photo, float32 (d,), of length 1.
+        features: the embeddings of the gallery, float32 (n, d), rows of length 1.
+        gallery: the n rows of the gallery subset, with ``pid``, ``camid`` and ``name``.
+        top: the largest number of people to return.
 
-    Junk is left out; distractors have no name, so each of their photos counts by itself.
+    Junk is left out. Distractors have no name, so each of their photos counts as a person.
     """
     ranked = gallery[["pid", "camid", "name"]].assign(similarity=features @ embedding)
     ranked = ranked[ranked["pid"] != JUNK_PID].sort_values(
@@ -111,29 +112,29 @@ def nearest_people(
     repeated = ranked["pid"].duplicated() & (ranked["pid"] != DISTRACTOR_PID)
     best = ranked[~repeated].head(top)
     columns = (best[c].tolist() for c in ("pid", "camid", "name", "similarity"))
-    return [Answer(*values) for values in zip(*columns, best.index.tolist(), strict=True)]
+    return [FoundPerson(*values) for values in zip(*columns, best.index.tolist(), strict=True)]
 
 
 def picture_of_search(
-    name: str, content: bytes, dataset: Path, answers: list[Answer]
+    name: str, content: bytes, dataset: Path, people: list[FoundPerson]
 ) -> Image.Image:
-    """Draw a photo of one's own and the people found; nobody knows which of them are right.
+    """Draw a photo and the people found, in neutral frames: nobody knows which are right.
 
     Args:
-        name: of the photo.
-        content: its bytes.
-        dataset: folder that ``ingest`` wrote.
-        answers: the people found, the best first.
+        name: the file name of the photo.
+        content: the bytes of the photo.
+        dataset: the folder that ``ingest`` wrote. Only the photos that are drawn are read from it.
+        people: the people found, the best first.
     """
-    photos = read_subset(dataset, "gallery", images=True)["image"]
-    found = [
+    photos = read_images(dataset, "gallery", [found.row for found in people])
+    answers = [
         Photo(
-            photo_pixels(photos.iloc[answer.row]),
+            photo_pixels(photo),
             picture.NEUTRAL_FRAME,
-            who(answer.person),
-            f"c{answer.camera} · {answer.similarity:.3f}",
+            person_name(found.person),
+            f"c{found.camera} · {found.similarity:.3f}",
         )
-        for answer in answers
+        for found, photo in zip(people, photos, strict=True)
     ]
     asked = Photo(photo_pixels(content), picture.QUERY_FRAME, "your photo", "")
-    return picture.answers_sheet(f"The people most like {name}", [(asked, found)])
+    return picture.answers_sheet(f"The people most like {name}", [(asked, answers)])

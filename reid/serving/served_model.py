@@ -1,11 +1,13 @@
 """The registered model as MLflow serves it: photos as base64 text in, embeddings out.
 
-MLflow copies this file into the model and runs it there (its "models from code"), with the package
-`reid` that lies beside it, so it needs no checkout of the project.
+MLflow copies this file into the model and runs the copy (its "models from code"). The package
+`reid` lies next to the copy, so the model needs no checkout of the project.
 """
 
 import base64
 import binascii
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,48 +17,54 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from reid.data.images import UnreadableImageError, decode_all, image_size
+from reid.common.errors import listed
+from reid.data.images import UnreadableImageError, decode
 
-BATCH = 64
-"""Photos that are embedded at once, so that a long request doesn't take the more memory."""
+PHOTOS_AT_ONCE = 64
+"""The photos that are embedded at once, so that a long request doesn't take more memory."""
 
 
-def photo_bytes(text: object) -> bytes:
-    """Decode base64 text to the bytes of an image file; line breaks in the text don't matter.
+def decode_photo(text: object, height: int, width: int) -> np.ndarray:
+    """Decode an image file in base64 to uint8 (height, width, 3). The text may have line breaks.
 
     Raises:
-        UnreadableImageError: it is no base64, or no image that can be decoded.
+        UnreadableImageError: the text is not base64, or its bytes are not an image that can be
+            decoded.
     """
     if not isinstance(text, str):
-        raise UnreadableImageError("it is no text; give the file's bytes in base64")
+        raise UnreadableImageError("it is not text; give the file's bytes in base64")
     try:
         content = base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as e:
         raise UnreadableImageError(f"it is not base64 ({e})") from e
-    image_size(content)
-    return content
+    return decode(content, height, width)
 
 
-def photos_of(table: pd.DataFrame) -> list[bytes]:
-    """The image files of the column ``image``, in row order.
+def decode_photos(table: pd.DataFrame, height: int, width: int) -> np.ndarray:
+    """Decode the column ``image`` on all processors: uint8 (n, height, width, 3), in row order.
 
     Raises:
-        MlflowException: some can't be read, with each one's place and reason. A server answers
-            with status 400 then.
+        MlflowException: some photos can't be read. The message gives the place and the reason of
+            each, up to ten. A server answers with status 400.
     """
-    contents, faults = [], []
-    for number, text in enumerate(table["image"], 1):
+    photos = np.empty((len(table), height, width, 3), np.uint8)
+
+    def fault(row: int) -> str | None:
         try:
-            contents.append(photo_bytes(text))
+            photos[row] = decode_photo(table["image"].iloc[row], height, width)
         except UnreadableImageError as e:
-            faults.append(f"image {number} of {len(table)} can't be read: {e}")
+            return f"image {row + 1} of {len(table)} can't be read: {e}"
+        return None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        faults = [text for text in pool.map(fault, range(len(table))) if text]
     if faults:
-        raise MlflowException.invalid_parameter_value("\n".join(faults))
-    return contents
+        raise MlflowException.invalid_parameter_value(listed(faults, separator="\n"))
+    return photos
 
 
 class PhotoEmbedder(PythonModel):
-    """The network, and what the pipeline does to a photo before it and to an embedding after."""
+    """The network, with the pipeline's preparation of photos and treatment of embeddings."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the network."""
@@ -75,11 +83,11 @@ class PhotoEmbedder(PythonModel):
 
         Args:
             context: not used.
-            model_input: a column ``image``, each a JPEG or PNG file in base64.
-            params: none are known.
+            model_input: a column ``image``, with a JPEG or PNG file in base64 in each row.
+            params: not used.
 
         Returns:
-            float32 (n, d), rows of length 1. The dot product of two is their similarity.
+            float32 (n, d), rows of length 1. The dot product of two rows is their similarity.
 
         Raises:
             MlflowException: photos that can't be read.
@@ -87,12 +95,8 @@ class PhotoEmbedder(PythonModel):
         from reid.model.embedding import embed  # noqa: PLC0415
 
         _, height, width, _ = self.network.input_shape
-        photos = photos_of(model_input)
-        batches = (
-            decode_all(photos[start : start + BATCH], height, width)
-            for start in range(0, len(photos), BATCH)
-        )
-        return embed(self.network, batches, BATCH, self.flip)
+        photos = decode_photos(model_input, height, width)
+        return embed(self.network, [photos], PHOTOS_AT_ONCE, self.flip)
 
 
 set_model(PhotoEmbedder())

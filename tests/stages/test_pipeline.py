@@ -335,7 +335,7 @@ def test_search_answers_a_photo_of_ones_own(trained: Project, tmp_path: Path) ->
     content = model.read_bytes()
     model.unlink()
     shutil.copyfile(trained.root / "models" / "baseline" / "best.keras", model)
-    assert_one_clear_message(trained.run(*search), "was made of another models/triplet/best.keras")
+    assert_one_clear_message(trained.run(*search), "models/triplet/best.keras changed after")
     model.write_bytes(content)
     photo.write_text("no photo")
     assert_one_clear_message(trained.run(*search), "me.jpg can't be read as a photo")

@@ -1,8 +1,8 @@
 """Draw ``fixtures/evaluation.npz`` and score it by the naive implementation.
 
 Run as ``python -m tests.support.draw_evaluation_fixture``. The features are noise around one
-direction a person. The gallery holds junk, distractors, and copies of right answers under the
-name of other people, so that right and wrong answers tie. The last four queries show people whom
+direction per person. The gallery holds junk, distractors, and copies of right answers under the
+pids of other people, so that right and wrong answers tie. The last four queries show people whom
 no other camera saw. ``fixtures/evaluation.json`` holds the figures.
 """
 
@@ -19,7 +19,7 @@ QUERIES, PEOPLE_ROWS, DISTRACTORS, JUNK, COPIES, UNMATCHED = 40, 150, 40, 30, 20
 
 
 def draw() -> dict[str, np.ndarray]:
-    """Draw the arrays."""
+    """Draw the arrays of the file."""
     rng = np.random.default_rng(SEED)
     directions = rng.standard_normal((PEOPLE + UNMATCHED + 1, WIDTH))
     directions[0] = 0
@@ -55,7 +55,7 @@ def draw() -> dict[str, np.ndarray]:
 def main() -> None:
     """Write both files."""
     arrays = draw()
-    np.savez_compressed(FIXTURES / "evaluation.npz", **arrays)
+    np.savez_compressed(FIXTURES / "evaluation.npz", allow_pickle=False, **arrays)
     metrics = naive_metrics(**{key: array.tolist() for key, array in arrays.items()})
     del metrics["ranks"]
     (FIXTURES / "evaluation.json").write_text(json.dumps(metrics, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""The single-query protocol from its definitions alone: Python loops, no speed, no shared code."""
+"""The single-query protocol from its definitions: slow Python loops that share no code with it."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ def naive_order(
     g_pids: Sequence[int],
     g_camids: Sequence[int],
 ) -> list[int]:
-    """Gallery rows in the order of the protocol; of a tie the wrong ones, then the first row."""
+    """Return the gallery rows in the order of the protocol: in a tie, wrong rows come first."""
     ranked = []
     for row, feature in enumerate(gf):
         if g_pids[row] == -1:
@@ -28,7 +28,7 @@ def naive_order(
 
 
 def naive_ranks(order: list[int], query_pid: int, g_pids: Sequence[int]) -> list[int]:
-    """Ranks of the right answers, from 1."""
+    """Return the ranks of the right answers, from 1."""
     return [rank for rank, row in enumerate(order, start=1) if g_pids[row] == query_pid]
 
 
@@ -53,7 +53,7 @@ def naive_metrics(
     g_pids: Sequence[int],
     g_camids: Sequence[int],
 ) -> dict[str, Any]:
-    """All figures, and under ``ranks`` the ranks of each query's right answers."""
+    """Return all figures, and under ``ranks`` the ranks of each query's right answers."""
     all_ranks = []
     for feature, pid, camid in zip(qf, q_pids, q_camids, strict=True):
         order = naive_order(

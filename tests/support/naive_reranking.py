@@ -1,4 +1,4 @@
-"""k-reciprocal re-ranking from its definition alone: Python loops, no speed, no shared code."""
+"""k-reciprocal re-ranking from its definition: slow Python loops that share no code with it."""
 
 import math
 import struct
@@ -12,12 +12,12 @@ def naive_squared_distance(one: Feature, other: Feature) -> float:
 
 
 def naive_bytes(feature: Feature) -> bytes:
-    """What decides between different features at the same distance."""
+    """Return the bytes that decide between different features at the same distance."""
     return struct.pack(f"={len(feature)}f", *(0.0 if x == 0 else x for x in feature))
 
 
 def naive_neighbourhood(order: list[int], features: Sequence[Feature], rows: int) -> set[int]:
-    """The first rows of an order, and those equal to the last of them."""
+    """Return the first rows of an order, and all rows equal to the last of them."""
     first = order[:rows]
     equal_to_last = [row for row in order if features[row] == features[first[-1]]]
     return {*first, *equal_to_last}
@@ -30,7 +30,7 @@ def naive_reciprocal(row: int, neighbourhoods: Sequence[set[int]]) -> set[int]:
 def naive_final_distances(
     qf: Sequence[Feature], gf: Sequence[Feature], *, k1: int, k2: int, original_weight: float
 ) -> list[list[float]]:
-    """The final distance of each query to each gallery row."""
+    """Return the final distance of each query to each gallery row."""
     features = [*qf, *gf]
     rows = range(len(features))
 
@@ -43,7 +43,7 @@ def naive_final_distances(
         sorted(rows, key=lambda g: (features[g] != features[p], d[g], naive_bytes(features[g])))
         for p, d in enumerate(distance)
     ]
-    # A row's own place comes on top of its k1 neighbours.
+    # The row itself comes in addition to its k1 neighbours.
     whole = [naive_neighbourhood(order, features, k1 + 1) for order in orders]
     half = [naive_neighbourhood(order, features, round(k1 / 2) + 1) for order in orders]
     averaged = [naive_neighbourhood(order, features, k2) for order in orders]
@@ -64,7 +64,7 @@ def naive_final_distances(
         for p in rows
     ]
 
-    final = []
+    final: list[list[float]] = []
     for p in rows[: len(qf)]:
         final.append([])
         for g in rows[len(qf) :]:

@@ -1,4 +1,4 @@
-"""Figures by camera and what wrong answers show: against the protocol's definitions."""
+"""Figures by camera and the people of wrong answers, compared with the definitions."""
 
 import math
 from collections.abc import Iterable
@@ -20,17 +20,15 @@ from reid.evaluation.breakdown import (
     wrong_first_answers,
 )
 from reid.protocol.feature_set import FeatureSet
-from reid.protocol.ranking import rank_and_match, rank_queries, summarise
-from tests.reid.protocol.test_ranking import alike, problems
+from reid.protocol.ranking import rank_queries, rank_with_answers, summarise
+from tests.support.feature_sets import Problem, alike, problems
 from tests.support.naive_evaluation import naive_metrics, naive_order, naive_ranks
-
-Problem = tuple[FeatureSet, FeatureSet]
 
 
 def naive_row(
     query: FeatureSet, query_rows: list[int], gallery: FeatureSet, gallery_rows: list[int]
 ) -> dict[str, Any]:
-    """The figures of some queries against some gallery rows."""
+    """Compute the figures of some queries against some gallery rows."""
     expected = naive_metrics(
         qf=[query.features[row].tolist() for row in query_rows],
         q_pids=[query.pids[row] for row in query_rows],
@@ -60,7 +58,7 @@ def assert_table(table: pd.DataFrame, expected: Iterable[dict[str, Any]]) -> Non
 
 
 class TestPerCamera:
-    @settings(deadline=None)
+    @settings(deadline=None, max_examples=30)
     @given(problems())
     def test_against_the_definitions(self, problem: Problem) -> None:
         query, gallery = problem
@@ -73,7 +71,7 @@ class TestPerCamera:
             ),
         )
 
-    @settings(deadline=None)
+    @settings(deadline=None, max_examples=30)
     @given(problems())
     def test_cameras_average_to_the_whole(self, problem: Problem) -> None:
         query, gallery = problem
@@ -88,10 +86,11 @@ class TestPerCamera:
                 average = (cameras[figure] * weight).sum() / weight.sum()
                 assert average == pytest.approx(getattr(whole, figure))
 
-    def test_nested_for_json(self) -> None:
-        features = np.eye(4)
+    def test_table_is_nested_for_json(self) -> None:
+        features = np.eye(4, dtype=np.float32)
         query = FeatureSet(features[:3], np.array([1, 2, 3]), np.array([1, 1, 6]))
-        # Person 1 is found, person 2 behind person 3's photo, person 3 under its own camera alone.
+        # Person 1 is found, person 2 ranks behind the photo of person 3, and person 3 is seen only
+        # by the camera of the query.
         gallery = FeatureSet(features[[0, 3, 1]], np.array([1, 2, 3]), np.array([2, 2, 6]))
         assert camera_metrics(per_camera(rank_queries(query, gallery), query.camids), "camera") == {
             "c1": {"queries": 2, "queries_with_match": 2, "rank1": 0.5, "mAP": (1 + 1 / 3) / 2},
@@ -100,7 +99,7 @@ class TestPerCamera:
 
 
 class TestPerCameraPair:
-    @settings(deadline=None)
+    @settings(deadline=None, max_examples=30)
     @given(problems(), st.integers(1, 8))
     def test_against_the_definitions(self, problem: Problem, block: int) -> None:
         query, gallery = problem
@@ -117,13 +116,13 @@ class TestPerCameraPair:
         if expected:
             assert_table(per_camera_pair(query, gallery, block), expected)
         else:
-            with pytest.raises(UserError, match=f"show camera {query.camids[0]} alone"):
+            with pytest.raises(UserError, match=f"show only camera {query.camids[0]}"):
                 per_camera_pair(query, gallery, block)
 
     def test_only_the_other_camera_is_searched(self) -> None:
-        features = np.eye(3)
+        features = np.eye(3, dtype=np.float32)
         query = FeatureSet(features[:1], np.array([1]), np.array([1]))
-        # The distractor of camera 3 hides the person there; camera 2 has a worse photo, alone.
+        # Under camera 3, the distractor ranks ahead of the person. Camera 2 has only a worse photo.
         gallery = FeatureSet(features[[0, 1, 2]], np.array([0, 1, 1]), np.array([3, 3, 2]))
         pairs = per_camera_pair(query, gallery).set_index(["query_camera", "gallery_camera"])
         assert pairs.index.tolist() == [(1, 2), (1, 3)]
@@ -144,12 +143,12 @@ class TestPerCameraPair:
 
 
 def found_wrong(query: FeatureSet, gallery: FeatureSet, k: int = 1) -> WrongFirstAnswers:
-    ranking, matches = rank_and_match(query, gallery, k)
+    ranking, matches = rank_with_answers(query, gallery, k)
     return wrong_first_answers(ranking, matches, gallery.pids)
 
 
 class TestWrongFirstAnswers:
-    @settings(deadline=None)
+    @settings(deadline=None, max_examples=30)
     @given(problems(), st.integers(1, 5))
     def test_against_the_definitions(self, problem: Problem, k: int) -> None:
         query, gallery = problem
@@ -172,10 +171,11 @@ class TestWrongFirstAnswers:
             queries=len(wrong), distractor=wrong.count(0), other_person=len(wrong) - wrong.count(0)
         )
 
-    def test_the_share(self) -> None:
-        features = np.eye(5)
+    def test_wrong_first_answers_are_counted_by_whom_they_show(self) -> None:
+        features = np.eye(5, dtype=np.float32)
         query = FeatureSet(features, np.arange(1, 6), np.ones(5, int))
-        # 1 and 2 are taken for distractors, 3 for person 4, 4 is found, 5 has no match.
+        # People 1 and 2 are mistaken for distractors, and person 3 for person 4. Person 4 is found.
+        # Person 5 has no right answer.
         gallery = FeatureSet(
             features[[0, 1, 2, 3, 4, 4, 4, 3]],
             np.array([0, 0, 4, 4, 1, 2, 3, 4]),
@@ -184,14 +184,14 @@ class TestWrongFirstAnswers:
         found = found_wrong(query, gallery)
         assert found == WrongFirstAnswers(queries=3, distractor=2, other_person=1)
         assert found.distractor_share == 2 / 3
-        # Of the four with a match.
+        # The shares are of the four queries with a right answer.
         assert first_answers(rank_queries(query, gallery), found).to_dict("list") == {
             "answer": ["right", "another person", "distractor"],
             "queries": [1, 1, 2],
             "share": [0.25, 0.25, 0.5],
         }
 
-    def test_none_wrong(self) -> None:
+    def test_no_wrong_answer_gives_a_share_of_zero(self) -> None:
         query = FeatureSet(alike(1), np.array([1]), np.array([1]))
         gallery = FeatureSet(alike(1), np.array([1]), np.array([2]))
         found = found_wrong(query, gallery)

@@ -1,4 +1,4 @@
-"""Histograms of distances against a count of the pairs one by one."""
+"""Histograms of distances, compared with a count of the pairs one by one."""
 
 import math
 from collections import Counter
@@ -9,7 +9,7 @@ import pytest
 from reid.evaluation.distances import BINS, EUCLIDEAN, RERANKED, Distance, DistanceHistograms
 from reid.evaluation.reranking import Reranking
 from reid.protocol.feature_set import FeatureSet
-from reid.protocol.ranking import Similarities, dot_products, rank_and_match
+from reid.protocol.ranking import Similarities, dot_products, rank_with_answers
 
 GROUPS = ["same_person", "other_person", "distractor"]
 
@@ -25,7 +25,7 @@ def normalised(features: np.ndarray) -> np.ndarray:
 
 
 def group_of(query: FeatureSet, q: int, gallery: FeatureSet, g: int) -> str | None:
-    """Which group a pair belongs to by the protocol; None where it is left out."""
+    """Return the group of a pair by the protocol; None if the protocol leaves the pair out."""
     if gallery.pids[g] == -1:
         return None
     if gallery.pids[g] == 0:
@@ -52,7 +52,7 @@ def histograms(
     query: FeatureSet, gallery: FeatureSet, distance: Distance, similarities: Similarities
 ) -> DistanceHistograms:
     made = DistanceHistograms(distance)
-    rank_and_match(query, gallery, k=3, block=4, similarities=similarities, watch=made.add)
+    rank_with_answers(query, gallery, k=3, block=4, similarities=similarities, watch=made.add)
     return made
 
 
@@ -74,13 +74,13 @@ def test_euclidean_distances_are_those_of_all_pairs_of_the_protocol() -> None:
         assert table[group].sum() == pytest.approx(1)
 
 
-def test_reranked_distances_are_what_ranks_then() -> None:
+def test_reranked_distances_are_the_final_distances() -> None:
     query, gallery = feature_set(13, 1, (1, 5)), feature_set(60, 2, (0, 6))
     reranking = Reranking(k1=5, k2=3)
     distances = -np.concatenate(list(reranking.similarities(query.features, gallery.features, 100)))
     expected = naive_counts(query, gallery, distances, highest=1)
     made = histograms(query, gallery, RERANKED, reranking.similarities)
-    # Another order of rows rounds sums otherwise, which moves a pair at the edge of a bin.
+    # In another order of rows, sums are rounded differently. A pair at the edge of a bin may move.
     for group in GROUPS:
         counts = np.array([expected[group][place] for place in range(BINS)])
         assert made.counts[group].sum() == counts.sum()
@@ -103,7 +103,7 @@ def test_group_without_a_pair_has_no_share() -> None:
     assert table["same_person"].notna().all()
 
 
-def test_reranked_distances_of_photos_that_look_all_the_same_are_counted() -> None:
+def test_reranked_distances_of_nearly_equal_photos_are_all_counted() -> None:
     query, gallery = (
         FeatureSet(normalised(made.features * 5e-7 + np.ones(8)), made.pids, made.camids)
         for made in (feature_set(13, 1, (1, 5)), feature_set(60, 2, (1, 6)))

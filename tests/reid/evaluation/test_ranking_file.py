@@ -1,4 +1,4 @@
-"""The file of a ranking: what comes back, and what is said about files that can't be compared."""
+"""The file of a ranking: reading it back, and messages about files that can't be compared."""
 
 from dataclasses import fields, replace
 from pathlib import Path
@@ -19,13 +19,11 @@ from reid.evaluation.ranking_file import (
 )
 from reid.feature_file import read_feature_file
 from reid.protocol.ranking import Ranking, rank_queries
-from tests.support.places import FIXTURES
-
-OWN_FIXTURE = FIXTURES / "evaluation.npz"
+from tests.support.feature_sets import OWN_FIXTURE
 
 
 def ranked() -> RankedQueries:
-    """The fixture's queries, some of which have no match."""
+    """Rank the fixture's queries, some of which have no right answer."""
     query, gallery = read_feature_file(OWN_FIXTURE)
     names = np.array([f"{pid:04}_{row}.jpg" for row, pid in enumerate(query.pids)], dtype=object)
     return RankedQueries(names, query.pids, query.camids, rank_queries(query, gallery))
@@ -46,13 +44,13 @@ def written(path: Path, queries: RankedQueries) -> Path:
 
 
 def changed(path: Path, **columns: Any) -> Path:
-    """A file of whole columns that somebody wrote otherwise."""
+    """Write a file in which some columns are replaced."""
     pd.read_parquet(written(path, ranked())).assign(**columns).to_parquet(path)
     return path
 
 
 class TestOneFile:
-    def test_comes_back_as_it_was(self, tmp_path: Path) -> None:
+    def test_is_read_as_it_was_written(self, tmp_path: Path) -> None:
         queries = ranked()
         assert not queries.ranking.has_match.all()
         back = read_ranking(written(tmp_path / "new" / "ranking.parquet", queries))
@@ -87,17 +85,17 @@ class TestOneFile:
         assert_same(read_ranking(path), ranked())
         assert list(tmp_path.iterdir()) == [path]
 
-    def test_a_missing_file(self, tmp_path: Path) -> None:
+    def test_missing_file_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"nowhere\.parquet does not exist"):
             read_ranking(tmp_path / "nowhere.parquet")
 
     @pytest.mark.parametrize("content", [b"", b"name,pid\n", b"PAR1 torn PAR1"])
-    def test_a_file_of_another_kind(self, tmp_path: Path, content: bytes) -> None:
+    def test_file_of_another_kind_is_refused(self, tmp_path: Path, content: bytes) -> None:
         (tmp_path / "ranking.parquet").write_bytes(content)
         with pytest.raises(UserError, match=r"ranking\.parquet can't be read as a parquet file"):
             read_ranking(tmp_path / "ranking.parquet")
 
-    def test_missing_columns(self, tmp_path: Path) -> None:
+    def test_missing_columns_are_named(self, tmp_path: Path) -> None:
         path = written(tmp_path / "ranking.parquet", ranked())
         pd.read_parquet(path).drop(columns=["camid", "first_rank"]).to_parquet(path)
         with pytest.raises(UserError, match=r"ranking\.parquet has no column camid, first_rank"):
@@ -113,12 +111,14 @@ class TestOneFile:
             ("first_rank", ["first"] * 40),
         ],
     )
-    def test_columns_of_another_kind(self, tmp_path: Path, column: str, values: list[Any]) -> None:
+    def test_columns_of_another_kind_are_refused(
+        self, tmp_path: Path, column: str, values: list[Any]
+    ) -> None:
         path = changed(tmp_path / "ranking.parquet", **{column: values})
         with pytest.raises(UserError, match=r"ranking\.parquet holds no ranking"):
             read_ranking(path)
 
-    def test_rows_that_lack_some_figures(self, tmp_path: Path) -> None:
+    def test_rows_that_lack_some_figures_are_counted(self, tmp_path: Path) -> None:
         has_match = ranked().ranking.has_match
         torn = np.flatnonzero(has_match)[[2, 5]]
         values = ranked().ranking.average_precision.copy()
@@ -130,13 +130,13 @@ class TestOneFile:
 
 
 class TestTwoFiles:
-    def test_the_same_queries(self, tmp_path: Path) -> None:
+    def test_files_of_the_same_queries_are_read(self, tmp_path: Path) -> None:
         first, second = (written(tmp_path / name, ranked()) for name in ("a", "b"))
         one, other = read_paired_rankings(first, second)
         assert_same(one, other)
         assert compare(one.ranking, other.ranking, one.pids).mAP.difference == 0
 
-    def test_more_queries(self, tmp_path: Path) -> None:
+    def test_files_of_different_lengths_are_refused(self, tmp_path: Path) -> None:
         queries = ranked()
         fewer = RankedQueries(
             queries.names[1:],
@@ -149,7 +149,7 @@ class TestTwoFiles:
             read_paired_rankings(first, second)
 
     @pytest.mark.parametrize("column", ["names", "pids", "camids"])
-    def test_other_queries_or_another_order(self, tmp_path: Path, column: str) -> None:
+    def test_other_queries_or_another_order_are_refused(self, tmp_path: Path, column: str) -> None:
         queries = ranked()
         values = getattr(queries, column).copy()
         values[[3, 7]] = ("x.jpg", "y.jpg") if column == "names" else (888, 999)

@@ -1,4 +1,4 @@
-"""The protocol against its definitions, against other evaluators' figures, and on edge cases."""
+"""The protocol: compared with its definitions and with other evaluators; edge cases."""
 
 import json
 import tracemalloc
@@ -18,9 +18,20 @@ from reid.protocol.ranking import (
     Metrics,
     Ranking,
     cmc_curve,
-    rank_and_match,
     rank_queries,
+    rank_with_answers,
     summarise,
+)
+from tests.support.feature_sets import (
+    EXACT_VECTORS,
+    OWN_FIXTURE,
+    SHARED_FIXTURE,
+    Problem,
+    alike,
+    assert_same,
+    permuted,
+    problems,
+    unit_rows,
 )
 from tests.support.naive_evaluation import (
     naive_average_precision,
@@ -28,33 +39,6 @@ from tests.support.naive_evaluation import (
     naive_metrics,
     naive_order,
 )
-from tests.support.places import FIXTURES, SHARED
-
-OWN_FIXTURE = FIXTURES / "evaluation.npz"
-SHARED_FIXTURE = SHARED / "fixtures" / "market_eval.npz"
-
-# Unit vectors whose dot products are exact in any order of summation, and often equal.
-EXACT_VECTORS = np.array(
-    [
-        [a, b, c, d]
-        for a in (-0.5, 0.5)
-        for b in (-0.5, 0.5)
-        for c in (-0.5, 0.5)
-        for d in (-0.5, 0.5)
-    ]
-    + np.eye(4).tolist()
-    + (-np.eye(4)).tolist(),
-    dtype=np.float32,
-)
-
-
-def unit_rows(rng: np.random.Generator, rows: int, width: int) -> np.ndarray:
-    features = rng.standard_normal((rows, width))
-    return (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
-
-
-def alike(rows: int, width: int = 8) -> np.ndarray:
-    return np.tile(unit_rows(np.random.default_rng(3), 1, width), (rows, 1))
 
 
 def evaluate(query: FeatureSet, gallery: FeatureSet, block: int = 256) -> Metrics:
@@ -70,30 +54,6 @@ def naive(query: FeatureSet, gallery: FeatureSet) -> dict[str, Any]:
         g_pids=gallery.pids.tolist(),
         g_camids=gallery.camids.tolist(),
     )
-
-
-def assert_same(ranking: Ranking, other: Ranking) -> None:
-    for field in fields(Ranking):
-        np.testing.assert_array_equal(getattr(ranking, field.name), getattr(other, field.name))
-
-
-def permuted(gallery: FeatureSet, order: np.ndarray) -> FeatureSet:
-    return FeatureSet(gallery.features[order], gallery.pids[order], gallery.camids[order])
-
-
-@st.composite
-def problems(draw: st.DrawFn) -> tuple[FeatureSet, FeatureSet]:
-    """Small random sets with many ties, junk, distractors and people without a match."""
-
-    def feature_set(least_pid: int, most_rows: int) -> FeatureSet:
-        rows = draw(st.integers(1, most_rows))
-        column = {"min_size": rows, "max_size": rows}
-        vectors = draw(st.lists(st.integers(0, len(EXACT_VECTORS) - 1), **column))
-        pids = draw(st.lists(st.integers(least_pid, 3), **column))
-        camids = draw(st.lists(st.integers(1, 3), **column))
-        return FeatureSet(EXACT_VECTORS[vectors], np.array(pids), np.array(camids))
-
-    return feature_set(1, 6), feature_set(-1, 40)
 
 
 class TestAgainstOtherEvaluators:
@@ -119,9 +79,9 @@ class TestAgainstOtherEvaluators:
 
 
 class TestAgainstTheDefinitions:
-    @settings(deadline=None, max_examples=300)
+    @settings(deadline=None, max_examples=150)
     @given(problems(), st.integers(1, 8))
-    def test_every_query(self, problem: tuple[FeatureSet, FeatureSet], block: int) -> None:
+    def test_every_query(self, problem: Problem, block: int) -> None:
         query, gallery = problem
         expected = naive(query, gallery)
         ranking = rank_queries(query, gallery, block)
@@ -143,9 +103,9 @@ class TestAgainstTheDefinitions:
                     np.isnan(getattr(ranking, field.name)[index]) for field in fields(Ranking)
                 )
 
-    @settings(deadline=None)
+    @settings(deadline=None, max_examples=50)
     @given(problems())
-    def test_averages(self, problem: tuple[FeatureSet, FeatureSet]) -> None:
+    def test_averages(self, problem: Problem) -> None:
         query, gallery = problem
         expected = naive(query, gallery)
         del expected["ranks"]
@@ -155,11 +115,11 @@ class TestAgainstTheDefinitions:
             with pytest.raises(UserError, match="has a right answer"):
                 evaluate(query, gallery)
 
-    @settings(deadline=None)
+    @settings(deadline=None, max_examples=50)
     @given(problems(), st.integers(1, 50), st.integers(1, 8))
-    def test_best_rows(self, problem: tuple[FeatureSet, FeatureSet], k: int, block: int) -> None:
+    def test_best_rows(self, problem: Problem, k: int, block: int) -> None:
         query, gallery = problem
-        _, matches = rank_and_match(query, gallery, k, block)
+        _, matches = rank_with_answers(query, gallery, k, block)
         for index in range(len(query)):
             order = naive_order(
                 query_feature=query.features[index].tolist(),
@@ -180,19 +140,20 @@ class TestAgainstTheDefinitions:
             )
             assert not matches.right[index, found:].any()
 
+    @settings(deadline=None, max_examples=50)
     @given(problem=problems(), k=st.integers(1, 12), block=st.integers(1, 9))
     def test_matching_does_not_disturb_the_ranking(
-        self, problem: tuple[FeatureSet, FeatureSet], k: int, block: int
+        self, problem: Problem, k: int, block: int
     ) -> None:
         query, gallery = problem
-        ranking, _ = rank_and_match(query, gallery, k, block)
+        ranking, _ = rank_with_answers(query, gallery, k, block)
         assert_same(ranking, rank_queries(query, gallery, block))
 
-    @settings(deadline=None)
+    @settings(deadline=None, max_examples=50)
     @given(problems())
-    def test_best_rows_show_the_first_rank(self, problem: tuple[FeatureSet, FeatureSet]) -> None:
+    def test_best_rows_show_the_first_rank(self, problem: Problem) -> None:
         query, gallery = problem
-        ranking, matches = rank_and_match(query, gallery, k=len(gallery))
+        ranking, matches = rank_with_answers(query, gallery, k=len(gallery))
         right = matches.right
         np.testing.assert_array_equal(right.any(axis=1), ranking.has_match)
         matched = ranking.has_match
@@ -237,7 +198,7 @@ class TestTies:
         gallery = FeatureSet(np.concatenate((own, own)), np.repeat([1, 2], 100), np.full(200, 2))
         query = FeatureSet(unit_rows(rng, 37, width), np.ones(37, int), np.ones(37, int))
         for order in (np.arange(200), np.arange(200)[::-1], rng.permutation(200)):
-            # The k-th right answer stands behind k copies and k - 1 right ones.
+            # The k-th right answer ranks behind k copies and k - 1 right ones.
             ranking = rank_queries(query, permuted(gallery, order), block=16)
             np.testing.assert_array_equal(ranking.first_rank, 2)
             np.testing.assert_allclose(ranking.average_precision, 0.5)
@@ -261,7 +222,7 @@ class TestTies:
     @pytest.mark.parametrize("rows", [7, 50, 201])
     def test_the_order_of_the_gallery_changes_no_bit(self, width: int, rows: int) -> None:
         rng = np.random.default_rng(rows)
-        # A flat query is equally similar to all permutations of one vector, but for rounding.
+        # Except for rounding, a flat query is equally similar to all permutations of one vector.
         values = unit_rows(rng, 1, width)[0]
         features = np.array([rng.permutation(values) for _ in range(rows)])
         gallery = FeatureSet(features, rng.integers(-1, 4, rows), rng.integers(1, 4, rows))
@@ -274,15 +235,17 @@ class TestTies:
 
 
 class TestEdgeCases:
-    def test_one_row(self) -> None:
+    def test_gallery_of_one_right_row_is_perfect(self) -> None:
         query = FeatureSet(alike(1), np.array([7]), np.array([1]))
         metrics = evaluate(query, FeatureSet(alike(1), np.array([7]), np.array([2])))
         assert (metrics.rank1, metrics.rank20, metrics.mAP) == (1, 1, 1)
         assert (metrics.mAP_official, metrics.mINP) == (1, 1)
 
     def test_cmc_stays_flat_beyond_a_tiny_gallery(self) -> None:
-        query = FeatureSet(np.eye(2), np.array([1, 2]), np.array([1, 1]))
-        gallery = FeatureSet(np.eye(2)[[0, 0, 1]], np.array([1, 2, 0]), np.array([2, 2, 2]))
+        query = FeatureSet(np.eye(2, dtype=np.float32), np.array([1, 2]), np.array([1, 1]))
+        gallery = FeatureSet(
+            np.eye(2, dtype=np.float32)[[0, 0, 1]], np.array([1, 2, 0]), np.array([2, 2, 2])
+        )
         # Query 1 ties with a wrong row: rank 2. Query 2's answer stands behind the distractor and
         # ties with the row of person 1: rank 3.
         np.testing.assert_array_equal(
@@ -290,9 +253,9 @@ class TestEdgeCases:
         )
 
     def test_a_query_without_match_is_counted_and_left_out(self) -> None:
-        features = np.eye(3)
+        features = np.eye(3, dtype=np.float32)
         query = FeatureSet(features, np.array([1, 2, 9]), np.array([1, 1, 1]))
-        # Person 2 is seen by the query's camera alone, person 9 not at all.
+        # Person 2 is seen only by the query's camera, person 9 by no camera.
         gallery = FeatureSet(features, np.array([1, 2, 3]), np.array([2, 1, 1]))
         ranking = rank_queries(query, gallery)
         assert ranking.has_match.tolist() == [True, False, False]
@@ -311,7 +274,7 @@ class TestEdgeCases:
 
     def test_no_similarity_matrix_is_held(self) -> None:
         rng = np.random.default_rng(0)
-        queries, rows = 1000, 8000
+        queries, rows = 500, 4000
         query = FeatureSet(unit_rows(rng, queries, 4), np.ones(queries, int), np.ones(queries, int))
         gallery = FeatureSet(unit_rows(rng, rows, 4), np.arange(1, rows + 1), np.full(rows, 2))
         tracemalloc.start()
@@ -336,7 +299,7 @@ class TestFeatureSet:
             (np.array([[1.0], [0.0], [1.0]]), "features: row 1 is not of length 1"),
         ],
     )
-    def test_refuses_features(self, features: np.ndarray, message: str) -> None:
+    def test_refuses_features(self, features: Any, message: str) -> None:
         with pytest.raises(UserError, match=message):
             FeatureSet(features, np.ones(3, int), np.ones(3, int))
 
@@ -353,14 +316,14 @@ class TestFeatureSet:
     )
     def test_refuses_pids(self, pids: np.ndarray, message: str) -> None:
         with pytest.raises(UserError, match=message):
-            FeatureSet(np.ones((3, 1)), pids, np.ones(3, int))
+            FeatureSet(np.ones((3, 1), np.float32), pids, np.ones(3, int))
 
     def test_refuses_camids(self) -> None:
         with pytest.raises(UserError, match="camids holds <U1"):
-            FeatureSet(np.ones((3, 1)), np.ones(3, int), np.array(["a", "b", "c"]))
+            FeatureSet(np.ones((3, 1), np.float32), np.ones(3, int), np.array(["a", "b", "c"]))
 
     def test_takes_features_normalised_in_half_precision(self) -> None:
-        features = unit_rows(np.random.default_rng(0), 50, 1280).astype(np.float16)
+        features: Any = unit_rows(np.random.default_rng(0), 50, 1280).astype(np.float16)
         assert FeatureSet(features, np.ones(50, int), np.ones(50, int)).features.dtype == np.float32
 
     def test_copies_nothing_that_is_right_already(self) -> None:
@@ -374,7 +337,7 @@ class TestFeatureSet:
         with pytest.raises(UserError, match="query pids: row 1 is no person"):
             rank_queries(query, gallery)
         with pytest.raises(UserError, match="query pids: row 1 is no person"):
-            rank_and_match(query, gallery, k=1)
+            rank_with_answers(query, gallery, k=1)
 
     def test_both_sets_come_from_one_model(self) -> None:
         query = FeatureSet(alike(2, width=4), np.ones(2, int), np.ones(2, int))

@@ -1,9 +1,10 @@
-"""What the served model makes of its input, and that it brings along all it imports."""
+"""The served model's input, and the libraries that the served code needs."""
 
 import ast
 import base64
 import io
 import sys
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,13 @@ import pytest
 from mlflow.exceptions import MlflowException
 from PIL import Image
 
+from reid.data.images import decode
 from reid.serving.packaging import SERVED_NEEDS, pinned_requirements
-from reid.serving.served_model import photos_of
+from reid.serving.served_model import decode_photos
 from tests.support.imports import needed
 from tests.support.places import ROOT
 
+HEIGHT, WIDTH = 16, 8
 IMPORTED_AS = {"pillow": "PIL", "tensorflow-cpu": "tensorflow"}
 
 
@@ -26,8 +29,8 @@ def photo(image_format: str) -> bytes:
     return file.getvalue()
 
 
-def asked(*images: object) -> list[bytes]:
-    return photos_of(pd.DataFrame({"image": list(images)}))
+def decoded(*images: object) -> np.ndarray:
+    return decode_photos(pd.DataFrame({"image": list(images)}), HEIGHT, WIDTH)
 
 
 def text(content: bytes) -> str:
@@ -35,13 +38,24 @@ def text(content: bytes) -> str:
 
 
 class TestInput:
-    def test_jpeg_and_png_come_back_as_the_files_they_were(self) -> None:
+    def test_jpeg_and_png_are_decoded_as_in_the_pipeline(self) -> None:
         jpeg, png = photo("JPEG"), photo("PNG")
-        assert asked(text(jpeg), text(png)) == [jpeg, png]
+        expected = [decode(content, HEIGHT, WIDTH) for content in (jpeg, png)]
+        np.testing.assert_array_equal(decoded(text(jpeg), text(png)), expected)
 
     def test_base64_may_be_broken_into_lines(self) -> None:
         jpeg = photo("JPEG")
-        assert asked(base64.encodebytes(jpeg).decode()) == [jpeg]
+        lines = base64.encodebytes(jpeg).decode()
+        np.testing.assert_array_equal(decoded(lines), decoded(text(jpeg)))
+
+    def test_each_photo_is_decoded_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        opened = Mock(side_effect=Image.open)
+        monkeypatch.setattr(Image, "open", opened)
+        decoded(text(photo("PNG")), text(photo("JPEG")))
+        assert opened.call_count == 2
+
+    def test_request_without_photos_gives_none(self) -> None:
+        assert decoded().shape == (0, HEIGHT, WIDTH, 3)
 
     @pytest.mark.parametrize(
         ("bad", "why"),
@@ -50,22 +64,28 @@ class TestInput:
             (text(b"no photo"), "not an image in a known format"),
             (text(photo("JPEG")[:-30]), "image file is truncated"),
             ("", "the file is empty"),
-            (None, "it is no text"),
-            (float("nan"), "it is no text"),
+            (None, "it is not text"),
+            (float("nan"), "it is not text"),
         ],
     )
-    def test_what_is_no_photo_is_named_with_its_place_and_why(self, bad: object, why: str) -> None:
+    def test_unreadable_photo_is_named_with_place_and_reason(self, bad: object, why: str) -> None:
         with pytest.raises(MlflowException) as caught:
-            asked(text(photo("JPEG")), bad)
+            decoded(text(photo("JPEG")), bad)
         assert f"image 2 of 2 can't be read: {why}" in str(caught.value)
         assert caught.value.get_http_status_code() == 400
 
-    def test_all_bad_photos_are_named_at_once(self) -> None:
+    def test_all_unreadable_photos_are_named_at_once(self) -> None:
         with pytest.raises(MlflowException) as caught:
-            asked("@", text(photo("PNG")), text(b"no photo"))
+            decoded("@", text(photo("PNG")), text(b"no photo"))
         assert str(caught.value).count("can't be read") == 2
         assert "image 1 of 3" in str(caught.value)
         assert "image 3 of 3" in str(caught.value)
+
+    def test_ten_unreadable_photos_are_named_and_the_rest_counted(self) -> None:
+        with pytest.raises(MlflowException) as caught:
+            decoded(*["@"] * 12)
+        assert str(caught.value).count("can't be read") == 10
+        assert "and 2 more" in str(caught.value)
 
 
 class TestRequirements:
