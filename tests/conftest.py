@@ -1,4 +1,4 @@
-"""What holds for all tests."""
+"""What holds for all tests, and the projects that they share."""
 
 import sys
 from pathlib import Path
@@ -8,11 +8,20 @@ import pytest
 from tests.support.finished import copied, finished_project
 from tests.support.project import Project
 
+SLOW_FIXTURES = {"project", "trained"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a finished project as slow."""
+    for item in items:
+        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
 
 def pytest_collection_finish() -> None:
-    """Set TensorFlow's threads before its first tensor, whichever test that is in: it can't after.
+    """Set TensorFlow's threads before its first tensor; no test can change them afterwards.
 
-    Nothing is imported for it where no test needs Keras.
+    Nothing is imported for this if no test needs Keras.
     """
     if "reid.model.backend" in sys.modules:
         from reid.model.backend import make_deterministic  # noqa: PLC0415
@@ -29,11 +38,11 @@ def _shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 
 @pytest.fixture
 def project(_shared: Path, tmp_path: Path) -> Project:
-    """A finished project of one's own, whose models are made without Keras."""
+    """A copy of a finished project whose models are made without Keras."""
     return copied(finished_project(_shared, "quick", quick=True), tmp_path / "project")
 
 
 @pytest.fixture
 def trained(_shared: Path, tmp_path: Path) -> Project:
-    """A finished project of one's own, whose models are small networks."""
+    """A copy of a finished project whose models are small networks."""
     return copied(finished_project(_shared, "trained", quick=False), tmp_path / "project")
