@@ -41,7 +41,7 @@ def bring_back(root: Path, commit: str, kept: Path, folder: Path) -> Path:
     Args:
         root: the project, which stays as it is.
         commit: what the run's state stood on.
-        kept: what travelled with the run, as ``runs.worktree.State`` writes it.
+        kept: what travelled with the run, as ``runs.worktree.WorkTree`` writes it.
         folder: to make; it must not exist.
 
     Returns:

@@ -27,16 +27,18 @@ def declared(stage: str, kind: type[AnySettings]) -> AnySettings:
 def run(main: Callable[[], None]) -> None:
     """Run a stage; what a user can mend ends with one message and exit status 1.
 
-    Where the pipeline's training has begun a run in MLflow, that run has failed then, too.
+    If the pipeline's training has begun a run in MLflow, the run stays alive while the stage runs,
+    and it fails with the stage.
     """
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     for package in ("__main__", "reid", "runs", "stages"):
         logging.getLogger(package).setLevel(logging.INFO)
+    from runs.live import hold_begun_run, mark_failed  # noqa: PLC0415
+
+    hold_begun_run()
     try:
         _explained(main)
     except BaseException:
-        from runs.live import mark_failed  # noqa: PLC0415
-
         mark_failed()
         raise
 
