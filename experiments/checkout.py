@@ -41,7 +41,7 @@ def restore(root: Path, commit: str, kept: Path, folder: Path) -> Path:
     Args:
         root: the project, which stays as it is.
         commit: the commit that the run was started from.
-        kept: the files that the run carries, as ``runs.worktree.State`` writes them.
+        kept: the files that the run carries, as ``runs.worktree.WorkTree`` writes them.
         folder: the new folder; it must not exist.
 
     Returns:

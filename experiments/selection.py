@@ -10,7 +10,7 @@ from experiments.dvc_errors import explained
 from experiments.joining import TO_PUBLISH, JoinedResult, all_results, joined, meant
 from reid.common.errors import UserError, listed
 from runs.fingerprint import project_root
-from runs.liveness import end_abandoned, this_pipeline
+from runs.liveness import end_abandoned
 from runs.run_store import LOCAL_HOST, SHORT, Run, RunStore, short
 
 UI_SECONDS = 2
@@ -27,7 +27,7 @@ def gathered(which: Sequence[str]) -> list[JoinedResult]:
     """
     root = project_root()
     store = RunStore(root)
-    end_abandoned(root, store.uri, store.kill, this_pipeline())
+    end_abandoned(root, store.uri, store.kill)
     results = _results(root, store.runs())
     if not which:
         return results

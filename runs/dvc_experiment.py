@@ -1,7 +1,6 @@
-"""Which DVC experiment a result is of."""
+"""Which DVC experiment a result belongs to."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from dvc.repo import Repo
@@ -10,45 +9,34 @@ from reid.common.errors import UserError
 from runs.worktree import has_result, with_this_lock
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """An experiment of DVC."""
+def own_experiment() -> str:
+    """Return the name of the experiment that this process runs in; empty if it runs in none.
 
-    name: str
-    baseline: str
-    """The commit that it was started from."""
-
-    @property
-    def ref(self) -> str:
-        """Its name in full: another commit's experiment may be given the short one, too."""
-        return f"refs/exps/{self.baseline[:2]}/{self.baseline[2:]}/{self.name}"
+    DVC keeps the experiment only if it runs to its end.
+    """
+    return os.environ.get("DVC_EXP_NAME", "")
 
 
-def own_experiment() -> Experiment | None:
-    """The one that this process runs in; DVC keeps it only if it comes to its end."""
-    name, baseline = (os.environ.get(f"DVC_EXP_{key}", "") for key in ("NAME", "BASELINE_REV"))
-    return Experiment(name, baseline) if name else None
-
-
-def kept_experiment(root: Path, said: str) -> Experiment | None:
-    """The kept experiment whose result lies in the working folder.
+def kept_experiment(root: Path, said: str) -> str:
+    """Return the name of a kept experiment whose result lies in the working folder; empty if none.
 
     Args:
-        root: the project, which a temporary or queued experiment's folder is not.
-        said: the name that the run gives; where several have this result, it counts.
+        root: the project's folder, also if this process runs in the temporary folder of an
+            experiment.
+        said: the name that the run gives; it is preferred if several experiments have the result.
     """
     with Repo(str(root)) as repo:
         kept = {
-            rev: Experiment(name, baseline)
-            for baseline, experiments in repo.experiments.ls(all_commits=True).items()
+            rev: name
+            for experiments in repo.experiments.ls(all_commits=True).values()
             for name, rev in experiments
             if rev
         }
     try:
         same = with_this_lock(list(kept), root)
-        named = [rev for rev, experiment in kept.items() if experiment.name == said]
-        # Within an experiment, what is here is not yet the lock that DVC will keep.
+        named = [rev for rev, name in kept.items() if name == said]
+        # Within an experiment, the lock that is here is not yet the one that DVC will keep.
         found = [rev for rev in named if rev in same or has_result(rev, root)] or same
-    except (UserError, OSError):  # no git program, which DVC does without
-        return None
-    return kept[found[0]] if found else None
+    except (UserError, OSError):  # There is no git program; DVC works without one.
+        return ""
+    return kept[found[0]] if found else ""

@@ -1,4 +1,4 @@
-"""What a result comes from: hashes over everything that ``dvc.yaml`` declares."""
+"""What a result comes from: hashes of everything that ``dvc.yaml`` declares."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from reid.common.errors import UserError
 from reid.data.paths import DATA, PARAMS, PIPELINE
 from runs.dvc_experiment import own_experiment
 from runs.run_identity import RunIdentity, nameless
-from runs.worktree import Declarations, State, state_since
+from runs.worktree import Declarations, WorkTree, compared_with
 
 if TYPE_CHECKING:
     from dvc.stage import Stage
@@ -30,7 +30,13 @@ logger = logging.getLogger(__name__)
 
 
 def project_root() -> Path:
-    """The project's folder; in a temporary or queued experiment, the one it was started from."""
+    """Return the project's folder.
+
+    In a temporary or queued experiment, it is the folder that the experiment was started from.
+
+    Raises:
+        UserError: the current folder is in no project.
+    """
     try:
         return Path(os.environ.get("DVC_ROOT") or Repo.find_root())
     except NotDvcRepoError as e:
@@ -44,7 +50,7 @@ def _stages() -> "list[Stage]":
 
 
 def _stages_of(repo: Repo) -> "list[Stage]":
-    # A run's files hold a dvc.yaml, too, and may lie in some folder of the project.
+    # The files of a run include a dvc.yaml too, and may lie in a folder of the project.
     return [s for s in repo.index.stages if s.is_data_source or s.path_in_repo == PIPELINE]
 
 
@@ -53,7 +59,7 @@ def _digest(value: Any) -> str:
 
 
 def _as_compared(value: Any) -> Any:
-    """To DVC, 10 and 10.0 are the same value of a parameter, and the stage didn't change."""
+    """Return a value as DVC compares it: 10 and 10.0 are the same value of a parameter."""
     if isinstance(value, Mapping):
         return {key: _as_compared(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -64,13 +70,17 @@ def _as_compared(value: Any) -> Any:
 def _content(
     stage: "Stage", stages: "list[Stage]", only_leaves: bool, recorded: bool = False
 ) -> dict[str, Any]:
-    """Values of the parameters and hashes of the files that a stage declares.
+    """Return the values of the parameters and the hashes of the files that a stage declares.
 
-    Those of now, or those that ``dvc.lock`` recorded.
+    Args:
+        stage: that declares them.
+        stages: all stages of the pipeline.
+        only_leaves: leave out files that a stage makes.
+        recorded: return what ``dvc.lock`` recorded instead of what is here now.
     """
     # What a stage with a command makes is determined by that stage's own leaves.
     made = {str(out) for s in stages if not s.is_data_source for out in s.outs}
-    # What `dvc add` tracks has its hash in its .dvc file, whether or not the files are here.
+    # The .dvc file has the hash of what `dvc add` tracks, whether or not the files are here.
     added = {str(out): out for s in stages if s.is_data_source for out in s.outs}
     content: dict[str, Any] = {}
     for dep in stage.deps:
@@ -90,11 +100,13 @@ def _content(
 
 @cache
 def fingerprint() -> str:
-    """Hash of everything that determines the pipeline's result, known before it runs.
+    """Return the hash of everything that determines the pipeline's result, 64 hex digits.
 
-    The parameters' values, and the content of each declared file that no stage makes: the
-    photos, the pretrained weights, the code. Stages that run every time, such as ``track``,
-    determine nothing.
+    It is known before the pipeline runs.
+
+    The hash covers the values of the parameters and the content of each declared file that no
+    stage makes: the photos, the pretrained weights, the code. Stages that run every time, such as
+    ``track``, determine nothing.
     """
     return _fingerprint(_stages(), recorded=False)
 
@@ -106,18 +118,18 @@ def fingerprint_now() -> str:
 
 
 def is_up_to_date() -> bool:
-    """Whether ``dvc.lock`` records the result of what is declared now.
+    """Return whether ``dvc.lock`` records the result of what is declared now.
 
-    It does not where something was edited since a stage ran, the pipeline going on after it.
+    It does not if something was edited after a stage ran and the pipeline continued.
     """
     return _fingerprint(_stages(), recorded=True) == fingerprint()
 
 
 def recorded_fingerprint(repo: Repo) -> str:
-    """The fingerprint of the result that ``dvc.lock`` records in the repository's present state.
+    """Return the fingerprint of the result that a repository's ``dvc.lock`` records.
 
-    ``repo.switch`` gives that of a commit or an experiment. Where stages were never run, it is
-    the fingerprint of no run.
+    After ``repo.switch``, it is that of a commit or an experiment. If stages were never run, no
+    run has this fingerprint.
     """
     return _fingerprint(_stages_of(repo), recorded=True)
 
@@ -125,7 +137,7 @@ def recorded_fingerprint(repo: Repo) -> str:
 def _fingerprint(stages: "list[Stage]", recorded: bool) -> str:
     return _digest(
         {
-            # In another commit, a stage's address tells the way from the working folder, too.
+            # A stage's address in another commit would contain the path to the working folder.
             stage.name: [stage.cmd, _content(stage, stages, only_leaves=True, recorded=recorded)]
             for stage in stages
             if stage.cmd and not stage.always_changed
@@ -134,16 +146,15 @@ def _fingerprint(stages: "list[Stage]", recorded: bool) -> str:
 
 
 def run_identity() -> RunIdentity:
-    """The MLflow run of the pipeline as it is declared now."""
-    own = own_experiment()
-    experiment = own.name if own else ""
+    """Return which MLflow run belongs to the pipeline as it is declared now."""
+    experiment = own_experiment()
     commit = _commit()
     key = fingerprint()
     tags = {
         "git_commit": commit,
         "dvc_exp": experiment,
         "data_md5": tracked_md5(str(DATA)),
-        # The names that MLflow's pages know.
+        # MLflow's pages show the tags with these names.
         "mlflow.source.git.commit": commit,
         "mlflow.source.name": "dvc exp run" if experiment else "dvc repro",
     }
@@ -152,13 +163,13 @@ def run_identity() -> RunIdentity:
         key,
         experiment or nameless(key),
         {name: value for name, value in tags.items() if value},
-        lambda: state().tags(),
+        lambda: worktree().tags(),
     )
 
 
 @cache
-def state() -> State:
-    """How the working tree differs from the commit that it stands on."""
+def worktree() -> WorkTree:
+    """Return how the working tree differs from the commit that it is based on."""
     stages = _stages()
     outputs = {str(out) for stage in stages for out in stage.outs}
     made = [out for stage in stages if not stage.is_data_source for out in stage.outs]
@@ -175,15 +186,15 @@ def state() -> State:
         figures=tuple(str(out) for out in made if not out.use_cache),
     )
     try:
-        return state_since(_commit(), declared)
+        return compared_with(_commit(), declared)
     except (UserError, OSError) as e:
-        # DVC needs no git program, and a result is worth more than where it is from.
+        # DVC needs no git program, and a result is worth more than its origin.
         logger.warning("the run will not say how the files differ from git's commit: %s", e)
-        return state_since("", declared)
+        return compared_with("", declared)
 
 
 def _commit() -> str:
-    """The commit that the pipeline started from; empty where nothing was committed yet."""
+    """Return the commit that the pipeline started from; empty if nothing was committed yet."""
     if "DVC_EXP_BASELINE_REV" in os.environ:
         return os.environ["DVC_EXP_BASELINE_REV"]
     with Repo() as repo:
@@ -194,38 +205,46 @@ def _commit() -> str:
 
 
 def tracked_md5(path: str) -> str:
-    """The md5 that a ``.dvc`` file records for what it tracks."""
+    """Return the md5 that a ``.dvc`` file records for a tracked path.
+
+    Raises:
+        UserError: DVC doesn't track it.
+    """
     tracked = {str(out): out for stage in _stages() if stage.is_data_source for out in stage.outs}
     if path not in tracked:
         raise UserError(f"{path} is not tracked. Run `dvc add {path}`.")
     return tracked[path].hash_info.value
 
 
-def inputs(stage_name: str) -> str:
-    """Hash of the parameters and the content of the files that a stage declares to read."""
-    return _inputs(stage_name, _stages())
+def inputs_hash(stage_name: str) -> str:
+    """Return the hash of the parameters and files that a stage declares to read, 64 hex digits."""
+    return _inputs_hash(stage_name, _stages())
 
 
 def require_unedited(stage_name: str, before: str) -> None:
-    """Raise UserError where ``inputs`` of a stage are not what they were before it ran.
+    """Raise UserError if the inputs of a stage were edited while it ran.
 
-    DVC hashes them after the stage has run, and would record as the result of the edited ones
-    what the stage made of the former.
+    DVC hashes the inputs after the stage has run, so a result computed from the old inputs would
+    be recorded under the new ones.
+
+    Args:
+        stage_name: of the stage that has run.
+        before: its ``inputs_hash`` before it ran.
     """
     with Repo() as repo:
-        now = _inputs(stage_name, _stages_of(repo))
+        now = _inputs_hash(stage_name, _stages_of(repo))
     if now != before:
         raise UserError(
             f"parameters, code or data that {stage_name} declares were edited while it ran, so "
-            "its result would be recorded as that of the edit. Run `dvc repro` again; a training "
-            "whose edit you take back first is finished at once."
+            "a result computed from the old inputs would be recorded under the new ones. Run "
+            "`dvc repro` again. If you undo the edit first, a training is finished at once."
         )
 
 
 def is_saved(stage_name: str) -> bool:
-    """Whether DVC has, in ``dvc.lock`` and its cache, what a stage makes of its inputs of now."""
+    """Return whether DVC has the outputs of a stage for its present inputs, in lock and cache."""
     stage = _stage(stage_name, _stages())
-    is_recorded = _inputs(stage_name, _stages(), recorded=True) == inputs(stage_name)
+    is_recorded = _inputs_hash(stage_name, _stages(), recorded=True) == inputs_hash(stage_name)
     return is_recorded and not any(out.changed_cache() for out in stage.outs)
 
 
@@ -233,16 +252,16 @@ def _stage(name: str, stages: "list[Stage]") -> "Stage":
     return next(stage for stage in stages if stage.addressing == name)
 
 
-def _inputs(stage_name: str, stages: "list[Stage]", recorded: bool = False) -> str:
+def _inputs_hash(stage_name: str, stages: "list[Stage]", recorded: bool = False) -> str:
     stage = _stage(stage_name, stages)
     return _digest([stage_name, _content(stage, stages, only_leaves=False, recorded=recorded)])
 
 
 def checkpoint(key: str) -> "Checkpoint":
-    """Where a training stage keeps its state: a folder for its ``inputs`` alone.
+    """Return the checkpoint of a training stage, given the stage's ``inputs_hash``.
 
-    It lies in the project's own folder in temporary and queued experiments too, so a training
-    that was killed there goes on in the next one.
+    Its folder lies in the project's own folder, also for temporary and queued experiments. So a
+    training that was killed in one of them resumes in the next.
     """
     from reid.training.checkpoint import Checkpoint  # noqa: PLC0415
 

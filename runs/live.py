@@ -1,137 +1,121 @@
-"""Epochs reported to MLflow while a training goes on, without ever holding it up.
+"""Epochs that are logged to MLflow while a training runs, without ever holding it up.
 
-The reports come from a process of their own, ``python -m runs.live MODEL``: importing MLflow and
-opening its store take seconds of a processor, which a thread would take from its training. It ends
-with the training, however that ends.
+A thread of the training's process imports MLflow, finds or creates the run, and logs each epoch.
+The training hands its epochs over and never waits for them to be logged until its end. If the
+process is killed, the thread ends with it.
 """
 
-import json
 import logging
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
-from typing import IO, Any
+from contextlib import contextmanager
+from queue import SimpleQueue
+from threading import Thread
 
-import psutil
-
-from runs.fingerprint import project_root, run_identity, state
-from runs.liveness import Worker, end_abandoned, note, own_runs
+from runs.fingerprint import fingerprint, project_root, run_identity, worktree
+from runs.liveness import end_abandoned, has_notes, hold, note, noted_run
+from runs.run_identity import RunIdentity
 from runs.store_error import complaint
 
 logger = logging.getLogger(__name__)
 
-NICENESS = 10
-"""Of the reporting process: where there is not enough for both, the training comes first."""
-AT_THE_END = "the training goes on, and the run is brought up to date at the end"
+END_SECONDS = 60.0
+"""How long a training waits at its end until all its epochs are logged."""
+COMPLETED_LATER = "training continues; the run is completed at the end"
 
 
 class LiveReport:
-    """Tells the reporting process what the training does, as lines of JSON."""
+    """The epochs of a training on their way to its MLflow run."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        """Nothing is told yet."""
-        self._process = process
+    def __init__(self, model: str, identity: RunIdentity) -> None:
+        """Prepare the report of the training of ``model``; nothing is logged yet."""
+        self._model = model
+        self._identity = identity
+        self._epochs: SimpleQueue[Mapping[str, float] | None] = SimpleQueue()
+        # A daemon: a store that doesn't answer must not keep the process from ending.
+        self._thread = Thread(target=self._report, name="live report", daemon=True)
 
     def begin(self) -> None:
-        """Tell that the training begins, or goes on."""
-        self._tell(asdict(Worker.of(psutil.Process())))
+        """Start the run: the training begins, or resumes.
+
+        Keras is imported by now. Two threads that import the same packages for the first time
+        could meet each other's half-imported modules.
+        """
+        hold(self._identity.root, self._identity.fingerprint)
+        self._thread.start()
 
     def epoch(self, row: Mapping[str, float]) -> None:
-        """Tell the numbers of an epoch, which is one of them."""
-        self._tell(row)
+        """Hand over the figures of an epoch, among them its number as ``epoch``."""
+        self._epochs.put(dict(row))
 
     def end(self) -> None:
-        """Wait until all that was told is reported."""
-        with suppress(BrokenPipeError):
-            self._input.close()
-        if self._process.wait():
-            logger.warning(
-                "The process that reports to MLflow ended with status %d; %s.",
-                self._process.returncode,
-                AT_THE_END,
-            )
+        """Wait until all epochs are logged, but no longer than ``END_SECONDS``."""
+        if self._thread.ident is None:
+            return
+        self._epochs.put(None)
+        self._thread.join(END_SECONDS)
+        if self._thread.is_alive():
+            logger.warning("MLflow didn't answer for %g s; %s.", END_SECONDS, COMPLETED_LATER)
 
-    @property
-    def _input(self) -> IO[str]:
-        assert self._process.stdin is not None
-        return self._process.stdin
+    def _report(self) -> None:
+        try:
+            self._log_epochs()
+        # Whatever goes wrong here, the training is worth more than its live picture.
+        except Exception as e:
+            logger.warning("MLflow can't be reached (%s); %s.", complaint(e), COMPLETED_LATER)
 
-    def _tell(self, message: Mapping[str, Any]) -> None:
-        # It is gone where MLflow can't be reached, and has said so.
-        with suppress(BrokenPipeError):
-            print(json.dumps(message), file=self._input, flush=True)
+    def _log_epochs(self) -> None:
+        from runs.tracking import Tracker  # noqa: PLC0415
+
+        tracker = Tracker(self._identity)
+        own = self._identity.fingerprint
+        note(tracker.root, tracker.store, own, tracker.id)
+        end_abandoned(tracker.root, tracker.store, tracker.kill, own)
+        if tracker.is_finished:
+            return
+        tracker.mark("RUNNING")
+        while (row := self._epochs.get()) is not None:
+            tracker.log_epoch(self._model, row)
 
 
 @contextmanager
 def live_report(model: str) -> Iterator[LiveReport]:
-    """Report a training of ``model`` to the pipeline's MLflow run; it waits for no store.
+    """Report a training of ``model`` to the pipeline's MLflow run, from ``begin`` on.
 
-    Entered before Keras is imported, which keeps one processor busy, it is ready when the training
-    begins to keep all of them busy.
+    What the training is made from is read at once: code that is edited later is not what trains.
     """
-    command = (sys.executable, "-m", "runs.live", model)
-    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as process:
-        live = LiveReport(process)
-        try:
-            yield live
-        finally:
-            live.end()
+    identity = run_identity()
+    worktree()
+    live = LiveReport(model, identity)
+    try:
+        yield live
+    finally:
+        live.end()
+
+
+def hold_begun_run() -> None:
+    """Let a stage that comes after a training keep its run alive; do nothing if no run has begun.
+
+    Reading the fingerprint takes half a second, which a stage before the trainings doesn't spend.
+    """
+    try:
+        root = project_root()
+        if has_notes(root):
+            hold(root, fingerprint())
+    # A stage has its own words for a project that can't be read.
+    except Exception as e:
+        logger.debug("The run in MLflow can't be held (%s).", complaint(e))
 
 
 def mark_failed() -> None:
-    """Mark the run that a training of this pipeline began as failed, if it is not ended."""
+    """Mark the run of this pipeline as failed, if it has begun and not ended."""
     try:
         root = project_root()
-        if runs := own_runs(root):
-            from runs.tracking import fail  # noqa: PLC0415
+        if not has_notes(root):
+            return
+        from runs.tracking import fail, tracking_uri  # noqa: PLC0415
 
-            fail(root, runs)
+        if run_id := noted_run(root, tracking_uri(root), fingerprint()):
+            fail(root, run_id)
     # Nothing may stand between a stage's failure and its message.
     except Exception as e:
         logger.warning("The run in MLflow can't be marked as failed (%s).", complaint(e))
-
-
-def _report(model: str, told: IO[str]) -> None:
-    """Report what is told, until the training ends."""
-    # First of all: code that is edited from now on is not what trains here.
-    identity = run_identity()
-    state()
-    from runs.tracking import Tracker, prepare_store  # noqa: PLC0415
-
-    prepare_store(identity.root)
-    begun = told.readline()
-    if not begun:
-        return
-    worker = Worker.from_dict(json.loads(begun))
-    tracker = Tracker(identity)
-    note(tracker.root, tracker.store, tracker.id, worker)
-    end_abandoned(tracker.root, tracker.store, tracker.kill, worker.pipeline, own=tracker.id)
-    if tracker.is_finished:
-        return
-    tracker.mark("RUNNING")
-    for line in told:
-        tracker.log_epoch(model, json.loads(line))
-
-
-def main() -> None:
-    """Report what standard input tells of the training of the model that is named."""
-    # Ctrl-C reaches the training too, whose end is the end of this.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(NICENESS)
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    try:
-        _report(sys.argv[1], sys.stdin)
-    # Whatever goes wrong in here, the training is worth more than its live picture.
-    except Exception as e:
-        logger.warning("MLflow can't be reached (%s); %s.", complaint(e), AT_THE_END)
-    logging.shutdown()
-    # All is reported, and the training waits: taking MLflow's modules apart takes half a second.
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

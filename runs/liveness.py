@@ -1,160 +1,123 @@
 """Which runs are being worked on, so that a run whose pipeline died doesn't stay RUNNING for ever.
 
-A training, and ``track`` where there was none, leaves a note in ``.dvc/tmp/runs``: the run, its own
-process, and the process of DVC that the rest of the pipeline will come from. A run is over when all
-processes that were noted for it are gone. Runs of other machines and other copies of the project
-left no note here, and are never judged.
+Every process that works on a result holds a file lock in ``.dvc/tmp/runs``, named after the
+result's fingerprint. The operating system releases the lock when the process ends, however it
+ends. Next to the lock lies a note with the id of the result's MLflow run. If the lock can be taken,
+nobody works on the run, and it is marked KILLED.
+
+Between two stages of a pipeline, nobody holds the lock for a moment. The same holds if two
+processes work on one result and the one with the lock ends first. A command that looks just then
+marks the run KILLED. This heals by itself: the next training marks the run RUNNING again, and
+``track`` marks it FINISHED.
+
+Runs of other machines and of other copies of the project have no note here and are never judged.
 """
 
 import hashlib
 import json
-import os
-import socket
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import psutil
+from filelock import FileLock, Timeout
 
 from reid.common.files import write_json
 
+JUDGING_SECONDS = 2
+"""How long a stage waits for a lock that another command may have taken just to look."""
 
-@dataclass(frozen=True)
-class Process:
-    """A process, told from a later one of the same number by when it began."""
-
-    pid: int
-    began: float
-
-    @classmethod
-    def of(cls, process: psutil.Process) -> "Process":
-        """Of a process that runs."""
-        return cls(process.pid, process.create_time())
-
-    def is_alive(self) -> bool:
-        """Whether it still runs."""
-        try:
-            process = psutil.Process(self.pid)
-            # The clock that times are counted from may be set a little while a process runs.
-            same = abs(process.create_time() - self.began) < 10
-            return same and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
-        except psutil.AccessDenied:
-            return True
+_held: dict[Path, FileLock] = {}
+"""The locks of this process, by file."""
 
 
-@dataclass(frozen=True)
-class Worker:
-    """Who works on a run: a stage, and the process of DVC that the rest of its pipeline is from."""
+def hold(root: Path, fingerprint: str) -> None:
+    """Hold the lock of a result until this process ends.
 
-    stage: Process
-    pipeline: Process
+    If another process works on the same result, it holds the lock already, and this one continues.
 
-    @classmethod
-    def of(cls, stage: psutil.Process) -> "Worker":
-        """A stage that runs. Outside of DVC, it is its own pipeline."""
-        pipeline = stage
-        if "DVC_STAGE" in os.environ:
-            pipeline = stage.parent() or stage
-            # Some shells start the stage's command in a process of their own.
-            while pipeline.cmdline()[-2:-1] == ["-c"] and (parent := pipeline.parent()):
-                pipeline = parent
-        return cls(Process.of(stage), Process.of(pipeline))
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Mapping[str, Any]]) -> "Worker":
-        """What ``dataclasses.asdict`` made a dictionary of."""
-        return cls(**{name: Process(**process) for name, process in values.items()})
+    Args:
+        root: the project's folder.
+        fingerprint: of the result.
+    """
+    file = _lock_file(root, fingerprint)
+    if file in _held:
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=JUDGING_SECONDS)
+    except Timeout:
+        return
+    _held[file] = lock
 
 
-@dataclass(frozen=True)
-class Note:
-    """That a pipeline works on a run."""
-
-    run_id: str
-    store: str
-    host: str
-    worker: Worker
-
-    def is_alive(self, asking: Process) -> bool:
-        """Whether this run may still be brought to its end by who noted it.
-
-        A pipeline's folder is in one state at a time: when the pipeline that is ``asking`` asks
-        about another run, it has left this one, but for a training that goes on.
-        """
-        stage, pipeline = self.worker.stage, self.worker.pipeline
-        return stage.is_alive() or (pipeline.is_alive() and pipeline != asking)
+def note(root: Path, store: str, fingerprint: str, run_id: str) -> None:
+    """Note which run of the store at a URI belongs to a result."""
+    write_json(_note_file(root, store, fingerprint), {"run_id": run_id})
 
 
-def this_pipeline() -> Process:
-    """The process of DVC that started this stage; outside of DVC, this very process."""
-    return Worker.of(psutil.Process()).pipeline
+def has_notes(root: Path) -> bool:
+    """Return whether any run of the project has begun and not come to its end."""
+    return any(_folder(root).glob("*.json"))
 
 
-def note(root: Path, store: str, run_id: str, worker: Worker) -> None:
-    """Note that a stage, and after it its pipeline, works on a run of the store at a URI."""
-    found = Note(run_id, _store_key(store), socket.gethostname(), worker)
-    write_json(_folder(root) / f"{run_id}-{worker.pipeline.pid}.json", asdict(found))
+def noted_run(root: Path, store: str, fingerprint: str) -> str | None:
+    """Return the id of the run that was noted for a result; None if none was."""
+    return _read(_note_file(root, store, fingerprint))
 
 
-def end_abandoned(
-    root: Path, store: str, kill: Callable[[str], None], asking: Process, own: str = ""
-) -> None:
-    """End the runs of a store that were noted here and that nothing works on any more.
+def forget(root: Path, store: str, fingerprint: str) -> None:
+    """Remove the note about a run that has come to its end, and its lock's file."""
+    _note_file(root, store, fingerprint).unlink(missing_ok=True)
+    _lock_file(root, fingerprint).unlink(missing_ok=True)
+
+
+def end_abandoned(root: Path, store: str, kill: Callable[[str], None], own: str = "") -> None:
+    """End the runs of a store that were noted here and that nobody works on any more.
 
     Args:
         root: the project's folder.
         store: URI of the tracking store.
-        kill: ends a run, given by its id.
-        asking: the pipeline on whose behalf it is done.
-        own: id of a run that goes on now, whoever worked on it before.
+        kill: ends a run, given its id.
+        own: fingerprint of the result that the caller works on, whose run is left alone.
     """
-    notes = _notes_of(root, store)
-    alive = {found.run_id for _, found in notes if found.is_alive(asking)} | {own}
-    for run_id in {found.run_id for _, found in notes} - alive:
-        kill(run_id)
-        forget(root, store, run_id)
+    for file in sorted(_folder(root).glob(f"*-{_store_key(store)}.json")):
+        fingerprint = file.name.partition("-")[0]
+        if own and fingerprint == _short(own):
+            continue
+        try:
+            # Held while the run is ended: a stage that begins in the meantime waits for it.
+            with FileLock(_lock_file(root, fingerprint)).acquire(blocking=False):
+                if run_id := _read(file):
+                    kill(run_id)
+                forget(root, store, fingerprint)
+        except Timeout:
+            continue
 
 
-def own_runs(root: Path) -> list[str]:
-    """Ids of the runs that this pipeline noted and that have not come to their end."""
-    pipeline = this_pipeline()
-    return [found.run_id for _, found in _notes(root) if found.worker.pipeline == pipeline]
-
-
-def forget(root: Path, store: str, run_id: str) -> None:
-    """Remove what was noted about a run that has come to its end."""
-    for file, found in _notes_of(root, store):
-        if found.run_id == run_id:
-            file.unlink(missing_ok=True)
+def _read(file: Path) -> str | None:
+    try:
+        return str(json.loads(file.read_text(encoding="utf-8"))["run_id"])
+    # Another process has just removed it, or the machine went down while it was written.
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _folder(root: Path) -> Path:
-    return root / ".dvc" / "tmp" / "runs"
+    return root.resolve() / ".dvc" / "tmp" / "runs"
+
+
+def _lock_file(root: Path, fingerprint: str) -> Path:
+    return _folder(root) / f"{_short(fingerprint)}.lock"
+
+
+def _note_file(root: Path, store: str, fingerprint: str) -> Path:
+    return _folder(root) / f"{_short(fingerprint)}-{_store_key(store)}.json"
+
+
+def _short(fingerprint: str) -> str:
+    return fingerprint[:16]
 
 
 def _store_key(uri: str) -> str:
     # A URI may hold a password.
     return hashlib.sha256(uri.encode()).hexdigest()[:16]
-
-
-def _notes(root: Path) -> list[tuple[Path, Note]]:
-    """Notes that were made on this machine, with their files."""
-    notes = []
-    for file in sorted(_folder(root).glob("*.json")):
-        try:
-            values = json.loads(file.read_text(encoding="utf-8"))
-            worker = Worker.from_dict(values["worker"])
-            notes.append((file, Note(**values | {"worker": worker})))
-        except FileNotFoundError:  # another process has just removed it
-            continue
-        except (ValueError, TypeError, KeyError):  # the machine went down while it was written
-            file.unlink(missing_ok=True)
-    return [(file, found) for file, found in notes if found.host == socket.gethostname()]
-
-
-def _notes_of(root: Path, store: str) -> list[tuple[Path, Note]]:
-    """Those about runs of the store at a URI."""
-    return [(file, found) for file, found in _notes(root) if found.store == _store_key(store)]

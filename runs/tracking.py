@@ -1,10 +1,10 @@
-"""MLflow runs made from the pipeline's files: one for each fingerprint, whole, never two."""
+"""MLflow runs made from the pipeline's files: exactly one complete run per fingerprint."""
 
 import logging
 import os
 import shlex
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import pandas as pd
 from filelock import FileLock
 
-# Read when MLflow is imported. A server that is down must not hold up a training for minutes, and
-# bars for files of a few kilobytes would stand between the stages' own lines.
+# MLflow reads these when it is imported. A server that is down must not delay a stage for minutes,
+# and progress bars for files of a few kilobytes would clutter the stages' own lines.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -40,15 +40,21 @@ from sqlalchemy.engine import make_url
 
 from reid.common.errors import UserError, listed, without_credentials
 from reid.common.files import replacing_file
+from runs.params import flatten
 from runs.run_identity import RunIdentity, nameless
 
 logger = logging.getLogger(__name__)
 for talkative in ("mlflow", "alembic"):
     logging.getLogger(talkative).setLevel(logging.WARNING)
-# It tells of each attempt to reach a server; what comes of them is told once.
+# It logs each attempt to reach a server. One message about the outcome is enough.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 EXPERIMENT = "reid"
+KIND, MODEL_TRAINING = "mlflow.experimentKind", "custom_model_development"
+"""The tag by which MLflow's pages choose their view of an experiment, and its value for training.
+
+Without the tag they may show the view for language models.
+"""
 FINGERPRINT, RESULT = "fingerprint", "result"
 ORIGIN = (
     *("git_commit", "mlflow.source.git.commit", "dvc_exp"),
@@ -59,41 +65,41 @@ DESCRIPTION = "mlflow.note.content"
 """The tag that MLflow's pages show as a run's description, in markdown."""
 SQLITE = "sqlite:///"
 ARTIFACTS = "mlartifacts"
-"""Folder of a project for the files of its runs, where no server keeps them."""
+"""The folder of a project for the files of its runs, if no server keeps them."""
 FACTS = ("queries", "queries_without_match", "gallery", "junk", "distractors", "people")
-"""What the metrics say of the test set: the same for all its models, and nothing to chart."""
+"""Facts about the test set among the metrics: the same for all models, and nothing to chart."""
 TEST_SET = "test_set"
-"""The group of parameters that those become."""
+"""The group of parameters that ``FACTS`` become."""
 RERANKED = "reranked"
 """A parameter that the metrics repeat."""
 MOST_AT_ONCE = 100
-"""Runs of one fingerprint that are looked at; there are more than one by accident only."""
+"""How many runs of one fingerprint are looked at; there is more than one only by accident."""
 
 
 @dataclass(frozen=True)
-class Result:
-    """A finished pipeline's files, read."""
+class PipelineResult:
+    """The content of a finished pipeline's files."""
 
     digest: str
-    """Of the metrics and histories: two results with one digest are the same."""
+    """The hash of the metrics and histories: two results with one digest are the same."""
     params: Mapping[str, Any]
-    """Nested as in ``params.yaml``."""
+    """The parameters, nested as in ``params.yaml``."""
     metrics: Mapping[str, Mapping[str, float]]
-    """Of each model, and of their comparison. Those in ``FACTS`` become parameters."""
+    """The metrics of each model and of their comparison. Those in ``FACTS`` become parameters."""
     histories: Mapping[str, pd.DataFrame]
-    """Of each model, a row an epoch, with the column ``epoch``; NaN is not logged."""
+    """A table per model: one row per epoch, with the column ``epoch``; NaN is not logged."""
     cmc: Mapping[str, pd.DataFrame]
-    """Of each model: columns ``rank``, which becomes the metric's step, and ``cmc``."""
+    """A table per model: columns ``rank``, which becomes the metric's step, and ``cmc``."""
     data: pd.DataFrame
     """The index of the training subset."""
     data_name: str
     data_md5: str
     artifacts: Mapping[str, Path] = field(default_factory=dict)
-    """Files and folders by the place that they take in the run."""
+    """The files and folders, by their place in the run."""
 
 
 def tracking_uri(root: Path) -> str:
-    """``MLFLOW_TRACKING_URI``, or the project's own sqlite file.
+    """Return ``MLFLOW_TRACKING_URI``, or the URI of the project's own sqlite file.
 
     A relative sqlite path counts from the project's folder, also in a temporary experiment.
     """
@@ -105,10 +111,11 @@ def tracking_uri(root: Path) -> str:
 
 @contextmanager
 def alone(root: Path) -> Iterator[None]:
-    """One process at a time: two that create the tables, or one run, at once would both fail.
+    """Let one process at a time into the block.
 
-    Processes of all projects that share a sqlite file wait for each other; of a server's, those
-    of this project.
+    Two processes that created the tables at once would both fail. Processes that share a sqlite
+    file wait for each other, whatever their project. Those that share a server wait only for
+    processes of the same project.
     """
     database = sqlite_file(tracking_uri(root))
     lock = root / ".dvc" / "tmp" / "mlflow.lock"
@@ -120,18 +127,9 @@ def alone(root: Path) -> Iterator[None]:
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """The file of a sqlite store; None where the store is another."""
+    """Return the file of a sqlite store; None for any other kind of store."""
     url = make_url(uri) if uri.startswith(SQLITE) else None
     return Path(url.database) if url and url.database else None
-
-
-def prepare_store(root: Path) -> None:
-    """Do what takes longest before a ``Tracker`` is there: create the store, connect to it.
-
-    Raises what ``Tracker`` does.
-    """
-    with alone(root):
-        find_experiment(_client(tracking_uri(root)))
 
 
 def _client(uri: str) -> MlflowClient:
@@ -140,7 +138,7 @@ def _client(uri: str) -> MlflowClient:
 
 
 def _create_database(uri: str) -> None:
-    """Create a sqlite store that is not there: whole, or, where this is killed, not at all."""
+    """Create a missing sqlite store: whole, or, if the process is killed meanwhile, not at all."""
     database = sqlite_file(uri)
     if database is None or database.exists():
         return
@@ -151,35 +149,36 @@ def _create_database(uri: str) -> None:
 
 
 def find_experiment(client: MlflowClient) -> Experiment | None:
-    """The experiment that holds the runs, if it is there.
+    """Return MLflow's experiment that holds the runs; None if it was never created.
 
-    Raises UserError where it was deleted: MLflow then keeps its name, and takes no run.
+    Raises:
+        UserError: it was deleted. MLflow then keeps its name and takes no run.
     """
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is not None and found.lifecycle_stage != LifecycleStage.ACTIVE:
         store = without_credentials(client.tracking_uri)
         raise UserError(
             f"the experiment {EXPERIMENT} was deleted in MLflow; `MLFLOW_TRACKING_URI={store} "
-            f"mlflow experiments restore --experiment-id {found.experiment_id}` brings it back "
+            f"mlflow experiments restore --experiment-id {found.experiment_id}` restores it "
             "with its runs"
         )
     return found
 
 
 def _require_files(experiment: Experiment, root: Path) -> None:
-    """Raise UserError where the folder of the runs' files is gone, as after the project was moved.
+    """Raise UserError if the folder of the runs' files is gone, as after the project was moved.
 
-    MLflow knows it by its full path, and would begin another one at the old place.
+    MLflow knows the folder by its full path and would create a new one at the old place.
     """
     if urlsplit(experiment.artifact_location).scheme not in ("", "file"):
         return
     folder = Path(local_file_uri_to_path(experiment.artifact_location))
     if folder != root / ARTIFACTS and not folder.exists():
-        # Where the whole project was moved, the folder that held it is gone, too.
+        # If the whole project was moved, the folder that held it may be gone too.
         place = shlex.join(["mkdir", "-p", str(folder.parent)])
         link = f"{place} && {shlex.join(['ln', '-s', str(root / ARTIFACTS), str(folder)])}"
         raise UserError(
-            f"the runs' files were in {folder}, which is not there any more. Was the project "
+            f"the runs' files were in {folder}, which no longer exists. Was the project "
             f"moved? `{link}` lets MLflow find them"
         )
 
@@ -190,8 +189,9 @@ class Tracker:
     def __init__(self, identity: RunIdentity) -> None:
         """Find the run, or create it.
 
-        Raises UserError where the store's experiment was deleted or the files of its runs are gone,
-        and whatever that kind of store does where it can't be used.
+        Raises:
+            UserError: the store's experiment was deleted, or the files of its runs are gone.
+            Exception: the store can't be used; each kind of store raises errors of its own.
         """
         self.root = root = identity.root.resolve()
         self.store = uri = tracking_uri(root)
@@ -205,23 +205,31 @@ class Tracker:
         self.id = self.run.info.run_id
 
     def _experiment_id(self) -> str:
-        """The id of the experiment that holds the runs, which is created where it is missing."""
+        """Return the id of the experiment that holds the runs; create it if it is missing."""
         experiment = find_experiment(self.client)
-        if experiment is not None:
-            if sqlite_file(self.store):
-                _require_files(experiment, self.root)
-            return experiment.experiment_id
-        if self.store.startswith(("http://", "https://")):
-            return self.client.create_experiment(EXPERIMENT)
-        # Without a server, they would otherwise land below the working folder.
-        files = self.root / ARTIFACTS
-        files.mkdir(parents=True, exist_ok=True)
-        return self.client.create_experiment(EXPERIMENT, artifact_location=files.as_uri())
+        if experiment is None:
+            return self._create_experiment()
+        if sqlite_file(self.store):
+            _require_files(experiment, self.root)
+        # MLflow's pages may have guessed a kind; a person's choice stays.
+        kind = experiment.tags.get(KIND, "")
+        if not kind or "inferred" in kind:
+            self.client.set_experiment_tag(experiment.experiment_id, KIND, MODEL_TRAINING)
+        return experiment.experiment_id
+
+    def _create_experiment(self) -> str:
+        place = None
+        if not self.store.startswith(("http://", "https://")):
+            # By default, the files would land below the working folder.
+            files = self.root / ARTIFACTS
+            files.mkdir(parents=True, exist_ok=True)
+            place = files.as_uri()
+        return self.client.create_experiment(EXPERIMENT, place, tags={KIND: MODEL_TRAINING})
 
     def _create(self, experiment_id: str, identity: RunIdentity) -> list[Run]:
         tags = {**identity.tags, **identity.origin(), FINGERPRINT: identity.fingerprint}
         created = self.client.create_run(experiment_id, run_name=identity.name, tags=tags)
-        # Other machines that share a server don't wait for this one. All of them keep the first.
+        # Other machines that share a server don't wait for this one. All keep the first run.
         runs = self._find(experiment_id, identity.fingerprint) or [created]
         if runs[0].info.run_id == created.info.run_id:
             return runs
@@ -229,7 +237,7 @@ class Tracker:
         return [run for run in runs if run.info.run_id != created.info.run_id]
 
     def _find(self, experiment_id: str, fingerprint: str) -> list[Run]:
-        """The runs of a fingerprint, the one to keep first: a finished one, or else the oldest."""
+        """Return the runs of a fingerprint, the one to keep first: a finished one or the oldest."""
         found = self.client.search_runs(
             [experiment_id],
             f"tags.{FINGERPRINT} = '{fingerprint}'",
@@ -257,15 +265,15 @@ class Tracker:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run held a whole result when it was found."""
+        """Whether the run held a complete result when it was found."""
         return RESULT in self.run.data.tags
 
-    def holds(self, result: Result) -> bool:
-        """Whether the run held this very result when it was found, with the same metrics."""
+    def holds(self, result: PipelineResult) -> bool:
+        """Return whether the run held this very result when it was found, with equal metrics."""
         return self.run.data.tags.get(RESULT) == result.digest
 
     def log_epoch(self, model: str, row: Mapping[str, float]) -> None:
-        """Report one epoch of a training that goes on."""
+        """Log the figures of one epoch, among them its number as ``epoch``."""
         self.client.log_batch(self.id, metrics=_epoch_metrics(model, row))
 
     def mark(self, status: str) -> None:
@@ -276,30 +284,31 @@ class Tracker:
             self.client.set_terminated(self.id, status)
 
     def log_file(self, path: Path, place: str) -> None:
-        """Put a file into a folder of the run's artifacts."""
+        """Copy a file into a folder of the run's artifacts."""
         self.client.log_artifact(self.id, str(path), place)
 
     def kill(self, run_id: str) -> None:
-        """End another run of the store as killed, if it still runs."""
+        """Mark another run of the store as killed, if it is RUNNING."""
         end(self.client, run_id, "KILLED")
 
     @property
     def experiment(self) -> str:
-        """The DVC experiment that the run named when it was found; empty where it names none."""
+        """The DVC experiment that the run named when it was found; empty if it named none."""
         return str(self.run.data.tags.get("dvc_exp", ""))
 
-    def say_origin(self, identity: RunIdentity, description: str, pipeline: Path) -> None:
-        """Say where the result comes from, in place of what was said before.
+    def log_origin(self, identity: RunIdentity, description: str, pipeline: Path) -> None:
+        """Log where the result comes from, in place of what was logged before.
 
-        Since the run began something may have been committed, or it has become an experiment's.
+        Since the run began, something may have been committed, or another experiment has repeated
+        the one that began the run.
 
         Args:
-            identity: with the tags to set; its name is given to a run that has none of its own.
+            identity: the run's name and tags. A name that a person gave to the run stays.
             description: in markdown, for the run's page.
-            pipeline: folder of what travels with the run.
+            pipeline: the folder of the files that travel with the run.
         """
         self.client.log_artifacts(self.id, str(pipeline), "pipeline")
-        if self.run.info.run_name == nameless(identity.fingerprint):
+        if self.run.info.run_name in (nameless(identity.fingerprint), self.experiment):
             self.client.update_run(self.id, name=identity.name)
         tags = {**identity.tags, **identity.origin()}
         for name in ORIGIN:
@@ -310,21 +319,21 @@ class Tracker:
         self.client.set_tag(self.id, DESCRIPTION, description)
 
     def origin(self) -> dict[str, str]:
-        """What the run says of where its result comes from: the tags of ``ORIGIN`` that it has."""
+        """Return the run's tags that say where its result comes from, of those in ``ORIGIN``."""
         tags = self.client.get_run(self.id).data.tags
         return {name: tags[name] for name in ORIGIN if name in tags}
 
-    def bring_up_to_date(self, result: Result) -> None:
-        """Log what the run lacks of a result; a run that holds it already is left as it is."""
+    def complete(self, result: PipelineResult) -> None:
+        """Log what the run lacks of a result; a run that is complete stays as it is."""
         if self.is_finished:
             if not self.holds(result):
                 logger.warning(
                     "MLflow run %s of the same inputs has other metrics: it stays as it is. "
-                    "Another kind of processor, or a library that was changed, may be why.",
+                    "Another type of processor or a changed library may be the cause.",
                     self.id,
                 )
             elif self.run.info.status != "FINISHED":
-                # The last thing that was missing when it was killed.
+                # The process was killed just before its last step.
                 self.mark("FINISHED")
             return
         self._log_params({**result.params, TEST_SET: _facts(result.metrics)})
@@ -339,11 +348,11 @@ class Tracker:
         self.mark("FINISHED")
 
     def _log_params(self, params: Mapping[str, Any]) -> None:
-        # A value that is there stays: what was 10.0 may be written 10 now, and MLflow changes none.
+        # MLflow refuses to change a value, and 10.0 may be written as 10 now.
         missing = {k: v for k, v in flatten(params).items() if k not in self.run.data.params}
         self.client.log_batch(self.id, params=[Param(k, str(v)) for k, v in missing.items()])
 
-    def _log_metrics(self, result: Result) -> None:
+    def _log_metrics(self, result: PipelineResult) -> None:
         wanted = [
             metric
             for model, history in result.histories.items()
@@ -369,10 +378,10 @@ class Tracker:
         missing = [metric for metric in wanted if _as_logged(metric) not in there]
         self.client.log_batch(self.id, metrics=missing)
 
-    def _log_data(self, result: Result) -> None:
+    def _log_data(self, result: PipelineResult) -> None:
         context = InputTag("mlflow.data.context", "training")
         with warnings.catch_warnings():
-            # About integer columns of a model's input, which this table is not.
+            # MLflow warns about integer columns of a model's input; this table is none.
             warnings.simplefilter("ignore", UserWarning)
             dataset = from_pandas(
                 result.data, source="data.dvc", name=result.data_name, digest=result.data_md5
@@ -381,15 +390,13 @@ class Tracker:
         self.client.log_inputs(self.id, [logged])
 
 
-def fail(root: Path, run_ids: Iterable[str]) -> None:
-    """End runs of the project's store as failed, if they still run."""
-    client = MlflowClient(tracking_uri(root))
-    for run_id in run_ids:
-        end(client, run_id, "FAILED")
+def fail(root: Path, run_id: str) -> None:
+    """Mark a run of the project's store as failed, if it is RUNNING."""
+    end(MlflowClient(tracking_uri(root)), run_id, "FAILED")
 
 
 def end(client: MlflowClient, run_id: str, status: str) -> None:
-    """End a run that nothing works on any more, if it is there, not deleted and not ended yet."""
+    """End a run that nobody works on any more, if it is RUNNING and was not deleted."""
     try:
         run = client.get_run(run_id).info
         if run.status == "RUNNING" and run.lifecycle_stage == LifecycleStage.ACTIVE:
@@ -400,7 +407,7 @@ def end(client: MlflowClient, run_id: str, status: str) -> None:
 
 
 def _as_logged(metric: Metric) -> tuple[str, int, str]:
-    """What makes two metrics the same: what was live is rounded as in a history's file."""
+    """Return what makes two metrics the same: live figures are rounded as in a history's file."""
     return metric.key, metric.step, f"{metric.value:.8g}"
 
 
@@ -419,12 +426,3 @@ def _epoch_metrics(model: str, row: Mapping[Any, float]) -> list[Metric]:
         for key, value in row.items()
         if key != "epoch"
     ]
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values under dotted names: ``{"a": {"b": 1}}`` to ``{"a.b": 1}``."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        nested = isinstance(value, Mapping)
-        flat |= flatten(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
-    return flat

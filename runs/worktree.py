@@ -1,7 +1,7 @@
-"""What git's commit lacks of the state that a result comes from, so that it travels with the run.
+"""The files that a result comes from, compared with git's commit, so that they travel with the run.
 
 A run carries small files whole (parameters, ``dvc.yaml``, ``dvc.lock``, the ``.dvc`` files, the
-metrics) and every other uncommitted change as one patch. DVC's configuration stays behind.
+metrics) and all other uncommitted changes as one patch. DVC's configuration stays behind.
 """
 
 import shutil
@@ -15,87 +15,97 @@ from dvc.utils.serialize import parse_yaml
 from reid.common.errors import listed
 from reid.data.paths import LOCK, PARAMS, PIPELINE
 from runs.git import PATCH, git, names
+from runs.params import flatten
 
 CHANGES = "changes.patch"
+LISTED = 10
+"""How many files or parameters a run names."""
 NO_SECRETS = ":(exclude,glob)**/.dvc/config"
 """``dvc remote modify`` writes passwords there; nothing in it determines a result."""
 
 
 @dataclass(frozen=True)
 class Declarations:
-    """Where a project's parts are, as paths from its folder."""
+    """Where a project's parts are, as paths relative to its folder."""
 
     data: tuple[str, ...]
     """The ``.dvc`` files."""
     inputs: tuple[str, ...]
-    """What the stages declare to read and no stage makes."""
+    """The files and folders that stages declare to read and no stage makes."""
     outputs: tuple[str, ...]
-    """What the stages make."""
+    """The files and folders that the stages make."""
     figures: tuple[str, ...] = ()
-    """Of these, the files that git has: the metrics."""
+    """The outputs that git keeps: the metrics."""
 
 
 @dataclass(frozen=True)
-class State:
+class WorkTree:
     """How the working tree differs from the commit that it stands on."""
 
     commit: str
-    """Empty where nothing was committed yet: then nothing below can be told."""
+    """The commit's hash; empty if nothing was committed yet, and then no change is known."""
     determining: tuple[str, ...] = ()
-    """Changed files, parameters apart, that determine the result; documentation doesn't."""
+    """The changed files that determine the result, without ``params.yaml``."""
     params: Mapping[str, tuple[Any, Any]] | None = None
-    """Values in the commit and now, of each parameter that has another one."""
+    """The value in the commit and the value now of each parameter that was changed."""
     patch: bytes = b""
-    """Of all changed files that don't travel whole."""
+    """A patch of all changed files that don't travel whole."""
     whole: tuple[str, ...] = ()
-    """Files that travel whole."""
+    """The files that travel whole."""
 
     def tags(self) -> dict[str, str]:
-        """For the MLflow run.
+        """Return the tags of the MLflow run.
 
-        A tree is dirty where a file that determines the result differs from the commit. Other
-        parameters alone don't make it so: each experiment has its own, and the run shows them.
+        A tree is dirty if a file that determines the result differs from the commit. Parameters
+        don't count: each experiment has its own, and the run shows them.
         """
         if not self.commit:
             return {}
         tags = {"git_dirty": "true" if self.determining else "false"}
         if self.determining:
-            tags["git_changes"] = listed(self.determining)
+            tags["git_changes"] = listed(self.determining, LISTED)
         if self.params:
             tags["params_changed"] = listed(
-                [f"{name}: {was} -> {now}" for name, (was, now) in self.params.items()]
+                [f"{name}: {was} -> {now}" for name, (was, now) in self.params.items()], LISTED
             )
         return tags
 
     def write(self, folder: Path) -> None:
-        """Write what travels with the run."""
+        """Write the files and the patch that travel with the run into a folder."""
         for name in self.whole:
             copy = folder / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(name, copy)
-        # Written even where it is empty: nothing else replaces that of an earlier attempt.
+        # Written even if it is empty, to replace the patch of an earlier attempt.
         (folder / CHANGES).write_bytes(self.patch)
 
 
-def state_since(commit: str, declared: Declarations) -> State:
-    """Compare the working tree in the current folder with a commit."""
+def compared_with(commit: str, declared: Declarations) -> WorkTree:
+    """Compare the working tree in the current folder with a commit.
+
+    Args:
+        commit: empty if nothing was committed yet.
+        declared: the parts of the project.
+
+    Raises:
+        UserError: git fails.
+    """
     travelling = (PARAMS, PIPELINE, LOCK, *declared.data, *declared.figures)
     whole = tuple(name for name in travelling if Path(name).is_file())
     if not commit:
-        return State("", whole=whole)
+        return WorkTree("", whole=whole)
     made = [f":(exclude){path}" for path in (LOCK, *declared.outputs)]
     tracked = names(
         git("diff", "--name-only", "--relative", "-z", commit, "--", ".", NO_SECRETS, *made)
     )
-    # What git neither knows nor ignores is part of the state only among the code: anything may
-    # lie about elsewhere.
-    beside = {str(Path(path).parent) for path in declared.inputs} - {"."}
-    where = sorted({*declared.inputs, *whole, *beside})
+    # A file that git neither tracks nor ignores counts only if it lies among the code.
+    code_folders = {str(Path(path).parent) for path in declared.inputs} - {"."}
+    where = sorted({*declared.inputs, *whole, *code_folders})
     new = names(git("ls-files", "--others", "--exclude-standard", "-z", "--", *where))
     changed = sorted({*tracked, *new} - {PARAMS, LOCK, *declared.figures})
     roots = (PIPELINE, *declared.data, *declared.inputs)
     determining = tuple(path for path in changed if _is_below(path, roots))
-    return State(
+    return WorkTree(
         commit,
         determining,
         _changed_params(commit),
@@ -106,16 +116,16 @@ def state_since(commit: str, declared: Declarations) -> State:
 
 
 def has_result(commit: str, project: Path = Path()) -> bool:
-    """Whether a commit of a project records in ``dvc.lock`` the result that is here."""
+    """Return whether a commit's ``dvc.lock`` records the result that is in the current folder."""
     here = _outputs(Path(LOCK).read_bytes()) if Path(LOCK).is_file() else {}
     there = _outputs(committed(commit, LOCK, project))
     return bool(here) and here == there
 
 
 def with_this_lock(commits: Sequence[str], project: Path) -> list[str]:
-    """Those commits of a project whose ``dvc.lock`` is to the byte the one that is here.
+    """Return the commits of a project that have the current folder's ``dvc.lock``, byte by byte.
 
-    Two processes, however many commits there are.
+    It takes two processes, however many commits there are.
     """
     if not commits:
         return []
@@ -127,8 +137,8 @@ def with_this_lock(commits: Sequence[str], project: Path) -> list[str]:
 
 
 def committed(commit: str, name: str, project: Path = Path()) -> bytes:
-    """A file of a project as a commit has it; empty where it has none."""
-    # Exit status 128: the commit has no such file.
+    """Return a file of a project as it is in a commit; empty if the commit has no such file."""
+    # Git exits with status 128 if the commit has no such file.
     return git("show", f"{commit}:./{name}", folder=project, accepted=(0, 128))
 
 
@@ -137,7 +147,7 @@ def _yaml(text: bytes, name: str) -> dict[str, Any]:
 
 
 def _outputs(lock: bytes) -> dict[str, Any]:
-    """What a ``dvc.lock`` records of the files that stages made."""
+    """Return what a ``dvc.lock`` records of the files that stages made."""
     stages = _yaml(lock, LOCK).get("stages", {})
     return {name: stage["outs"] for name, stage in stages.items() if "outs" in stage}
 
@@ -151,19 +161,17 @@ def _patch(commit: str, changed: list[str]) -> bytes:
 
 
 def _patches_of_new(paths: list[str]) -> Iterator[bytes]:
-    # As seen from git's top, like those of tracked files.
+    # Paths count from git's top folder, as in the patch of tracked files.
     place = git("rev-parse", "--show-prefix").decode().strip() if paths else ""
     prefixes = (f"--src-prefix=a/{place}", f"--dst-prefix=b/{place}")
     for path in paths:
-        # Exit status 1: the two files differ.
+        # Git exits with status 1 if the two files differ.
         sides = ("--", "/dev/null", path)
         yield git("diff", "--no-index", *PATCH, *prefixes, *sides, accepted=(0, 1))
 
 
 def _changed_params(commit: str) -> dict[str, tuple[Any, Any]]:
-    from runs.tracking import flatten  # noqa: PLC0415
-
-    # Not by DVC's API, which reads the whole pipeline of both states for it.
+    # DVC's own comparison would read the whole pipeline twice.
     before = flatten(_yaml(committed(commit, PARAMS), PARAMS))
     now = flatten(_yaml(Path(PARAMS).read_bytes(), PARAMS))
     return {

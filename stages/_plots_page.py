@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def write_plots_page(folder: Path) -> Path:
-    """Draw all plots of ``dvc.yaml`` but the pictures, on a page that needs nothing beside it.
+    """Draw all plots of ``dvc.yaml`` but the pictures, on one page without other files.
 
     Raises:
         UserError: DVC can't draw them.
@@ -33,6 +33,6 @@ def write_plots_page(folder: Path) -> Path:
 
 
 def log_plots_page(tracker: "Tracker") -> None:
-    """Lay the page beside the run's other plots."""
+    """Log the page next to the run's other plots."""
     with TemporaryDirectory() as folder:
         tracker.log_file(write_plots_page(Path(folder)), PLOTS.name)

@@ -1,4 +1,4 @@
-"""What ``track`` gives to the model registry once the run is up to date."""
+"""What ``track`` registers once the run is complete."""
 
 import logging
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from runs.registry.model_card import CardFacts, model_card
 from runs.registry.versions import MODEL, Registry, Submission
 from runs.run_identity import RunIdentity
 from runs.store_error import complaint
-from runs.tracking import Result, Tracker
+from runs.tracking import PipelineResult, Tracker
 
 logger = logging.getLogger(__name__)
 
 
-def register(tracker: Tracker, identity: RunIdentity, result: Result) -> None:
-    """Register the triplet model of a result, once; without a registry, say so and succeed."""
+def register(tracker: Tracker, identity: RunIdentity, result: PipelineResult) -> None:
+    """Register the triplet model of a result, once; if the registry fails, warn and continue."""
     registry = Registry(tracker, identity.root, identity.fingerprint)
     try:
         if not registry.is_settled():
@@ -33,8 +33,10 @@ def register(tracker: Tracker, identity: RunIdentity, result: Result) -> None:
         )
 
 
-def _submission(identity: RunIdentity, origin: Mapping[str, str], result: Result) -> Submission:
-    # Reads and imports what a `dvc repro` with nothing to register does without.
+def _submission(
+    identity: RunIdentity, origin: Mapping[str, str], result: PipelineResult
+) -> Submission:
+    # A `dvc repro` with nothing to register doesn't wait for these imports.
     from reid.serving.packaging import Package, pinned_requirements  # noqa: PLC0415
 
     index = read_index(paths.DATASET)
@@ -49,7 +51,7 @@ def _submission(identity: RunIdentity, origin: Mapping[str, str], result: Result
         metrics=result.metrics,
         params=result.params,
         fingerprint=identity.fingerprint,
-        # The run's, which may have been made long before: a registration can come late.
+        # As the run says: it may have been made long before its model is registered.
         commit=origin.get("git_commit", ""),
         has_changes=origin.get("git_dirty") == "true",
     )
@@ -62,19 +64,19 @@ def _submission(identity: RunIdentity, origin: Mapping[str, str], result: Result
         requirements=pinned_requirements(paths.REQUIREMENTS),
         card=model_card(facts),
     )
-    shown = {
+    figures = {
         name: value
         for name, value in result.metrics[MODEL].items()
         if name.removesuffix("_low").removesuffix("_high") in FIGURES
     }
     return Submission(
-        result=result.digest,
+        result_digest=result.digest,
         package=package,
         protocol=protocol_digest(query, gallery, reranking),
         data=f"{len(query)} queries and {len(gallery)} gallery images of {result.data_name}, "
         f"md5 {result.data_md5[:7]}{', re-ranked' if reranking['use'] else ''}",
         data_name=result.data_name,
         data_md5=result.data_md5,
-        figures=shown,
+        figures=figures,
         params=result.params,
     )

@@ -28,16 +28,18 @@ def declared(stage: str, kind: type[AnySettings]) -> AnySettings:
 def run(main: Callable[[], None]) -> None:
     """Run a stage. An error that a user can mend ends it with one message and exit status 1.
 
-    If the pipeline has a live run in MLflow, any error marks this run as failed.
+    If the pipeline has a run in MLflow, the run stays alive while the stage runs. An error marks
+    the run as failed.
     """
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     for package in ("__main__", "reid", "runs", "stages"):
         logging.getLogger(package).setLevel(logging.INFO)
+    from runs.live import hold_begun_run, mark_failed  # noqa: PLC0415
+
+    hold_begun_run()
     try:
         _explained(main)
     except BaseException:
-        from runs.live import mark_failed  # noqa: PLC0415
-
         mark_failed()
         raise
 

@@ -15,7 +15,7 @@ from reid.training.augmentation import Augmentation
 from reid.training.folds import read_folds
 from reid.training.objective import Objective
 from reid.training.optimisation import Optimisation, OptimisationSettings
-from runs.fingerprint import checkpoint, inputs, is_saved, require_unedited
+from runs.fingerprint import checkpoint, inputs_hash, is_saved, require_unedited
 from runs.live import live_report
 from stages._params import Seed, Threads
 
@@ -64,7 +64,7 @@ def train_model(
             edited while it ran.
     """
     stage = f"train_{name}"
-    before = inputs(stage)
+    before = inputs_hash(stage)
     choose(params.backend)
     with live_report(name) as live:
         from reid.model.backend import make_deterministic  # noqa: PLC0415

@@ -13,7 +13,7 @@ from reid.common.files import replacing_folder, sha256, write_json
 from reid.common.settings import Settings
 from reid.data import paths
 from reid.model.backend_choice import Backend, choose
-from runs.fingerprint import inputs, require_unedited
+from runs.fingerprint import inputs_hash, require_unedited
 from stages._params import Seed, Threads
 from stages._stage import declared, run
 
@@ -43,7 +43,7 @@ def main() -> None:
     """Write ``build/features/<model>``; the command line names the model."""
     name = sys.argv[1]
     stage = f"extract@{name}"
-    before = inputs(stage)
+    before = inputs_hash(stage)
     params = declared(stage, Params)
     choose(params.backend)
     from reid.model.backend import make_deterministic  # noqa: PLC0415

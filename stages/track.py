@@ -1,4 +1,4 @@
-"""Stage: bring the pipeline's MLflow run up to date from its files. Runs at every ``dvc repro``."""
+"""Stage: complete the pipeline's MLflow run from its files. It runs at every ``dvc repro``."""
 
 import hashlib
 import json
@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pandas as pd
-import psutil
 from dvc.utils.serialize import load_yaml
 from filelock import Timeout
 
@@ -18,16 +17,16 @@ from reid.common.errors import without_credentials
 from reid.data import paths
 from reid.data.dataset import read_source, read_subset
 from runs.description import describe
-from runs.dvc_experiment import Experiment, kept_experiment, own_experiment
+from runs.dvc_experiment import kept_experiment, own_experiment
 from runs.fingerprint import (
     checkpoint,
-    inputs,
+    inputs_hash,
     is_up_to_date,
     run_identity,
-    state,
     tracked_md5,
+    worktree,
 )
-from runs.liveness import Worker, end_abandoned, forget, note, this_pipeline
+from runs.liveness import end_abandoned, forget, hold, note
 from runs.run_identity import RunIdentity
 from runs.store_error import complaint
 from stages._plots_page import log_plots_page
@@ -47,29 +46,28 @@ def _digest(paths: list[Path]) -> str:
 
 
 def main() -> None:
-    """Write nothing that DVC hashes; without a reachable store, say so and succeed."""
+    """Write nothing that DVC hashes; if the store can't be reached, warn and succeed."""
     if is_up_to_date():
-        _discard_states()
+        _discard_checkpoints()
         _track()
     else:
         logger.warning(
-            "Parameters, code or data were edited since the stages ran, so what they made is not "
-            "the result of what is declared now, and no run is made of it. `dvc repro` goes on "
-            "with the edit."
+            "Parameters, code or data were edited after the stages ran, so their outputs are not "
+            "the result of the present files, and no run is made of them. Run `dvc repro` again."
         )
 
 
-def _discard_states() -> None:
-    """Remove what a training would go on from: DVC has saved both models by now."""
+def _discard_checkpoints() -> None:
+    """Remove the checkpoints of both trainings: DVC has saved the models by now."""
     for name in paths.MODELS:
-        kept = checkpoint(inputs(f"train_{name}"))
-        # Another experiment that is at it removes it at its own end.
+        kept = checkpoint(inputs_hash(f"train_{name}"))
+        # If another experiment uses the checkpoint, it removes it at its own end.
         with suppress(Timeout), kept.alone(wait=False):
             kept.discard()
 
 
 def _track() -> None:
-    from runs.tracking import Result, Tracker, tracking_uri  # noqa: PLC0415
+    from runs.tracking import PipelineResult, Tracker, tracking_uri  # noqa: PLC0415
     from stages._registration import register  # noqa: PLC0415
 
     identity = run_identity()
@@ -77,7 +75,7 @@ def _track() -> None:
     histories = {name: paths.history_file(paths.model_folder(name)) for name in paths.MODELS}
     params = load_yaml(paths.PARAMS)
     chosen = params["extract"]["checkpoint"]
-    result = Result(
+    result = PipelineResult(
         digest=_digest([*metrics.values(), *histories.values()]),
         params=params,
         metrics={name: json.loads(path.read_text("utf-8")) for name, path in metrics.items()},
@@ -99,22 +97,24 @@ def _track() -> None:
     try:
         tracker = Tracker(identity)
         tracker.delete_others()
+        own = identity.fingerprint
         if not tracker.is_finished:
-            # Where nothing had to be trained, nothing is noted yet.
-            note(tracker.root, tracker.store, tracker.id, Worker.of(psutil.Process()))
+            # If nothing had to be trained, nothing is noted yet.
+            hold(tracker.root, own)
+            note(tracker.root, tracker.store, own, tracker.id)
             log_plots_page(tracker)
         experiment = _experiment(tracker)
-        is_news = experiment and experiment.name != tracker.experiment
+        is_news = experiment and experiment != tracker.experiment
         if not tracker.is_finished or (is_news and tracker.holds(result)):
             identity = _of_experiment(identity, experiment)
-            _say_origin(tracker, identity, experiment, result.data_md5)
-        tracker.bring_up_to_date(result)
-        forget(tracker.root, tracker.store, tracker.id)
+            _log_origin(tracker, identity, experiment, result.data_md5)
+        tracker.complete(result)
+        forget(tracker.root, tracker.store, own)
     # Each kind of store and of artifacts raises errors of its own.
     except Exception as e:
         logger.warning(
-            "The run in MLflow at %s can't be brought up to date (%s). The result is safe in its "
-            "files; the next `dvc repro` tries again.",
+            "The run in MLflow at %s can't be completed (%s). The result is safe in its files; "
+            "the next `dvc repro` tries again.",
             without_credentials(tracking_uri(identity.root)),
             complaint(e),
         )
@@ -124,39 +124,40 @@ def _track() -> None:
         register(tracker, identity, result)
 
 
-def _experiment(tracker: "Tracker") -> Experiment | None:
-    """The experiment that the result is of: a `dvc repro` may publish it, and another repeat it."""
+def _experiment(tracker: "Tracker") -> str:
+    """Return the name of the DVC experiment that has the result; empty if none has.
+
+    It need not be the experiment that runs now: a `dvc repro` may publish an experiment's result,
+    and one experiment may repeat another.
+    """
     own = own_experiment()
     if own and not tracker.is_finished:
         return own
     return kept_experiment(tracker.root, tracker.experiment) or own
 
 
-def _of_experiment(identity: RunIdentity, experiment: Experiment | None) -> RunIdentity:
-    if experiment is None:
+def _of_experiment(identity: RunIdentity, experiment: str) -> RunIdentity:
+    if not experiment:
         return identity
-    tags = {**identity.tags, "dvc_exp": experiment.name}
-    return replace(identity, name=experiment.name, tags=tags)
+    return replace(identity, name=experiment, tags={**identity.tags, "dvc_exp": experiment})
 
 
-def _say_origin(
-    tracker: "Tracker", identity: RunIdentity, experiment: Experiment | None, data_md5: str
-) -> None:
-    """Say all of it anew, with what travels with the run: it was here that the result came out."""
+def _log_origin(tracker: "Tracker", identity: RunIdentity, experiment: str, data_md5: str) -> None:
+    """Log where the result comes from, with the files that travel with the run."""
     with TemporaryDirectory() as folder:
-        state().write(Path(folder))
-        description = describe(identity, experiment, state(), data_md5, tracker.id)
-        tracker.say_origin(identity, description, Path(folder))
+        worktree().write(Path(folder))
+        description = describe(identity, experiment, worktree(), data_md5, tracker.id)
+        tracker.log_origin(identity, description, Path(folder))
 
 
 def _end_abandoned(tracker: "Tracker") -> None:
-    """End what other pipelines left behind; where that fails, this result is whole all the same."""
+    """End the runs that other pipelines left behind; if that fails, warn and continue."""
     try:
-        end_abandoned(tracker.root, tracker.store, tracker.kill, this_pipeline())
+        end_abandoned(tracker.root, tracker.store, tracker.kill)
     # Each kind of store raises errors of its own.
     except Exception as e:
         logger.warning(
-            "Runs that nothing works on any more can't be ended (%s). The next `dvc repro` tries "
+            "Runs that nobody works on any more can't be ended (%s). The next `dvc repro` tries "
             "again.",
             complaint(e),
         )

@@ -1,4 +1,7 @@
-"""A network as a folder that MLflow can serve: code, weights, pinned requirements, model card."""
+"""A network as a folder that MLflow can serve: code, weights, pinned requirements, model card.
+
+This module is a flavor for ``mlflow.models.Model.log``, which calls ``save_model``.
+"""
 
 import base64
 import shutil
@@ -17,10 +20,10 @@ import reid
 CODE = Path(reid.__file__).parent
 SERVED = CODE / "serving" / "served_model.py"
 EXAMPLE = Path(__file__).with_name("assets") / "example.jpg"
-"""A drawn pedestrian: a registry has more readers than the photos of a data set."""
+"""A drawn pedestrian: more people may read a registry than may see the data set's photos."""
 
 CARD, RANKING = "README.md", "ranking.parquet"
-"""Files of the folder beside MLflow's own."""
+"""Files of the folder next to MLflow's own."""
 
 SERVED_NEEDS = (
     "keras",
@@ -33,35 +36,35 @@ SERVED_NEEDS = (
     "tensorflow",
     "tensorflow-cpu",
 )
-"""What the code that is served imports."""
+"""The packages that the served code imports."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """What goes into the folder."""
+    """The content of the folder."""
 
     network: Path
     """The ``.keras`` file."""
     ranking: Path
-    """How it ranked the queries, so that a later version can be compared with it."""
+    """The file of its ranking of the queries, so that a later version can be compared with it."""
     flip: bool
     """Whether the mirror image is embedded too."""
     dimension: int
-    """Of an embedding."""
+    """The length of an embedding."""
     requirements: Sequence[str]
-    """Lines for pip."""
+    """The lines for pip."""
     card: str
-    """Markdown."""
+    """The model card in markdown."""
 
 
 def pinned_requirements(file: Path) -> list[str]:
-    """The lines of a requirements file that the served code needs, with their exact versions."""
+    """Return the lines of a requirements file that the served code needs, with exact versions."""
     lines = (line.strip() for line in file.read_text(encoding="utf-8").splitlines())
     return [line for line in lines if line.partition("==")[0] in SERVED_NEEDS]
 
 
 def signature(dimension: int) -> ModelSignature:
-    """A column ``image`` of base64 text to float32 (n, dimension)."""
+    """Return the signature: a column ``image`` of base64 text to float32 (n, dimension)."""
     return ModelSignature(
         inputs=Schema([ColSpec(DataType.string, "image")]),
         outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, dimension))]),
@@ -69,23 +72,24 @@ def signature(dimension: int) -> ModelSignature:
 
 
 def input_example() -> pd.DataFrame:
-    """The image ``EXAMPLE`` as the model takes it."""
+    """Return a table with the image ``EXAMPLE``, as the model takes it."""
     return pd.DataFrame({"image": [base64.b64encode(EXAMPLE.read_bytes()).decode("ascii")]})
 
 
-def write_package(package: Package, folder: Path, model: Model) -> None:
-    """Write the folder, which must not be there yet.
+def save_model(path: str, mlflow_model: Model, package: Package, **_: object) -> None:
+    """Write the folder.
 
     Args:
-        package: what goes into it.
-        folder: to write.
-        model: MLflow's description, with the ids of model and run; completed here.
+        path: of the folder, which must not exist yet.
+        mlflow_model: MLflow's description, with the ids of model and run; completed here.
+        package: the content.
+        **_: options of ``Model.log`` for itself, which it hands on.
     """
     # The whole package of code, though a part would do: a process that has loaded the model finds
-    # `reid` there, and may import other files of it.
+    # `reid` there and may import any of its files.
     pyfunc.save_model(
-        folder,
-        mlflow_model=model,
+        path,
+        mlflow_model=mlflow_model,
         python_model=SERVED,
         artifacts={"network": str(package.network)},
         code_paths=[str(CODE)],
@@ -94,5 +98,5 @@ def write_package(package: Package, folder: Path, model: Model) -> None:
         signature=signature(package.dimension),
         input_example=input_example(),
     )
-    (folder / CARD).write_text(package.card, encoding="utf-8")
-    shutil.copyfile(package.ranking, folder / RANKING)
+    (Path(path) / CARD).write_text(package.card, encoding="utf-8")
+    shutil.copyfile(package.ranking, Path(path) / RANKING)

@@ -1,8 +1,7 @@
-"""Which registered version is the champion: a better one takes its place, a luckier one doesn't.
+"""Which registered version is the champion: a better version replaces it, a luckier one doesn't.
 
-Two versions are compared on the same queries against the same gallery, by the paired bootstrap
-over people of `reid.evaluation.confidence`. The reason is given in words, for whoever
-reads the registry.
+Two versions are compared on the same queries and gallery by the paired bootstrap over people of
+`reid.evaluation.confidence`. The decision's reason is given in words for readers of the registry.
 """
 
 import hashlib
@@ -17,8 +16,8 @@ from reid.evaluation.confidence import Comparison, Difference, compare
 from reid.evaluation.figures import FIGURES, in_points
 from reid.evaluation.ranking_file import RankedQueries
 
-SHOWN = ["name", "pid", "camid", "sha256"]
-"""What a ranking depends on of a photo: its pixels, whom it shows, which camera took it."""
+PHOTO_FACTS = ["name", "pid", "camid", "sha256"]
+"""The facts about a photo that a ranking depends on: its pixels, its person and its camera."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +26,11 @@ class Contender:
 
     version: str
     protocol: str
-    """`protocol_digest` of what it was measured on."""
+    """The `protocol_digest` of the data that it was measured on."""
     data: str
-    """The same in words."""
+    """A description of these data in words."""
     ranking: RankedQueries | None
-    """None where it is not needed, for another protocol, or can't be had."""
+    """The ranking; None if it can't be read, or if the protocols differ and it isn't needed."""
 
 
 @dataclass(frozen=True)
@@ -40,20 +39,20 @@ class Decision:
 
     promoted: bool
     reason: str
-    """Follows on "because"."""
+    """The reason, as it follows on "because"."""
     compared_with: str | None = None
-    """The version of the champion that it was measured against; None where it could not be."""
+    """The champion's version that the candidate was compared with; None if it could not be."""
     not_compared_with: str | None = None
-    """The version of the champion that it could not be measured against."""
+    """The champion's version that the candidate could not be compared with."""
 
 
 def protocol_digest(
     query: pd.DataFrame, gallery: pd.DataFrame, reranking: Mapping[str, Any]
 ) -> str:
-    """Hash of what figures must have in common to be compared, 64 hex digits.
+    """Return the hash of what figures must have in common to be compared, 64 hex digits.
 
-    It takes in every photo of query and gallery, whom they show, their order, and how answers were
-    re-ranked, if at all. What the model was trained on is not part of it.
+    The hash covers every photo of query and gallery, the people on them, their order, and the
+    re-ranking, if any. It doesn't cover the training data.
 
     Args:
         query: the index of the subset, with ``name``, ``pid``, ``camid`` and ``sha256``.
@@ -62,7 +61,7 @@ def protocol_digest(
     """
     digest = hashlib.sha256()
     for subset in (query, gallery):
-        digest.update(subset[SHOWN].to_csv(index=False).encode())
+        digest.update(subset[PHOTO_FACTS].to_csv(index=False).encode())
     used = sorted(reranking.items()) if reranking["use"] else "none"
     digest.update(repr(used).encode())
     return digest.hexdigest()
@@ -71,13 +70,14 @@ def protocol_digest(
 def decide(candidate: Contender, champion: Contender | None, resamples: int, seed: int) -> Decision:
     """Promote a version that beats the champion in rank-1 and in mAP by more than the noise.
 
-    That is where the 95 % intervals of both paired differences lie above 0. Where the two can't be
-    compared, the champion stays: nothing says that the other one is better.
+    That is the case if the 95 % intervals of both paired differences lie above 0. If the two
+    can't be compared, the champion stays: nothing shows that the candidate is better.
 
     Args:
         candidate: the version to judge, with its ranking.
-        champion: the present champion; None where there is none.
-        resamples: draws of people, at least `reid.evaluation.confidence.MIN_RESAMPLES`.
+        champion: the present champion; None if there is none.
+        resamples: the number of draws of people, at least
+            `reid.evaluation.confidence.MIN_RESAMPLES`.
         seed: of the draws.
     """
     if champion is None:
@@ -87,13 +87,13 @@ def decide(candidate: Contender, champion: Contender | None, resamples: int, see
         return Decision(
             False,
             f"{against} was measured on another test ({champion.data}; this one on "
-            f"{candidate.data}), and nothing says which of the two is better",
+            f"{candidate.data}), and nothing shows which of the two is better",
             not_compared_with=champion.version,
         )
     if candidate.ranking is None or champion.ranking is None:
         return Decision(
             False,
-            f"the ranking of {against} can't be read, so nothing is known of it",
+            f"the ranking of {against} can't be read, so the two can't be compared",
             not_compared_with=champion.version,
         )
     try:
@@ -120,12 +120,12 @@ def _verdict(test: Comparison) -> str:
     better = [name for name, difference in differences.items() if difference.low > 0]
     worse = [name for name, difference in differences.items() if difference.high < 0]
     if len(better) == len(differences):
-        return "both figures are better by more than chance gives"
+        return "both figures are better by more than chance"
     if worse:
         return f"{' and '.join(worse)} {'are' if len(worse) > 1 else 'is'} worse"
     if better:
-        return f"only {better[0]} is better by more than chance gives"
-    return "neither figure differs by more than chance gives"
+        return f"only {better[0]} is better by more than chance"
+    return "neither figure differs by more than chance"
 
 
 def _figures(test: Comparison) -> str:

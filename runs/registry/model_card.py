@@ -1,8 +1,8 @@
-"""What a reader of the registry must know of a model before using it, as Markdown.
+"""What a reader of the registry must know about a model before using it, as Markdown.
 
 The headings are those of Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, as far as
-the pipeline knows what belongs below them. What it doesn't know, such as the licence of somebody's
-photos, the card says it doesn't know.
+the pipeline knows what belongs below them. If the pipeline doesn't know a fact, such as the licence
+of somebody's photos, the card says so.
 """
 
 from collections.abc import Mapping
@@ -15,18 +15,18 @@ from reid.evaluation.figures import FIGURES, REPORTED, value_and_interval
 NOT_FOR = """\
 - Surveillance, or any search for people, without a legal ground and the knowledge of who answers \
 for it.
-- Identifying anybody. It says how alike two photos look, mostly by the clothes, never who \
+- Identifying anybody. The model says how alike two photos look, mostly by the clothes, never who \
 somebody is.
 - Decisions about people without a person who looks at the photos and answers for the decision.
 - Judging age, sex, origin, health, mood or intent."""
 
 MODEL_DESCRIPTION = f"""\
-Person re-identification: a photo of one person, cut out, goes in, an embedding of length 1 comes \
-out. The dot product of two embeddings says how alike the photos look, from -1 to 1.
+Person re-identification: the model turns a photo of one person, cut out, into an embedding of \
+length 1. The dot product of two embeddings says how alike the photos look, from -1 to 1.
 
-One version a result of the pipeline. Each version's description is its model card. The alias \
+Each version is one result of the pipeline, and its description is its model card. The alias \
 `champion` moves only to a version whose rank-1 and mAP on the same queries and gallery are better \
-by more than chance gives. On other data it stays until a person moves it.
+by more than chance. If the data differ, the alias stays until a person moves it.
 
 ```
 mlflow models serve -m models:/reid@champion --env-manager local --port 5001
@@ -40,29 +40,29 @@ mlflow models serve -m models:/reid@champion --env-manager local --port 5001
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What a card is made of."""
+    """The facts that a card states."""
 
     data_name: str
     data_md5: str
     images: Mapping[str, int]
-    """Of train, query and gallery."""
+    """The number of images of train, query and gallery."""
     train_people: int
     cameras: int
     metrics: Mapping[str, Mapping[str, float]]
-    """Of ``baseline``, ``triplet`` and ``comparison``, as in ``metrics/``."""
+    """The metrics of ``baseline``, ``triplet`` and ``comparison``, as in ``metrics/``."""
     params: Mapping[str, Any]
-    """Nested as in ``params.yaml``."""
+    """The parameters, nested as in ``params.yaml``."""
     fingerprint: str
     commit: str
-    """Empty where nothing was committed yet."""
+    """The commit's hash; empty if nothing was committed yet."""
     has_changes: bool
     """Whether a file that determines the result differed from the commit."""
 
 
 def model_card(facts: CardFacts) -> str:
-    """The card of one version: what it is for, figures, data, limits, licences, what it is not for.
+    """Return the card of one version: its use, figures, data, limits, licences and misuse.
 
-    It stays below 4,000 characters, for MLflow's databases hold 5,000 of a description.
+    The card stays below 4,000 characters, because MLflow's databases hold 5,000 per description.
     """
     how = facts.params["model"]
     sections = {
@@ -82,9 +82,10 @@ def model_card(facts: CardFacts) -> str:
 def _made_for(how: Mapping[str, Any]) -> str:
     return (
         "Research, and proposing photos for a person to look at: which photos of a gallery look "
-        "like the same person as this one? In goes a JPEG or PNG of one person, cut out, in "
-        f"base64; it is scaled to {how['height']}x{how['width']} pixels. Out comes an embedding of "
-        "length 1; the dot product of two is their similarity, which is no probability."
+        "like the same person as this one? The input is a JPEG or PNG of one person, cut out, in "
+        f"base64; it is scaled to {how['height']}x{how['width']} pixels. The output is an "
+        "embedding of length 1. The dot product of two embeddings is their similarity, not a "
+        "probability."
     )
 
 
@@ -96,8 +97,8 @@ def _protocol(facts: CardFacts) -> str:
     return (
         f"Market-1501's single query, {reranking if triplet['reranked'] else 'no re-ranking'}: "
         f"{scored} queries of {people} people against {triplet['gallery']:.0f} gallery images, "
-        f"{triplet['distractors']:.0f} of them distractors, without {triplet['junk']:.0f} pieces "
-        "of junk. Photos of the query's person by the query's own camera are left out."
+        f"{triplet['distractors']:.0f} of them distractors, without {triplet['junk']:.0f} junk "
+        "images. Photos of the query's person by the query's own camera are left out."
     )
 
 
@@ -110,13 +111,13 @@ def _figures(facts: CardFacts) -> str:
     ]
     return "\n".join(
         [
-            # MLflow's page draws columns without a gap.
+            # MLflow's page draws columns without a gap between them.
             "| per cent&emsp; | this model&emsp; | 95 % interval&emsp; | baseline |",
             "|---|---|---|---|",
             *rows,
             "",
-            "The intervals say what other people would have changed (bootstrap over people), not "
-            "what another training would.",
+            "The intervals show how much the figures vary with the people in the test set "
+            "(bootstrap over people), not how much they vary with the training.",
         ]
     )
 
@@ -138,12 +139,12 @@ def _limits(facts: CardFacts) -> str:
     )
     return (
         f"{drawn}- Measured on these cameras alone. Other cameras, places, seasons and detectors "
-        "give other figures, as a rule lower ones.\n"
-        "- It goes by clothes: somebody who changes them is lost, people dressed alike are "
-        "confused.\n"
-        "- It was not measured whether it is equally right for all groups of people.\n"
-        "- No threshold is calibrated: everybody has a nearest photo, also who isn't in the "
-        "gallery."
+        "give other figures, usually lower ones.\n"
+        "- The model goes by clothes: it misses people who change them and confuses people who "
+        "dress alike.\n"
+        "- It was not measured whether the model is equally accurate for all groups of people.\n"
+        "- No threshold is calibrated: every query has a nearest photo, even if its person is not "
+        "in the gallery."
     )
 
 
@@ -151,16 +152,16 @@ def _data_licence(name: str) -> str:
     if name == SAMPLE_NAME:
         return "drawn by this project, no real person in it."
     if is_market1501(name):
-        return "Market-1501, for research; its authors' terms hold for what is made of it, too."
+        return "Market-1501, for research; its authors' terms also hold for what is made from it."
     return (
-        "not known to the pipeline. Ask who provided the photos, and whether a model made of them "
+        "not known to the pipeline. Ask the provider of the photos whether a model made from them "
         "may be used and passed on."
     )
 
 
 def _weights_licence(weights: str) -> str:
     if weights == "none":
-        return "trained from random ones."
+        return "trained from random weights."
     if weights.startswith("mobilenet_v2_imagenet_notop"):
         return (
             "started from torchvision's MobileNetV2, BSD-3-Clause, trained on ImageNet, whose "

@@ -1,4 +1,4 @@
-"""The registered model ``reid`` in MLflow's registry: one version a fingerprint, one champion."""
+"""The registered model ``reid`` in MLflow's registry: one version per fingerprint, one champion."""
 
 import json
 import logging
@@ -10,14 +10,15 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
+from mlflow.entities import LoggedModelStatus, Metric
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS, MLFLOW_RUN_NOTE
 
 from reid.common.errors import UserError, first_line
 from reid.evaluation.ranking_file import RankedQueries, read_ranking
+from runs.params import flatten
 from runs.registry.champion import Contender, Decision, decide
 from runs.registry.model_card import MODEL_DESCRIPTION
-from runs.tracking import FINGERPRINT, RESULT, Tracker, alone, flatten
+from runs.tracking import FINGERPRINT, RESULT, Tracker, alone
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
@@ -37,52 +38,59 @@ AGAINST, NOT_AGAINST = "compared_with", "not_compared_with"
 PROMOTED, KEPT = "promoted", "kept"
 """Tags of a version, and the two values of its decision."""
 
+NO_STEP = -1
+"""A step at which no metric is logged.
+
+MLflow's ``log_model`` takes all metrics of the run at a step for the model's, so with step 0 it
+would show the baseline's figures on the page of this model.
+"""
+
 
 @dataclass(frozen=True)
 class Submission:
     """A finished result, to be registered."""
 
-    result: str
-    """Digest of the result, which its run must hold."""
+    result_digest: str
+    """The digest of the result, which its run must hold."""
     package: "Package"
     protocol: str
-    """`runs.registry.champion.protocol_digest` of what it was measured on."""
+    """The `runs.registry.champion.protocol_digest` of the data that it was measured on."""
     data: str
-    """The same in words."""
+    """A description of these data in words."""
     data_name: str
     data_md5: str
     figures: Mapping[str, float]
-    """Of the model, shares from 0 to 1, as they are named in its metrics."""
+    """The model's figures, shares from 0 to 1, by their names in the metrics."""
     params: Mapping[str, Any]
-    """Nested as in ``params.yaml``."""
+    """The parameters, nested as in ``params.yaml``."""
 
 
 class Registry:
-    """The version of one run's result.
+    """The registered model, as seen from the version of one run's result.
 
-    Where it can't be used, its methods raise whatever that kind of store or of artifacts does.
+    If the registry or its artifacts can't be used, methods raise the errors of that kind of store.
     """
 
     def __init__(self, tracker: Tracker, root: Path, fingerprint: str) -> None:
-        """Take the tracker's store; ``root`` is the project's folder, where the lock is."""
+        """Use the tracker's store; ``root`` is the project's folder, where the lock is."""
         self.client = tracker.client
         self.run_id = tracker.id
         self.root = root
         self.fingerprint = fingerprint
 
     def is_settled(self) -> bool:
-        """Whether the result has its version and nothing is left to decide about it. Quick."""
+        """Return, quickly, whether the result has a version and nothing is left to decide."""
         version = self._version()
         return version is not None and not self._is_open(version)
 
     def settle(self, submission: Submission) -> None:
-        """Register the result where it has no version, and decide on the champion where open.
+        """Register the result if it has no version, and decide on the champion if that is open.
 
-        Of another result than the run holds, nothing is registered and nothing decided.
+        If the run holds another result, nothing is registered or decided.
         """
         with alone(self.root):
-            # Another kind of processor gives other figures: a version is that of its run.
-            if not self._run_holds(submission.result):
+            # On another type of processor the figures differ: the version is that of the run.
+            if not self._run_holds(submission.result_digest):
                 return
             version = self._version() or self._create(submission)
             if self._is_open(version):
@@ -101,10 +109,10 @@ class Registry:
         return self.client.get_model_version(REGISTERED, named) if named else None
 
     def _is_open(self, version: "ModelVersion") -> bool:
-        """Whether nothing was decided, or it could not be, and can be now.
+        """Return whether the decision on a version is still to be made, or to be made again.
 
-        A version that the champion of then could not be compared with is judged again when there is
-        another one, named by hand, that it may be compared with.
+        A version that could not be compared with the champion of its time is judged again if a
+        person has named another champion that it can be compared with.
         """
         if DECISION not in version.tags:
             return True
@@ -116,11 +124,11 @@ class Registry:
         is_another = str(champion.version) != version.tags.get(NOT_AGAINST)
         return is_another and version.tags[PROTOCOL] == champion.tags.get(PROTOCOL)
 
-    def _run_holds(self, result: str) -> bool:
-        return self.client.get_run(self.run_id).data.tags.get(RESULT) == result
+    def _run_holds(self, digest: str) -> bool:
+        return self.client.get_run(self.run_id).data.tags.get(RESULT) == digest
 
     def _create(self, submission: Submission) -> "ModelVersion":
-        """Register the run's model. Tags come with the version, so that it is found again."""
+        """Register the run's model; the tags come with the version, so that it is found again."""
         self._require_registered_model()
         logged = self._logged_model(submission)
         tags = {
@@ -140,14 +148,14 @@ class Registry:
                 description=submission.package.card,
                 tags=tags,
             )
-        # Other machines that share a server don't wait for this one. All of them keep the first.
+        # Other machines that share a server don't wait for this one. All keep the first version.
         first = self._version() or version
         if first.version != version.version:
             self.client.delete_model_version(REGISTERED, version.version)
             if first.source != version.source:
                 self.client.delete_logged_model(logged.model_id)
             return first
-        # Without it the model's own page offers to register it.
+        # Without this tag, the model's own page offers to register the model.
         registered = [{"name": version.name, "version": version.version}]
         self.client.set_logged_model_tags(
             logged.model_id, {MLFLOW_MODEL_VERSIONS: json.dumps(registered)}
@@ -155,7 +163,7 @@ class Registry:
         return version
 
     def _logged_model(self, submission: Submission) -> "LoggedModel":
-        """Log the model with its run, unless that was done before its registration failed."""
+        """Log the model with its run, unless an earlier registration did so before it failed."""
         experiment = self.client.get_run(self.run_id).info.experiment_id
         found = self.client.search_logged_models(
             [experiment], f"source_run_id = '{self.run_id}' AND name = '{MODEL}'"
@@ -163,9 +171,9 @@ class Registry:
         for logged in found:
             if logged.status == LoggedModelStatus.READY:
                 return logged
-        # A process that was killed, or lost its server, could not take back what it had begun.
-        for begun in found:
-            self.client.delete_logged_model(begun.model_id)
+        # A process that was killed, or lost its server, has left half a model.
+        for half in found:
+            self.client.delete_logged_model(half.model_id)
         logged = self.client.create_logged_model(
             experiment,
             name=MODEL,
@@ -174,17 +182,27 @@ class Registry:
             params={key: str(value) for key, value in flatten(submission.params).items()},
             tags={MLFLOW_RUN_NOTE: submission.package.card},
         )
-        try:
-            self._upload(logged, submission.package)
-            self._log_figures(logged, submission)
-            self.client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=0)])
-            return self.client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-        except BaseException:
-            self.client.delete_logged_model(logged.model_id)
-            raise
+        self._log_figures(logged, submission)
+        # The import takes half a second, which a `dvc repro` with nothing to do doesn't spend.
+        from mlflow.models import Model  # noqa: PLC0415
+
+        from reid.serving import packaging  # noqa: PLC0415
+
+        # The last step of `log` sets the model READY.
+        with _store_of_process(self.client.tracking_uri):
+            Model.log(
+                None,
+                packaging,
+                run_id=self.run_id,
+                model_id=logged.model_id,
+                step=NO_STEP,
+                package=submission.package,
+                validate_serving_input=False,
+            )
+        return logged
 
     def _log_figures(self, logged: "LoggedModel", submission: Submission) -> None:
-        """Say which of the run's metrics are this model's, as MLflow's own `log_model` does."""
+        """Log which of the run's metrics are this model's, and on which data."""
         metrics = [
             Metric(
                 metric.key,
@@ -205,28 +223,12 @@ class Registry:
         if not self.client.search_registered_models(f"name = '{REGISTERED}'"):
             self.client.create_registered_model(REGISTERED, description=MODEL_DESCRIPTION)
 
-    def _upload(self, logged: "LoggedModel", package: "Package") -> None:
-        # Takes half a second, which a `dvc repro` with nothing to do shall not.
-        from mlflow.models import Model  # noqa: PLC0415
-
-        from reid.serving.packaging import write_package  # noqa: PLC0415
-
-        model = Model(
-            artifact_path=logged.artifact_location,
-            model_uuid=logged.model_id,
-            model_id=logged.model_id,
-            run_id=self.run_id,
-        )
-        with TemporaryDirectory() as folder:
-            write_package(package, Path(folder) / "model", model)
-            self.client.log_model_artifacts(logged.model_id, str(Path(folder) / "model"))
-
     def _judge(self, version: "ModelVersion", submission: Submission) -> None:
-        """Move the alias or leave it, and write on the version which and why."""
+        """Move the alias or leave it, and write the decision and its reason on the version."""
         while True:
             champion = self._champion()
             decision = self._decision(version, champion, submission)
-            # The reason comes first: of a promotion that is cut off, nobody could tell it later.
+            # The reason comes first: if a promotion is cut off, its reason couldn't be found later.
             self._write_reason(version, decision)
             if not decision.promoted or self._promote(version, champion):
                 break
@@ -235,7 +237,7 @@ class Registry:
             version.version,
             f"{_headline(decision)}, because {decision.reason}.\n\n{submission.package.card}",
         )
-        # The decision comes last: without it, an interrupted one is made again.
+        # The decision comes last: an interrupted one is missing and is made again.
         decided = PROMOTED if decision.promoted else KEPT
         self.client.set_model_version_tag(REGISTERED, version.version, DECISION, decided)
         logger.info(
@@ -247,10 +249,10 @@ class Registry:
         )
 
     def _promote(self, version: "ModelVersion", champion: "ModelVersion | None") -> bool:
-        """Move the alias from the champion that was judged against; False where that is another.
+        """Move the alias; return False if the champion that was judged against has changed.
 
         Other machines that share a server don't wait for this one, and MLflow can't move an alias
-        on a condition, so it is looked at just before and after.
+        on a condition. So the alias is read just before and just after.
         """
         now = self._champion()
         if (now and now.version) != (champion and champion.version):
@@ -260,7 +262,7 @@ class Registry:
         return now is not None and now.version == version.version
 
     def _write_reason(self, version: "ModelVersion", decision: Decision) -> None:
-        """Write why, and on which comparison, in place of an earlier decision."""
+        """Write the reason and the comparison that it rests on, in place of an earlier decision."""
         tags = {
             DECISION: None,
             REASON: decision.reason,
@@ -278,7 +280,7 @@ class Registry:
     ) -> Decision:
         if champion is not None and champion.version == version.version:
             if REASON in champion.tags and champion.tags.get(DECISION) != KEPT:
-                # Its promotion was cut off, or another machine has just made it.
+                # The promotion was cut off, or another machine has just made it.
                 return Decision(True, champion.tags[REASON], champion.tags.get(AGAINST))
             return Decision(True, "the alias was on it already")
         if champion is None:
@@ -292,9 +294,9 @@ class Registry:
         return decide(_contender(version, ranking), rival, resamples, seed)
 
     def _ranking_of(self, version: "ModelVersion") -> RankedQueries | None:
-        """The ranking that was registered with a version; None where it is gone or damaged.
+        """Return the ranking that was registered with a version; None if it is gone or damaged.
 
-        A store that can't be reached raises whatever it does: what is decided on None is final.
+        If the store can't be reached, its error is raised: a decision made on None is final.
         """
         from mlflow.artifacts import download_artifacts, list_artifacts  # noqa: PLC0415
 
@@ -303,7 +305,7 @@ class Registry:
         place = self.client.get_model_version_download_uri(REGISTERED, version.version)
         there = list_artifacts(place, tracking_uri=self.client.tracking_uri)
         if RANKING not in {PurePosixPath(file.path).name for file in there}:
-            logger.warning("Version %s has no %s any more", version.version, RANKING)
+            logger.warning("Version %s no longer has its %s", version.version, RANKING)
             return None
         with TemporaryDirectory() as folder:
             file = download_artifacts(
@@ -320,9 +322,9 @@ class Registry:
 
 @contextmanager
 def _store_of_process(uri: str) -> Iterator[None]:
-    """Let MLflow find a `models:/` address, which it looks up there and not in the client's store.
+    """Set the process's store, which MLflow's `log_model` and `models:/` addresses use.
 
-    A version with such an address is linked with its model on MLflow's pages.
+    MLflow's pages link a version that has such an address with its model.
     """
     before = os.environ.get(TRACKING_URI)
     os.environ[TRACKING_URI] = uri
@@ -336,11 +338,11 @@ def _store_of_process(uri: str) -> Iterator[None]:
 
 
 def _contender(version: "ModelVersion", ranking: RankedQueries | None) -> Contender:
-    # A version that somebody registered by hand has none of the tags.
+    # A version that somebody registered by hand has no such tags.
     return Contender(
         version.version,
         version.tags.get(PROTOCOL, ""),
-        version.tags.get(DATA, "nothing that is written on it"),
+        version.tags.get(DATA, "unknown data"),
         ranking,
     )
 

@@ -1,37 +1,20 @@
-"""The process that reports a training to MLflow: it tells what it can, and outlives nothing."""
+"""Live reports of a training to MLflow: they log all epochs and cost the training nothing."""
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 from mlflow import MlflowClient
 
+from tests.support.mlflow_server import free_port
+from tests.support.places import ROOT
 from tests.support.project import Project, make_project
-
-TRAINING = """
-import logging, sys, time
-import psutil
-from runs.live import live_report
-logging.basicConfig(format="%(message)s")
-with live_report("baseline") as live:
-    {before}
-    live.begin()
-    live.epoch({{"epoch": 1, "loss": 0.5}})
-    try:
-        {meanwhile}
-    finally:
-        live.epoch({{"epoch": 2, "loss": 0.25}})
-"""
-
-
-def training(before: str = "pass", meanwhile: str = "pass") -> tuple[str, ...]:
-    """A command that tells two epochs, and what it does between them."""
-    return sys.executable, "-c", TRAINING.format(before=before, meanwhile=meanwhile)
+from tests.support.waiting import DEADLINE, wait_until
 
 
 @pytest.fixture
@@ -39,8 +22,17 @@ def project(tmp_path: Path) -> Project:
     return make_project(tmp_path / "project")
 
 
+def training(what: str, *seconds: str) -> tuple[str, ...]:
+    """Return the command of a training that reports two epochs."""
+    return sys.executable, "-m", "tests.support.reported_training", what, *seconds
+
+
+# The project's own code comes first: it is in the current folder.
+PLACE = {"PYTHONPATH": str(ROOT)}
+
+
 def losses(project: Project) -> list[float]:
-    """Told so far to the only run; none where there is no run."""
+    """Return the losses that were logged to the only run; none if there is no run."""
     if not (runs := project.mlflow_runs()):
         return []
     client = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
@@ -49,44 +41,66 @@ def losses(project: Project) -> list[float]:
 
 
 def wait_for_first_epoch(project: Project, process: "subprocess.Popen[bytes]") -> None:
-    while not losses(project):
+    def is_logged() -> bool:
         assert process.poll() is None
-        time.sleep(0.1)
+        return bool(losses(project))
+
+    wait_until(is_logged, pause=0.2)
 
 
-def test_all_epochs_are_told_before_the_training_goes_on_to_its_end(project: Project) -> None:
-    assert project.must(*training()) == ""
+def test_training_ends_with_all_epochs_logged(project: Project) -> None:
+    assert project.must(*training("whole"), **PLACE) == ""
     assert losses(project) == [0.5, 0.25]
+    (run,) = project.mlflow_runs()
+    assert run.info.status == "RUNNING"
 
 
 def test_training_that_does_not_begin_makes_no_run(project: Project) -> None:
-    done = project.run(*training(before="sys.exit('no weights')"))
+    done = project.run(*training("fails"), **PLACE)
     assert done.stdout == "no weights\n"
     assert not project.mlflow_runs()
 
 
-def test_training_that_is_killed_takes_its_report_along(project: Project) -> None:
-    with project.started(*training(meanwhile="time.sleep(600)")) as process:
+def test_killed_training_keeps_the_epochs_that_were_logged(project: Project) -> None:
+    with project.started(*training("waits"), **PLACE) as process:
         wait_for_first_epoch(project, process)
-        (report,) = psutil.Process(process.pid).children()
         process.kill()
-        assert psutil.wait_procs([report], timeout=60) == ([report], [])
+        process.wait(DEADLINE)
     assert losses(project) == [0.5]
 
 
-def test_interrupted_training_tells_all_its_epochs(project: Project) -> None:
-    with project.started(*training(meanwhile="time.sleep(600)")) as process:
+def test_interrupted_training_logs_all_its_epochs(project: Project) -> None:
+    with project.started(*training("waits"), **PLACE) as process:
         wait_for_first_epoch(project, process)
-        # As Ctrl-C does: to all processes at the terminal.
+        # Ctrl-C reaches all processes at the terminal.
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait() != 0
+        assert process.wait(DEADLINE) != 0
     assert losses(project) == [0.5, 0.25]
 
 
-def test_report_that_is_killed_costs_the_training_nothing(project: Project) -> None:
-    killed = "[child] = psutil.Process().children(); child.kill()"
-    said = project.must(*training(meanwhile=killed))
+def test_unreachable_store_gives_one_warning(project: Project) -> None:
+    address = f"http://127.0.0.1:{free_port()}"
+    said = project.must(*training("whole"), MLFLOW_TRACKING_URI=address, **PLACE)
     assert said == (
-        "The process that reports to MLflow ended with status -9; the training goes on, and the "
-        "run is brought up to date at the end.\n"
+        "MLflow can't be reached ([Errno 111] Connection refused); training continues; "
+        "the run is completed at the end.\n"
     )
+
+
+def test_store_that_does_not_answer_holds_the_training_up_no_longer_than_it_says(
+    project: Project,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        begun = time.monotonic()
+        # MLflow itself would wait for an hour.
+        said = project.must(
+            *training("whole", "1"),
+            MLFLOW_TRACKING_URI=address,
+            MLFLOW_HTTP_REQUEST_TIMEOUT="3600",
+            **PLACE,
+        )
+    assert said == (
+        "MLflow didn't answer for 1 s; training continues; the run is completed at the end.\n"
+    )
+    assert time.monotonic() - begun < DEADLINE

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,9 @@ from mlflow.entities import Run
 from reid.common.errors import UserError
 from reid.common.files import write_json
 from runs.run_identity import RunIdentity, nameless
-from runs.tracking import Result, Tracker
+from runs.tracking import PipelineResult, Tracker
 from tests.support.places import ROOT
-
-TRACK = (
-    "import sys; from pathlib import Path; from runs.run_identity import RunIdentity; "
-    "from runs.tracking import Tracker; "
-    "print(Tracker(RunIdentity(Path(sys.argv[1]), 'abc', 'run', {})).id)"
-)
+from tests.support.waiting import DEADLINE, wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +38,10 @@ def identity(root: Path, **tags: str) -> RunIdentity:
 
 def started(root: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-c", TRACK, str(root)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.support.tracked_run", str(root), "abc"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -50,10 +49,10 @@ def runs(tracker: Tracker) -> list[Run]:
     return tracker.client.search_runs([tracker.run.info.experiment_id])
 
 
-def result(losses: list[float]) -> Result:
+def result(losses: list[float]) -> PipelineResult:
     history = pd.DataFrame({"epoch": range(1, len(losses) + 1), "loss": losses})
     cmc = pd.DataFrame({"rank": [1], "cmc": [0.5]})
-    return Result(
+    return PipelineResult(
         digest=str(losses),
         params={"lr": 0.1},
         metrics={"triplet": {"rank1": 0.5}},
@@ -67,7 +66,7 @@ def result(losses: list[float]) -> Result:
 
 def test_checkouts_that_share_a_store_make_one_run_of_one_result(tmp_path: Path) -> None:
     processes = [started(tmp_path / name) for name in ("here", "there")]
-    ids = {process.communicate()[0].split()[-1] for process in processes}
+    ids = {process.communicate(timeout=DEADLINE)[0].split()[-1] for process in processes}
     assert {process.returncode for process in processes} == {0}
     tracker = Tracker(identity(tmp_path / "third"))
     assert ids == {tracker.id} == {run.info.run_id for run in runs(tracker)}
@@ -78,7 +77,7 @@ def test_machine_that_was_later_takes_the_run_of_the_first(
 ) -> None:
     first = Tracker(identity(tmp_path))
     find = Tracker._find
-    answers = iter([[]])
+    answers: Iterator[list[Run]] = iter([[]])
     # As where both look before one of them has made its run.
     monkeypatch.setattr(Tracker, "_find", lambda *a: next(answers, find(*a)))
     assert Tracker(identity(tmp_path)).id == first.id
@@ -100,7 +99,7 @@ def test_run_that_appears_later_with_an_older_date_is_the_one_that_is_kept(tmp_p
     live.log_epoch("triplet", {"epoch": 1, "loss": 0.5})
     tracker = Tracker(identity(tmp_path))
     tracker.delete_others()
-    tracker.bring_up_to_date(result([0.5]))
+    tracker.complete(result([0.5]))
     assert [run.info.run_id for run in runs(live)] == [tracker.id] == [older]
     # The machine of the first one comes to its end, too, and finds nothing left to do.
     tracker = Tracker(identity(tmp_path))
@@ -111,7 +110,7 @@ def test_run_that_appears_later_with_an_older_date_is_the_one_that_is_kept(tmp_p
 
 def test_finished_run_is_kept_rather_than_an_older_one(tmp_path: Path) -> None:
     finished = Tracker(identity(tmp_path))
-    finished.bring_up_to_date(result([0.5]))
+    finished.complete(result([0.5]))
     also_created(finished, later=-5)
     tracker = Tracker(identity(tmp_path))
     tracker.delete_others()
@@ -124,9 +123,9 @@ def test_run_whose_creation_was_answered_at_the_second_try_is_one_in_the_end(
 ) -> None:
     create = MlflowClient.create_run
 
-    def twice(client: MlflowClient, *arguments: Any, **named: Any) -> Run:
-        start = int(1000 * time.time())
-        created = [create(client, *arguments, start_time=start, **named) for _ in range(2)]
+    def twice(client: MlflowClient, experiment_id: str, **named: Any) -> Run:
+        named["start_time"] = int(1000 * time.time())
+        created = [create(client, experiment_id, **named) for _ in range(2)]
         return min(created, key=lambda run: run.info.run_id)
 
     with monkeypatch.context() as patched:
@@ -140,26 +139,29 @@ def test_run_whose_creation_was_answered_at_the_second_try_is_one_in_the_end(
 
 def test_store_whose_creation_was_killed_is_created_anew(tmp_path: Path, own_store: Path) -> None:
     process = started(tmp_path)
-    while not list(own_store.parent.glob(".mlflow.db.*.part")):
+
+    def is_begun() -> bool:
         assert process.poll() is None
-        time.sleep(0.005)
+        return bool(list(own_store.parent.glob(".mlflow.db.*.part")))
+
+    wait_until(is_begun, pause=0.005)
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.wait(DEADLINE)
     assert not own_store.exists()
     assert runs(Tracker(identity(tmp_path)))
 
 
-def test_epochs_that_came_out_otherwise_are_logged_as_they_ended(tmp_path: Path) -> None:
+def test_epochs_that_came_out_differently_are_logged_as_they_ended(tmp_path: Path) -> None:
     live = Tracker(identity(tmp_path))
     live.log_epoch("triplet", {"epoch": 1, "loss": 0.123456789})
     live.log_epoch("triplet", {"epoch": 2, "loss": 99.0})
-    live.bring_up_to_date(result([0.12345679, 1.0]))
+    live.complete(result([0.12345679, 1.0]))
     history = live.client.get_metric_history(live.id, "triplet/loss")
     assert [(m.step, m.value) for m in history] == [(1, 0.123456789), (2, 99.0), (2, 1.0)]
     assert live.client.get_run(live.id).data.metrics["triplet/loss"] == 1.0
 
 
-def test_epoch_that_was_told_live_is_not_told_again_from_the_file(tmp_path: Path) -> None:
+def test_epoch_that_was_logged_live_is_not_logged_again_from_the_file(tmp_path: Path) -> None:
     live = Tracker(identity(tmp_path))
     # The first is rounded up to seven digits where it was rounded up to eight before.
     losses = [3.0919649600982666, *np.random.default_rng(0).normal(size=100, scale=3)]
@@ -167,16 +169,18 @@ def test_epoch_that_was_told_live_is_not_told_again_from_the_file(tmp_path: Path
         live.log_epoch("triplet", {"epoch": epoch, "loss": loss})
     file = tmp_path / "history.csv"
     result(losses).histories["triplet"].to_csv(file, index=False, float_format="%.8g")
-    live.bring_up_to_date(result(pd.read_csv(file)["loss"].tolist()))
+    live.complete(result(pd.read_csv(file)["loss"].tolist()))
     history = live.client.get_metric_history(live.id, "triplet/loss")
     assert sorted(m.step for m in history) == list(range(1, len(losses) + 1))
 
 
-def test_run_that_broke_off_is_finished_whatever_way_a_value_is_written_now(tmp_path: Path) -> None:
+def test_interrupted_run_is_finished_even_if_a_value_is_written_differently_now(
+    tmp_path: Path,
+) -> None:
     begun = Tracker(identity(tmp_path))
     begun.client.log_param(begun.id, "triplet.weight", "10.0")
     written = replace(result([1.0]), params={"lr": 0.1, "triplet": {"weight": 10}})
-    Tracker(identity(tmp_path)).bring_up_to_date(written)
+    Tracker(identity(tmp_path)).complete(written)
     run = begun.client.get_run(begun.id)
     assert run.info.status == "FINISHED"
     assert run.data.params == {"lr": "0.1", "triplet.weight": "10.0"}
@@ -185,11 +189,11 @@ def test_run_that_broke_off_is_finished_whatever_way_a_value_is_written_now(tmp_
 def test_finished_run_of_other_metrics_stays_as_it_is(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    Tracker(identity(tmp_path)).bring_up_to_date(result([1.0]))
+    Tracker(identity(tmp_path)).complete(result([1.0]))
     again = Tracker(identity(tmp_path))
     assert again.holds(result([1.0]))
     assert not again.holds(result([2.0]))
-    again.bring_up_to_date(result([2.0]))
+    again.complete(result([2.0]))
     assert "has other metrics: it stays as it is" in caplog.text
     assert [m.value for m in again.client.get_metric_history(again.id, "triplet/loss")] == [1.0]
 
@@ -198,7 +202,7 @@ def test_origin_is_that_of_the_end(tmp_path: Path) -> None:
     begun = {"git_commit": "a", "params_changed": "lr: 1 -> 2", "data_md5": "123"}
     travelling = tmp_path / "travelling"
     write_json(travelling / "params.json", {"lr": 1})
-    Tracker(identity(tmp_path, **begun)).say_origin(
+    Tracker(identity(tmp_path, **begun)).log_origin(
         identity(tmp_path, git_commit="b", git_dirty="false"), "from b", travelling
     )
     now = Tracker(identity(tmp_path))
@@ -212,21 +216,62 @@ def test_origin_is_that_of_the_end(tmp_path: Path) -> None:
     assert tags["mlflow.note.content"] == "from b"
 
 
+def experiment(root: Path, name: str) -> RunIdentity:
+    return replace(identity(root, dvc_exp=name), name=name)
+
+
+def reproduction(root: Path) -> RunIdentity:
+    """Return the identity of a run of `dvc repro`, which belongs to no experiment."""
+    return replace(identity(root), name=nameless("abc"))
+
+
 @pytest.mark.parametrize("given", ["", "mine"])
-def test_run_that_becomes_an_experiments_has_its_name_unless_a_person_gave_one(
-    tmp_path: Path, given: str
+@pytest.mark.parametrize("begun_as", ["", "killed-one"])
+@pytest.mark.parametrize("finished_as", ["", "faster"])
+def test_finished_run_has_the_name_of_its_experiment_unless_a_person_gave_one(
+    tmp_path: Path, begun_as: str, finished_as: str, given: str
 ) -> None:
-    begun = Tracker(replace(identity(tmp_path), name=nameless("abc")))
+    def named(name: str) -> RunIdentity:
+        return experiment(tmp_path, name) if name else reproduction(tmp_path)
+
+    begun = Tracker(named(begun_as))
     if given:
         begun.client.update_run(begun.id, name=given)
-    faster = replace(identity(tmp_path, dvc_exp="faster"), name="faster")
-    Tracker(identity(tmp_path)).say_origin(faster, "an experiment's", tmp_path / "shared")
+    Tracker(named(finished_as)).log_origin(named(finished_as), "", tmp_path / "shared")
     now = Tracker(identity(tmp_path))
-    assert now.experiment == "faster"
-    assert now.run.info.run_name == (given or "faster")
+    assert now.experiment == finished_as
+    assert now.run.info.run_name == (given or finished_as or nameless("abc"))
 
 
-def test_project_that_was_moved_is_told_how_its_runs_find_their_files(
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, "custom_model_development"),
+        ("genai_development_inferred", "custom_model_development"),
+        ("no_inferred_type", "custom_model_development"),
+        ("finetuning", "finetuning"),
+    ],
+)
+def test_mlflow_shows_an_existing_experiment_as_model_training_unless_a_person_chose(
+    tmp_path: Path, before: str | None, after: str
+) -> None:
+    tracker = Tracker(identity(tmp_path))
+    number = tracker.run.info.experiment_id
+    if before is None:
+        tracker.client.delete_experiment_tag(number, "mlflow.experimentKind")
+    else:
+        tracker.client.set_experiment_tag(number, "mlflow.experimentKind", before)
+    Tracker(identity(tmp_path))
+    assert tracker.client.get_experiment(number).tags["mlflow.experimentKind"] == after
+
+
+def test_mlflow_shows_a_new_experiment_as_model_training(tmp_path: Path) -> None:
+    tracker = Tracker(identity(tmp_path))
+    tags = tracker.client.get_experiment(tracker.run.info.experiment_id).tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+def test_message_after_a_move_says_how_runs_find_their_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, now = tmp_path / "a project", tmp_path / "renamed"
@@ -245,7 +290,7 @@ def test_project_that_was_moved_is_told_how_its_runs_find_their_files(
     assert list(now.rglob(Path(__file__).name))
 
 
-def test_deleted_experiment_is_named_with_what_brings_it_back(tmp_path: Path) -> None:
+def test_deleted_experiment_is_named_with_the_command_that_restores_it(tmp_path: Path) -> None:
     tracker = Tracker(identity(tmp_path))
     experiment = tracker.run.info.experiment_id
     tracker.client.delete_experiment(experiment)
@@ -256,7 +301,9 @@ def test_deleted_experiment_is_named_with_what_brings_it_back(tmp_path: Path) ->
     assert Tracker(identity(tmp_path)).run.info.experiment_id == experiment
 
 
-def test_files_kept_elsewhere_are_not_looked_for_here(tmp_path: Path, own_store: Path) -> None:
+def test_files_that_are_kept_elsewhere_are_not_looked_for_here(
+    tmp_path: Path, own_store: Path
+) -> None:
     own_store.parent.mkdir()
     client = MlflowClient(f"sqlite:///{own_store}")
     client.create_experiment("reid", artifact_location="s3://bucket/reid")

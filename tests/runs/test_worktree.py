@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reid.common.errors import listed
-from runs.worktree import CHANGES, Declarations, State, has_result, state_since
+from runs.worktree import CHANGES, Declarations, WorkTree, compared_with, has_result
 from tests.support.project import Project
 
 DECLARED = Declarations(
@@ -71,8 +71,8 @@ def write(project: Project, files: dict[str, bytes]) -> None:
         path.write_bytes(content)
 
 
-def state_of(project: Project) -> State:
-    return state_since(project.must("git", "rev-parse", "HEAD").strip(), DECLARED)
+def worktree_of(project: Project) -> WorkTree:
+    return compared_with(project.must("git", "rev-parse", "HEAD").strip(), DECLARED)
 
 
 def result_is_in_head(project: Project) -> bool:
@@ -86,20 +86,20 @@ def test_committed_tree_lacks_nothing(project: Project) -> None:
         "figures/table.json": b"[]\n",
     }
     write(project, made | {"stray.txt": b"x"})
-    state = state_of(project)
-    assert (state.determining, state.params, state.patch) == ((), {}, b"")
-    assert state.tags() == {"git_dirty": "false"}
+    worktree = worktree_of(project)
+    assert (worktree.determining, worktree.params, worktree.patch) == ((), {}, b"")
+    assert worktree.tags() == {"git_dirty": "false"}
     assert not result_is_in_head(project)
 
 
 def test_parameters_and_documents_do_not_make_it_dirty(project: Project) -> None:
     write(project, {"params.yaml": b"lr: 0.02\nmodel: {width: 64, name: a}\nseed: 1\n"})
     write(project, {"notes with spaces.md": b"other\n"})
-    state = state_of(project)
-    assert state.determining == ()
-    assert b"notes with spaces.md" in state.patch
-    assert state.params == {"lr": (0.01, 0.02), "seed": (None, 1)}
-    assert state.tags() == {
+    worktree = worktree_of(project)
+    assert worktree.determining == ()
+    assert b"notes with spaces.md" in worktree.patch
+    assert worktree.params == {"lr": (0.01, 0.02), "seed": (None, 1)}
+    assert worktree.tags() == {
         "git_dirty": "false",
         "params_changed": "lr: 0.01 -> 0.02, seed: None -> 1",
     }
@@ -121,14 +121,14 @@ def test_tree_can_be_made_again(project: Project, place: str, tmp_path: Path) ->
     write(project, changes)
     (project.root / "code" / "unused.py").unlink()
     write(project, {"data/photo.jpg": b"large", "somewhere/large.bin": b"not of the pipeline"})
-    state = state_of(project)
-    assert state.tags()["git_dirty"] == "true"
-    assert state.determining == (
+    worktree = worktree_of(project)
+    assert worktree.tags()["git_dirty"] == "true"
+    assert worktree.determining == (
         *("code/package/new part.py", "code/used.py", "data.dvc", "dvc.yaml"),
     )
     kept = tmp_path / "kept"
     kept.mkdir()
-    state.write(kept)
+    worktree.write(kept)
     clone = Project(tmp_path / "clone" / place)
     project.must("git", "clone", "--quiet", str(tmp_path / "repository"), str(tmp_path / "clone"))
     clone.must("git", "apply", str(kept / CHANGES))
@@ -144,19 +144,19 @@ def test_tree_can_be_made_again(project: Project, place: str, tmp_path: Path) ->
 def test_passwords_of_remotes_stay_here(project: Project) -> None:
     project.must("dvc", "remote", "add", "storage", "s3://bucket")
     project.must("dvc", "remote", "modify", "storage", "secret_access_key", "s3cret")
-    state = state_of(project)
-    assert (state.determining, state.patch) == ((), b"")
+    worktree = worktree_of(project)
+    assert (worktree.determining, worktree.patch) == ((), b"")
     write(project, {"code/used.py": b"used = 2\n"})
-    state = state_of(project)
-    assert state.determining == ("code/used.py",)
-    assert b"used = 2" in state.patch
-    assert b"s3cret" not in state.patch
+    worktree = worktree_of(project)
+    assert worktree.determining == ("code/used.py",)
+    assert b"used = 2" in worktree.patch
+    assert b"s3cret" not in worktree.patch
 
 
 def test_without_a_commit_nothing_is_claimed(project: Project) -> None:
-    state = state_since("", DECLARED)
-    assert state.tags() == {}
-    assert "params.yaml" in state.whole
+    worktree = compared_with("", DECLARED)
+    assert worktree.tags() == {}
+    assert "params.yaml" in worktree.whole
 
 
 def test_long_lists_are_cut() -> None:

@@ -118,20 +118,19 @@ def test_pulled_result_gets_its_run_without_training(project: Project, tmp_path:
     assert there.data.metrics == pytest.approx(here.data.metrics, rel=1e-6)
     # The clone's commit, other than the one that the first run began with, has the result.
     commit = clone.must("git", "rev-parse", "HEAD").strip()
-    bring_back = f"git checkout {commit}\ndvc checkout\n"
-    assert bring_back in there.data.tags["mlflow.note.content"]
-    assert bring_back not in here.data.tags["mlflow.note.content"]
+    assert f"`{commit}`, unchanged" in there.data.tags["mlflow.note.content"]
+    assert commit not in here.data.tags["mlflow.note.content"]
 
 
 def test_edit_without_a_repro_makes_no_run(project: Project) -> None:
     lock = (project.root / "dvc.lock").read_bytes()
     (before,) = project.mlflow_runs()
     project.set_params({"lr": 0.3})
-    assert "edited since the stages ran" in project.must("dvc", "repro", "-s", "track")
+    assert "edited after the stages ran" in project.must("dvc", "repro", "-s", "track")
     project.must("git", "checkout", "params.yaml")
     (project.root / "data" / "note.txt").write_text("another data set")
     project.must("dvc", "add", "data")
-    assert "edited since the stages ran" in project.must("dvc", "repro", "-s", "track")
+    assert "edited after the stages ran" in project.must("dvc", "repro", "-s", "track")
     assert (project.root / "dvc.lock").read_bytes() == lock
     (now,) = project.mlflow_runs()
     assert now.info.run_id == before.info.run_id
@@ -196,8 +195,9 @@ def test_run_names_an_experiment_that_is_there(project: Project) -> None:
     now = run_of_the_commit()
     assert (now.info.run_id, now.data.tags["dvc_exp"]) == (run_id, "renamed")
     description = now.data.tags["mlflow.note.content"]
-    (command,) = re.findall("^dvc exp apply .*/renamed$", description, re.M)
-    project.must(*command.split())
+    assert "| Experiment | `renamed` |" in description
+    assert now.info.run_name == "renamed"
+    project.must("dvc", "exp", "apply", "renamed")
     back_to_commit(project)
     # Where another kind of processor made the run, its figures are no experiment's of this one.
     store = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
@@ -223,7 +223,7 @@ def test_server_that_is_down_costs_nothing_and_is_caught_up_with(project: Projec
     output = project.must(*experiment, MLFLOW_TRACKING_URI="http://me:secret@127.0.0.1:9")
     (told,) = [line for line in output.splitlines() if "127.0.0.1" in line]
     assert told.startswith(
-        "The run in MLflow at http://127.0.0.1:9 can't be brought up to date ([Errno 111] "
+        "The run in MLflow at http://127.0.0.1:9 can't be completed ([Errno 111] "
     )
     assert "secret" not in output
     assert len(project.mlflow_runs()) == before
@@ -234,7 +234,7 @@ def test_server_that_is_down_costs_nothing_and_is_caught_up_with(project: Projec
     assert runs[-1].data.metrics.keys() >= {"baseline/val_loss", "triplet/triplet_loss"}
     # Whose result that is, DVC knows.
     assert runs[-1].data.tags["dvc_exp"] == "untold"
-    assert re.search("^dvc exp apply .*/untold$", runs[-1].data.tags["mlflow.note.content"], re.M)
+    assert "| Experiment | `untold` |" in runs[-1].data.tags["mlflow.note.content"]
 
 
 def test_killed_repro_resumes_in_its_own_run_and_ends_with_the_same_bytes(
@@ -275,7 +275,7 @@ def test_training_of_another_experiment_is_not_repeated(trained: Project) -> Non
     trained.set_params({"baseline": {"epochs": 10}})
     experiment = ("dvc", "exp", "run", "--temp", "-S")
     with trained.trained_for(1, (*experiment, "triplet.margin=0.7")) as first:
-        first.go_on()
+        first.resume()
         output = trained.must(*experiment, "triplet.margin=0.6")
         assert first.pipeline.wait() == 0
     assert "epoch 1/1" in output

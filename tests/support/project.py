@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from runs.tracking import alone
 from sample.dataset import write_sample
 from sample.names import SampleSize
 from tests.support.places import ROOT
+from tests.support.waiting import DEADLINE, wait_until
 
 SUPPORT = ROOT / "tests" / "support"
 PROJECT_FILES = (
@@ -36,6 +38,7 @@ PROJECT_FILES = (
     ".dvcignore",
     ".gitignore",
 )
+TRAININGS = {"stages.train_baseline", "stages.train_triplet"}
 TINY = SampleSize(
     train_people=6, train_images=48, test_people=4, queries=8, gallery=16, distractors=3, junk=2
 )
@@ -63,29 +66,27 @@ def _environment() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Halted:
-    """A training that is held between two epochs, while the process that reports it goes on."""
+    """A training that is stopped as a whole, with its thread that reports to MLflow."""
 
     pipeline: "subprocess.Popen[bytes]"
     training: psutil.Process
 
     @classmethod
     def of(cls, pipeline: "subprocess.Popen[bytes]") -> "Halted":
-        """Hold the training that a command of DVC is at."""
+        """Stop the training that a command of DVC runs."""
         processes = psutil.Process(pipeline.pid).children(recursive=True)
-        (report,) = (p for p in processes if "runs.live" in p.cmdline())
-        training = report.parent()
-        assert training is not None
+        (training,) = (p for p in processes if TRAININGS & set(p.cmdline()))
         training.suspend()
         return cls(pipeline, training)
 
-    def go_on(self) -> None:
-        """Let the training go on."""
+    def resume(self) -> None:
+        """Let the training continue."""
         self.training.resume()
 
     def finish(self) -> int:
-        """Let the training go on, and wait for the command's end; gives its exit status."""
-        self.go_on()
-        return self.pipeline.wait()
+        """Let the training continue, and return the command's exit status."""
+        self.resume()
+        return self.pipeline.wait(DEADLINE)
 
 
 @dataclass(frozen=True)
@@ -128,30 +129,47 @@ class Project:
     def trained_for(
         self, epochs: int, command: Sequence[str] = ("dvc", "repro", "train_baseline")
     ) -> "Iterator[Halted]":
-        """The baseline's training, halted after some of its epochs, and its run in MLflow.
+        """Halt the baseline's training after at least some epochs, with its run in MLflow.
 
-        At the end of the block, whatever still runs of the command is killed.
+        At the end of the block, all processes of the command are killed.
         """
-        # A training that was killed before and given up has left its own.
+        # An earlier training that was killed and given up has left its own.
         trained, noted = self.checkpoints(epochs), self.notes()
         with self.started(*command) as repro:
-            while not self.checkpoints(epochs) - trained:
+
+            def is_trained() -> bool:
                 assert repro.poll() is None
-                time.sleep(0.02)
+                return bool(self.checkpoints(epochs) - trained and self.notes() - noted)
+
+            wait_until(is_trained, pause=0.02)
             halted = Halted.of(repro)
-            # The process that reports to MLflow may be slower than the epochs are.
-            while not self.notes() - noted:
+            # A process that is stopped while it writes would block all readers of the store.
+            while self.store_is_locked():
+                halted.resume()
+                time.sleep(0.05)
                 assert repro.poll() is None
-                time.sleep(0.1)
+                halted = Halted.of(repro)
             yield halted
 
+    def store_is_locked(self) -> bool:
+        """Return whether a process is writing to the project's own store."""
+        store = sqlite3.connect(self.root / "mlflow.db", timeout=0)
+        try:
+            store.execute("BEGIN IMMEDIATE")
+            store.rollback()
+        except sqlite3.OperationalError:
+            return True
+        finally:
+            store.close()
+        return False
+
     def checkpoints(self, epochs: int) -> set[Path]:
-        """Of trainings that did at least so many epochs."""
+        """Return the checkpoints of trainings that did at least so many epochs."""
         saved = (self.root / ".dvc" / "tmp" / "checkpoints").glob("*/[0-9][0-9][0-9][0-9]")
         return {path for path in saved if int(path.name) >= epochs}
 
     def notes(self) -> set[Path]:
-        """Which say that a stage works on a run in MLflow."""
+        """Return the notes about runs in MLflow that have begun and not ended."""
         return set((self.root / ".dvc" / "tmp" / "runs").glob("*.json"))
 
     def pulled_clone(self, folder: Path) -> "Project":

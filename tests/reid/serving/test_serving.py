@@ -76,7 +76,7 @@ def test_first_repro_registers_the_model_as_champion(project: Project) -> None:
         version.tags["data_md5"],
         "8 queries of 4 people",
         "48 training images of 6 people",
-        "trained from random ones",
+        "trained from random weights",
     ):
         assert part in str(version.description)
 

@@ -57,7 +57,7 @@ def card(**changes: Any) -> str:
 
 
 def with_weights(weights: str) -> str:
-    return card(params=FACTS.params | {"model": FACTS.params["model"] | {"weights": weights}})
+    return card(params={**FACTS.params, "model": {**FACTS.params["model"], "weights": weights}})
 
 
 def row(text: str, figure: str) -> list[str]:
@@ -65,7 +65,7 @@ def row(text: str, figure: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")][1:]
 
 
-def test_figures_are_in_per_cent_with_intervals_beside_the_baseline() -> None:
+def test_figures_are_in_per_cent_with_intervals_next_to_the_baseline() -> None:
     assert row(card(), "rank-1") == ["83.0", "76.0-89.0", "60.0"]
     assert row(card(), "mAP") == ["73.4", "67.1-79.3", "50.0"]
     assert row(card(), "mINP") == ["30.0", "", "30.0"]
@@ -81,7 +81,7 @@ def test_says_what_it_was_measured_on() -> None:
 
 
 def test_says_that_figures_are_re_ranked() -> None:
-    metrics = {**FACTS.metrics, "triplet": FACTS.metrics["triplet"] | {"reranked": 1}}
+    metrics = {**FACTS.metrics, "triplet": {**FACTS.metrics["triplet"], "reranked": 1}}
     text = card(metrics=metrics)
     assert "no re-ranking" not in text
     assert "the embeddings alone give other figures" in text
@@ -127,7 +127,7 @@ def test_a_model_of_no_commit_has_a_card_too() -> None:
     assert "commit" not in card(commit="")
 
 
-def test_says_where_the_code_was_not_that_of_the_commit() -> None:
+def test_says_if_the_code_was_not_that_of_the_commit() -> None:
     assert "uncommitted" not in card()
     assert "commit `cccccccccc` with uncommitted changes" in card(has_changes=True)
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
+from mlflow.entities import LoggedModelStatus, Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
@@ -22,10 +23,11 @@ from reid.protocol.ranking import Ranking
 from reid.serving.packaging import SERVED_NEEDS, Package, pinned_requirements
 from runs.registry.versions import CHAMPION, REGISTERED, Registry, Submission
 from runs.run_identity import RunIdentity
-from runs.tracking import Result, Tracker
+from runs.tracking import PipelineResult, Tracker
 from tests.support.mlflow_server import free_port, mlflow_server
 from tests.support.places import ROOT
 from tests.support.project import Project
+from tests.support.waiting import DEADLINE
 
 PEOPLE = 40
 Elsewhere = Callable[[str, str, int], None]
@@ -50,7 +52,7 @@ def submission(root: Path, first_right: int, protocol: str = "a" * 64) -> Submis
     network.write_bytes(b"weights")
     write_ranking(ranked, ranking(first_right))
     return Submission(
-        result="result",
+        result_digest="result",
         package=Package(
             network=network,
             ranking=ranked,
@@ -71,17 +73,17 @@ def submission(root: Path, first_right: int, protocol: str = "a" * 64) -> Submis
 def finished_run(root: Path, fingerprint: str) -> Tracker:
     tracker = Tracker(RunIdentity(root, fingerprint, f"run of {fingerprint}", {}))
     figures = {"rank1": 0.5, "mAP": 0.5}
-    result = Result(
+    result = PipelineResult(
         digest="result",
         params={"seed": 1},
-        metrics={"triplet": figures},
+        metrics={"triplet": figures, "baseline": figures},
         histories={},
         cmc={},
         data=pd.DataFrame({"pid": [1, 2]}),
         data_name="drawn",
         data_md5="123abc",
     )
-    tracker.bring_up_to_date(result)
+    tracker.complete(result)
     return tracker
 
 
@@ -111,6 +113,10 @@ class Store:
     @property
     def champion(self) -> str:
         return self.client.get_model_version_by_alias(REGISTERED, CHAMPION).version
+
+    def run_of(self, version: ModelVersion) -> Run:
+        assert version.run_id is not None
+        return self.client.get_run(version.run_id)
 
     def folder(self, version: ModelVersion) -> Path:
         uri = self.client.get_model_version_download_uri(REGISTERED, str(version.version))
@@ -152,7 +158,9 @@ class TestVersion:
         assert [(c.name, c.type.name) for c in model.signature.inputs] == [("image", "string")]
         (output,) = model.signature.outputs
         assert (output.shape, output.type) == ((-1, 1280), np.float32)
-        assert len(model.load_input_example(str(store.folder(version)))["image"]) == 1
+        example = model.load_input_example(str(store.folder(version)))
+        assert isinstance(example, pd.DataFrame)
+        assert len(example["image"]) == 1
         folder = store.folder(version)
         assert (folder / "README.md").read_text() == "### Card of 20"
         assert (folder / "artifacts" / "best.keras").read_bytes() == b"weights"
@@ -165,19 +173,23 @@ class TestVersion:
 
     def test_belongs_to_its_run_and_the_logged_model_knows_it(self, store: Store) -> None:
         version = store.settle("f1", 20)
-        run = store.client.get_run(version.run_id)
+        run = store.run_of(version)
         assert run.data.tags["fingerprint"] == "f1"
+        assert run.outputs is not None
         (output,) = run.outputs.model_outputs
         logged = store.client.get_logged_model(output.model_id)
+        assert logged.metrics is not None
         assert version.source == f"models:/{logged.model_id}"
+        # The run has the baseline's figures, too.
         assert {m.key: m.value for m in logged.metrics} == {
             "triplet/rank1": 0.5,
             "triplet/mAP": 0.5,
         }
+        assert {(m.dataset_name, m.dataset_digest) for m in logged.metrics} == {("drawn", "123abc")}
         (known,) = json.loads(logged.tags["mlflow.modelVersions"])
         assert known == {"name": REGISTERED, "version": 1}
         # The run's own history holds each figure once, as before.
-        assert len(store.client.get_metric_history(version.run_id, "triplet/rank1")) == 1
+        assert len(store.client.get_metric_history(run.info.run_id, "triplet/rank1")) == 1
 
     def test_is_the_only_one_of_its_fingerprint(self, store: Store) -> None:
         for _ in range(3):
@@ -189,7 +201,7 @@ class TestVersion:
     def test_is_not_made_of_another_result_than_its_run_holds(self, store: Store) -> None:
         tracker = finished_run(store.root, "f1")
         registry = Registry(tracker, store.root, "f1")
-        registry.settle(replace(submission(store.root, 20), result="of another processor"))
+        registry.settle(replace(submission(store.root, 20), result_digest="of another processor"))
         assert store.versions() == []
 
     def test_is_not_judged_by_another_result_than_its_run_holds(self, store: Store) -> None:
@@ -200,7 +212,7 @@ class TestVersion:
         # Now it can be compared, and there it would be better.
         registry = Registry(finished_run(store.root, "f2"), store.root, "f2")
         elsewhere = submission(store.root, 30, protocol="b" * 64)
-        registry.settle(replace(elsewhere, result="of another processor"))
+        registry.settle(replace(elsewhere, result_digest="of another processor"))
         left = store.client.get_model_version(REGISTERED, other.version)
         assert (left.tags, left.description) == (other.tags, other.description)
         assert store.champion == 3
@@ -219,23 +231,27 @@ class TestVersion:
         version = store.settle("f1", 20)
         assert version.tags["decision"] == "promoted"
         assert len(store.versions()) == 1
-        experiment = store.client.get_run(version.run_id).info.experiment_id
+        experiment = store.run_of(version).info.experiment_id
         assert len(store.client.search_logged_models([experiment])) == 1
         assert store.champion == version.version
 
-    def test_whose_server_went_down_leaves_no_half_of_a_model(
-        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("end", [MlflowException("connection refused"), SystemExit("killed")])
+    def test_that_was_killed_or_lost_its_server_leaves_no_half_of_a_model(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch, end: BaseException
     ) -> None:
-        def down(*_: Any, **__: Any) -> None:
-            raise MlflowException("connection refused")
+        def stop(*_: Any, **__: Any) -> None:
+            raise end
 
         with monkeypatch.context() as patched:
-            for method in ("log_model_artifacts", "delete_logged_model"):
-                patched.setattr(MlflowClient, method, down)
-            with pytest.raises(MlflowException, match="refused"):
+            for method in ("log_model_artifacts", "finalize_logged_model"):
+                patched.setattr(MlflowClient, method, stop)
+            with pytest.raises(type(end), match=r"refused|killed"):
                 settle(store.root, "f1", 20)
+        run = finished_run(store.root, "f1").run
+        (half,) = store.client.search_logged_models([run.info.experiment_id])
+        assert half.status != LoggedModelStatus.READY
         version = store.settle("f1", 20)
-        experiment = store.client.get_run(version.run_id).info.experiment_id
+        experiment = store.run_of(version).info.experiment_id
         (logged,) = store.client.search_logged_models([experiment])
         assert version.source == f"models:/{logged.model_id}"
 
@@ -255,10 +271,8 @@ class TestChampion:
         assert store.champion == better.version == 4
         assert better.tags["decision"] == "promoted"
         assert "rank-1 +30.0 points" in better.tags["reason"]
-        assert better.description.startswith(
-            f"Promoted to champion, because {better.tags['reason']}"
-        )
-        assert worse.description.startswith("The champion was kept, because rank-1 and mAP")
+        assert f"Promoted to champion, because {better.tags['reason']}" in str(better.description)
+        assert "The champion was kept, because rank-1 and mAP" in str(worse.description)
         assert store.settle("f5", 20).tags["compared_with"] == "4"
 
     def test_whose_promotion_was_cut_off_keeps_its_reason(
@@ -279,9 +293,8 @@ class TestChampion:
         assert promoted.tags["decision"] == "promoted"
         assert promoted.tags["compared_with"] == "1"
         assert "rank-1 +70.0 points" in promoted.tags["reason"]
-        assert promoted.description.startswith(
-            f"Promoted to champion, because {promoted.tags['reason']}"
-        )
+        reason = f"Promoted to champion, because {promoted.tags['reason']}"
+        assert reason in str(promoted.description)
 
     def test_stays_where_the_data_are_others_until_a_person_moves_it(self, store: Store) -> None:
         store.settle("f1", 20)
@@ -317,7 +330,7 @@ class TestChampion:
         store.client.set_registered_model_alias(REGISTERED, CHAMPION, theirs.version)
         version = store.settle("f1", 20)
         assert version.tags["decision"] == "kept"
-        assert "nothing that is written on it" in version.tags["reason"]
+        assert "unknown data" in version.tags["reason"]
         assert store.champion == theirs.version
         assert store.client.get_registered_model(REGISTERED).description == "ours"
 
@@ -384,6 +397,7 @@ def shared(
     yield store
     store.client.delete_registered_model(REGISTERED)
     experiment = store.client.get_experiment_by_name("reid")
+    assert experiment is not None
     for run in store.client.search_runs([experiment.experiment_id]):
         store.client.delete_run(run.info.run_id)
 
@@ -462,7 +476,7 @@ def in_processes(work: Callable[..., None], arguments: list[tuple[Any, ...]]) ->
     for process in processes:
         process.start()
     for process in processes:
-        process.join()
+        process.join(DEADLINE)
     assert [process.exitcode for process in processes] == [0] * len(processes)
 
 
