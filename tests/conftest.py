@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.finished import copied, finished_project
+from tests.support.finished import copied, finished_project, unfinished_project
 from tests.support.project import Project
 
-SLOW_FIXTURES = {"project", "trained"}
+SLOW_FIXTURES = {"shared_folder", "unfinished", "project", "resumable", "trained"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,19 +30,31 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session")
-def _shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A folder that all workers of the session share."""
     own = tmp_path_factory.getbasetemp()
     return own if worker_id == "master" else own.parent
 
 
 @pytest.fixture
-def project(_shared: Path, tmp_path: Path) -> Project:
-    """A copy of a finished project whose models are made without Keras."""
-    return copied(finished_project(_shared, "quick", quick=True), tmp_path / "project")
+def unfinished(shared_folder: Path, tmp_path: Path) -> Project:
+    """A copy of a project whose pipeline has not run."""
+    return copied(unfinished_project(shared_folder), tmp_path / "project")
 
 
 @pytest.fixture
-def trained(_shared: Path, tmp_path: Path) -> Project:
+def project(shared_folder: Path, tmp_path: Path) -> Project:
+    """A copy of a finished project whose models are made without Keras."""
+    return copied(finished_project(shared_folder, "quick"), tmp_path / "project")
+
+
+@pytest.fixture
+def resumable(shared_folder: Path, tmp_path: Path) -> Project:
+    """A copy of a finished project whose baseline is a small network, trained by Keras."""
+    return copied(finished_project(shared_folder, "resumable"), tmp_path / "project")
+
+
+@pytest.fixture
+def trained(shared_folder: Path, tmp_path: Path) -> Project:
     """A copy of a finished project whose models are small networks."""
-    return copied(finished_project(_shared, "trained", quick=False), tmp_path / "project")
+    return copied(finished_project(shared_folder, "trained"), tmp_path / "project")

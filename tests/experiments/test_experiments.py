@@ -24,20 +24,19 @@ import experiments.reproduction
 from experiments.reproduction import Reproduction
 from reid.__main__ import main
 from reid.evaluation.figures import COUNTS, FIGURES
+from tests.support.finished import copied, finished_project
 from tests.support.mlflow_server import free_port, mlflow_server
 from tests.support.places import ROOT
-from tests.support.project import Project, assert_one_clear_message, make_project
+from tests.support.project import Project, assert_one_clear_message
 from verify.recurrence import Recurrence
 
 NEW_CODE = "reid/newly_written.py"
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    made = make_project(tmp_path_factory.mktemp("experiments") / "a project")
-    made.must("dvc", "repro")
-    made.commit()
-    return made
+def project(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Project:
+    folder = tmp_path_factory.mktemp("experiments")
+    return copied(finished_project(shared_folder, "quick"), folder / "a project")
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ import pytest
 from mlflow import MlflowClient
 
 from experiments.temporary_run import BEGUN, reason_of_failure
-from tests.support.places import ROOT
-from tests.support.project import Project, assert_one_clear_message, make_project
+from tests.support.finished import WITHOUT_KERAS, copied, unfinished_project
+from tests.support.project import Project, assert_one_clear_message
 from tests.support.quick_models import DIVERGED, EPOCHS, use_quick_models
 
 PATIENCE = 600
@@ -27,21 +27,24 @@ PATIENCE = 600
 FIGURES = ("rank1", "mAP", "mINP")
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with quick models. Each test leaves its workspace as it was."""
-    made = make_project(tmp_path_factory.mktemp("sweep") / "project")
-    use_quick_models(made.root / "dvc.yaml")
+def quick_project(shared_folder: Path, root: Path) -> Project:
+    """Return a project with quick models whose pipeline has not run."""
+    made = copied(unfinished_project(shared_folder), root)
+    use_quick_models(root, WITHOUT_KERAS["quick"])
     made.commit()
     return made
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Project:
+    """A project with quick models. Each test leaves its workspace as it was."""
+    return quick_project(shared_folder, tmp_path_factory.mktemp("sweep") / "project")
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Project:
     """A project after a sweep of three runs, two at a time, without a tracking store before it."""
-    made = make_project(tmp_path_factory.mktemp("swept") / "project")
-    use_quick_models(made.root / "dvc.yaml")
-    made.commit()
+    made = quick_project(shared_folder, tmp_path_factory.mktemp("swept") / "project")
     before = tree(made)
     done = run_sweep(made, "-S", "lr=0.01,0.02,1e3", "--jobs", "2")
     (made.root.parent / "output").write_text(done.stdout)
@@ -56,7 +59,7 @@ def sweep(*arguments: str) -> tuple[str, ...]:
 
 
 def run_sweep(project: Project, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return project.run(*sweep(*arguments), PYTHONPATH=str(ROOT))
+    return project.run(*sweep(*arguments), REPORT_LIVE="yes")
 
 
 @contextmanager
@@ -65,7 +68,7 @@ def started_sweep(project: Project, *arguments: str) -> "Iterator[subprocess.Pop
     process = subprocess.Popen(
         sweep(*arguments),
         cwd=project.root,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"REPORT_LIVE": "yes"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -198,8 +201,8 @@ def test_reason_of_a_failure_is_what_the_stage_said_first() -> None:
     assert reason_of_failure("") == "it printed nothing"
 
 
-def test_training_that_is_stopped_keeps_its_state(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project")
+def test_stopped_training_keeps_its_checkpoint(resumable: Project) -> None:
+    project = resumable
     before = tree(project)
     with started_sweep(project, "-S", "lr=0.01", "-S", "baseline.epochs=200,300") as process:
         wait_until(lambda: project.checkpoints(2), process)

@@ -14,7 +14,7 @@ from mlflow.entities import Run
 from runs.liveness import end_abandoned, forget, hold, note, noted_run
 from tests.support.mlflow_server import free_port, mlflow_server
 from tests.support.places import ROOT
-from tests.support.project import Project, assert_one_clear_message, make_project
+from tests.support.project import Project, assert_one_clear_message
 from tests.support.waiting import DEADLINE, wait_until
 
 STORE = "sqlite:///somewhere.db"
@@ -106,21 +106,10 @@ def test_note_that_was_not_written_to_its_end_is_dropped(tmp_path: Path, text: s
     assert not left(tmp_path)
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project whose result is finished and committed."""
-    project = make_project(tmp_path_factory.mktemp("interrupted") / "project")
-    project.must("dvc", "repro")
-    project.commit()
-    project.must("git", "tag", "finished")
-    return project
-
-
 @pytest.fixture
-def project(finished: Project) -> Project:
-    """The finished project, as it was committed, with the runs of earlier tests in its store."""
-    finished.must("git", "reset", "--quiet", "--hard", "finished")
-    return finished
+def project(resumable: Project) -> Project:
+    """A finished project of each test's own, whose baseline is trained by Keras."""
+    return resumable
 
 
 def runs_at(address: str) -> list[Run]:

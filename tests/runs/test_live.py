@@ -6,20 +6,19 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
 from tests.support.mlflow_server import free_port
 from tests.support.places import ROOT
-from tests.support.project import Project, make_project
+from tests.support.project import Project
 from tests.support.waiting import DEADLINE, wait_until
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return make_project(tmp_path / "project")
+def project(unfinished: Project) -> Project:
+    return unfinished
 
 
 def training(what: str, *seconds: str) -> tuple[str, ...]:

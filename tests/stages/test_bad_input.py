@@ -29,7 +29,6 @@ from tests.support.project import (
     QUICK,
     Project,
     assert_one_clear_message,
-    make_project,
     with_changes,
 )
 
@@ -216,9 +215,9 @@ def test_nonsense_parameter_is_named(
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(unfinished: Project) -> Project:
     """A project that was run up to ``split``."""
-    made = make_project(tmp_path / "project")
+    made = unfinished
     made.must("dvc", "repro", "split")
     made.commit()
     return made

@@ -13,15 +13,16 @@ from zipfile import ZipFile
 import pytest
 import yaml
 
-from reid.model import backbones
+from tests.support import tiny_backbone
 from tests.support.declarations import Declared, declarations, undeclared, unread, watch_stages
+from tests.support.finished import copied, unfinished_project
 from tests.support.imports import (
     declared_never_imported,
     declared_unused,
     imported_undeclared,
 )
 from tests.support.places import ROOT
-from tests.support.project import QUICK, Project, make_project
+from tests.support.project import QUICK, Project
 from tests.support.watched_stage import Seen
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -108,21 +109,19 @@ def _prepare_other_choices(project: Project) -> None:
             if "/bounding_box_test/" in name:
                 file.writestr(name.replace("bounding_box_test", "gt_bbox"), file.read(name))
     how = QUICK["model"]
-    network = backbones.build("mobilenet_v2", how["height"], how["width"], how["alpha"], 1, "none")
+    network = tiny_backbone.build(how["height"], how["width"], how["alpha"], 2, None)
     network.save_weights(project.root / "pretrained" / WEIGHTS)
     project.must("dvc", "add", "--quiet", "data", "pretrained")
     project.set_params(OTHER_CHOICES)
 
 
 @pytest.fixture(scope="module")
-def watched(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Watched:
+def watched(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Watched:
     """What is declared and what is read, with the usual parameters and with the others."""
     found = []
     for prepare in (lambda project: None, _prepare_other_choices):
         folder = tmp_path_factory.mktemp("watched")
-        project = make_project(folder / "project")
+        project = copied(unfinished_project(shared_folder), folder / "project")
         prepare(project)
         project.set_params({"triplet": {"epochs": 2}})  # The first only warms up.
         (folder / "seen").mkdir()

@@ -1,37 +1,57 @@
-"""Finished projects: made once in a session of tests, and copied for each test that needs one."""
+"""Projects that tests share: made once in a session, and copied for each test that needs one."""
 
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
 
 from tests.support.project import Project, make_project
+from tests.support.quick_models import use_quick_models
+
+WITHOUT_KERAS = {
+    "quick": ("train_baseline", "train_triplet", "extract"),
+    "resumable": ("train_triplet", "extract"),
+    "trained": (),
+}
+"""The kinds of finished projects, and the stages that make their files without Keras."""
 
 
-def finished_project(folder: Path, name: str, quick: bool) -> Project:
-    """Return a project whose pipeline has run and is committed; make it if it is not there.
+def unfinished_project(folder: Path) -> Project:
+    """Return a project whose pipeline has not run; ``folder`` is shared by all workers."""
+    return _made_once(folder / "unfinished", make_project)
 
-    Args:
-        folder: shared by all workers of the session.
-        name: of the project's folder.
-        quick: whether models are made without Keras, as ``quick_models`` does.
-    """
-    project, done = Project(folder / name), folder / f"{name}.done"
-    with FileLock(folder / f"{name}.lock"):
-        if not done.exists():
-            make_project(project.root, quick)
-            project.must("dvc", "repro")
-            project.commit()
-            done.touch()
-    return project
+
+def finished_project(folder: Path, kind: str) -> Project:
+    """Return a project whose pipeline has run and is committed; ``kind`` is of WITHOUT_KERAS."""
+
+    def make(root: Path) -> None:
+        project = copied(unfinished_project(folder), root)
+        use_quick_models(root, WITHOUT_KERAS[kind])
+        project.commit()
+        project.must("dvc", "repro")
+        project.commit()
+
+    return _made_once(folder / kind, make)
 
 
 def copied(project: Project, root: Path) -> Project:
     """Copy a project with its DVC cache and its MLflow store, and return the copy."""
     shutil.copytree(project.root, root, symlinks=True)
     shutil.rmtree(root / ".dvc" / "tmp", ignore_errors=True)
-    _move_store(root / "mlflow.db", str(project.root), str(root))
+    if (root / "mlflow.db").exists():
+        _move_store(root / "mlflow.db", str(project.root), str(root))
+    return Project(root)
+
+
+def _made_once(root: Path, make: Callable[[Path], object]) -> Project:
+    done = root.with_suffix(".done")
+    with FileLock(root.with_suffix(".lock")):
+        if not done.exists():
+            shutil.rmtree(root, ignore_errors=True)
+            make(root)
+            done.touch()
     return Project(root)
 
 

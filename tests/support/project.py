@@ -222,31 +222,14 @@ def assert_one_clear_message(done: "subprocess.CompletedProcess[str]", pattern: 
     assert re.search(pattern, done.stdout), done.stdout
 
 
-def _use_quick_models(root: Path) -> None:
-    """Let the stages that train and extract make their files without Keras."""
-    shutil.copyfile(SUPPORT / "quick_models.py", root / "quick_models.py")
-    pipeline = yaml.safe_load((root / "dvc.yaml").read_text())
-    for name in ("train_baseline", "train_triplet"):
-        pipeline["stages"][name]["cmd"] = f"python quick_models.py {name}"
-    pipeline["stages"]["extract"]["cmd"] = "python quick_models.py extract_${item.model}"
-    (root / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
-
-
-def make_project(root: Path, quick: bool = False) -> Project:
-    """Set up a project whose data is ``TINY``, committed, not yet run.
-
-    Args:
-        root: the folder to make.
-        quick: whether models are made without Keras, as ``quick_models`` does.
-    """
+def make_project(root: Path) -> Project:
+    """Set up a project whose data is ``TINY``, committed, not yet run."""
     root.mkdir(parents=True)
     for name in PROJECT_FILES:
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copyfile
         copy(source, root / name)
     shutil.copyfile(SUPPORT / "tiny_backbone.py", root / "reid" / "model" / "backbones" / "tiny.py")
-    if quick:
-        _use_quick_models(root)
     project = Project(root)
     (root / "data").mkdir()
     write_sample(root / "data" / "synthetic-pedestrians.zip", size=TINY)

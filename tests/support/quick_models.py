@@ -1,13 +1,16 @@
 """Models without a network, for tests of what surrounds a training.
 
-``python -m tests.support.quick_models train_baseline`` takes the place of the stage of that name,
-in a project's folder; ``extract_baseline`` likewise. It reports its epochs live and writes the
-files that the other stages read; each learning rate gives other features. Learning rates above 1
-diverge.
+``python quick_models.py train_baseline`` takes the place of the stage of that name, in a project's
+folder; ``extract_baseline`` likewise. It writes the files that the other stages read. Each learning
+rate gives other features, and learning rates above 1 diverge. If ``REPORT_LIVE`` is set in the
+environment, it logs its epochs live.
 """
 
 import json
+import os
+import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import dvc.api
@@ -26,13 +29,14 @@ NOISE = 1.5
 DIVERGED = "the loss of the quick model is NaN"
 
 
-def use_quick_models(pipeline: Path) -> None:
-    """Let a ``dvc.yaml`` train and extract with this module."""
+def use_quick_models(root: Path, stages: Sequence[str]) -> None:
+    """Let stages of a project make their files with a copy of this module."""
+    shutil.copyfile(__file__, root / "quick_models.py")
+    pipeline = root / paths.PIPELINE
     content = yaml.safe_load(pipeline.read_text())
-    command = f"python -m {__spec__.name}"
-    for name in ("train_baseline", "train_triplet"):
-        content["stages"][name]["cmd"] = f"{command} {name}"
-    content["stages"]["extract"]["cmd"] = f"{command} extract_${{item.model}}"
+    for stage in stages:
+        model = "_${item.model}" if "matrix" in content["stages"][stage] else ""
+        content["stages"][stage]["cmd"] = f"python quick_models.py {stage}{model}"
     pipeline.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
@@ -40,10 +44,11 @@ def train(name: str) -> None:
     """Write ``models/<name>``."""
     lr = dvc.api.params_show(stages=f"train_{name}")["lr"]
     rows = [{"epoch": epoch, "loss": lr + 1 / epoch} for epoch in range(1, EPOCHS + 1)]
-    with live_report(name) as live:
-        live.begin()
-        for row in rows:
-            live.epoch(row)
+    if "REPORT_LIVE" in os.environ:
+        with live_report(name) as live:
+            live.begin()
+            for row in rows:
+                live.epoch(row)
     if lr > 1:
         raise UserError(DIVERGED)
     folder = paths.model_folder(name)
@@ -55,7 +60,8 @@ def train(name: str) -> None:
 
 def extract(name: str) -> None:
     """Write ``build/features/<name>``."""
-    lr = json.loads((paths.model_folder(name) / "train.json").read_text())["lr"]
+    # A model that Keras trained has no learning rate in this file.
+    lr = json.loads((paths.model_folder(name) / "train.json").read_text()).get("lr", 0.01)
     folder = paths.features_folder(name)
     folder.mkdir(parents=True)
     rng = np.random.default_rng(round(1e6 * lr) + len(name))

@@ -17,7 +17,7 @@ from reid.model.backend_choice import choose
 from reid.model.network import EMBEDDING, load_network, save_network
 from tests.support import loss_of_a_sure_mistake
 from tests.support.places import ROOT
-from tests.support.project import make_project
+from tests.support.project import Project
 from tests.support.small_training import SHALLOW, fold, network
 
 WAYS = {"tensorflow": ("tensorflow",), "xla": ("tensorflow", "xla"), "jax": ("jax",)}
@@ -99,8 +99,10 @@ def test_loss_of_a_mistake_grows_with_its_sureness(backend: str) -> None:
     assert loss == pytest.approx(loss_of_a_sure_mistake.SURENESS)
 
 
-def test_pipeline_trains_and_extracts_without_tensorflow(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project")
+def test_pipeline_trains_and_extracts_without_tensorflow(
+    unfinished: Project, tmp_path: Path
+) -> None:
+    project = unfinished
     project.set_params({"backend": "jax", "baseline": {"epochs": 1}})
     (tmp_path / "tensorflow.py").write_text("raise ImportError('TensorFlow, under JAX')")
     done = project.run("dvc", "repro", "extract@baseline", PYTHONPATH=str(tmp_path))

@@ -19,16 +19,18 @@ from mlflow.entities.model_registry import ModelVersion
 from PIL import Image
 
 from reid.data.dataset import read_subset
+from tests.support.finished import copied, unfinished_project
 from tests.support.mlflow_server import free_port
 from tests.support.places import ROOT
-from tests.support.project import Project, make_project
+from tests.support.project import Project
 
 ALONE = ROOT / "tests" / "support" / "served_alone.py"
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = make_project(tmp_path_factory.mktemp("serving") / "project")
+def project(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Project:
+    folder = tmp_path_factory.mktemp("serving")
+    project = copied(unfinished_project(shared_folder), folder / "project")
     project.set_params({"extract": {"flip": True}})
     project.commit()
     return project
