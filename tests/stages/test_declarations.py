@@ -22,7 +22,7 @@ from tests.support.imports import (
     imported_undeclared,
 )
 from tests.support.places import ROOT
-from tests.support.project import QUICK, Project
+from tests.support.project import INPUT, Project
 from tests.support.watched_stage import Seen
 
 pytestmark = pytest.mark.xdist_group("declarations")
@@ -110,8 +110,7 @@ def _prepare_other_choices(project: Project) -> None:
         for name in file.namelist():
             if "/bounding_box_test/" in name:
                 file.writestr(name.replace("bounding_box_test", "gt_bbox"), file.read(name))
-    how = QUICK["model"]
-    network = tiny_backbone.build(how["height"], how["width"], how["alpha"], 2, None)
+    network = tiny_backbone.build(*INPUT, 1.0, 2, None)
     network.save_weights(project.root / "pretrained" / WEIGHTS)
     project.must("dvc", "add", "--quiet", "data", "pretrained")
     project.set_params(OTHER_CHOICES)

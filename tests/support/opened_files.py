@@ -33,10 +33,11 @@ def opened_files(root: Path, *skipped: str) -> Iterator[set[Path]]:
     opened: set[Path] = set()
     try:
         folders: dict[int, Path] = {}
-        for path, names, _ in os.walk(root):
+        for folder, names, _ in os.walk(root):
             names[:] = [name for name in names if name not in skipped]
             kinds = IN_OPEN | IN_MOVED_TO | IN_CREATE
-            folders[_checked(libc.inotify_add_watch(queue, os.fsencode(path), kinds))] = Path(path)
+            watch = _checked(libc.inotify_add_watch(queue, os.fsencode(folder), kinds))
+            folders[watch] = Path(folder)
         yield opened
         made: set[Path] = set()
         for watch, kind, name in _events(queue):

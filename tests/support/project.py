@@ -42,12 +42,13 @@ TRAININGS = {"stages.train_baseline", "stages.train_triplet"}
 TINY = SampleSize(
     train_people=6, train_images=48, test_people=4, queries=8, gallery=16, distractors=3, junk=2
 )
-QUICK = {
+INPUT = HEIGHT, WIDTH = 32, 32
+QUICK: dict[str, Any] = {
     "baseline": {"epochs": 2, "batch_size": 8},
     "triplet": {"epochs": 1, "people": 4, "images": 2},
     "model": {
         **{"backbone": "tiny", "alpha": 1.0, "last_stride": 2},
-        **{"weights": "none", "height": 32, "width": 32},
+        **{"weights": "none", "height": HEIGHT, "width": WIDTH},
     },
     "evaluate": {"picture_queries": 2},
 }

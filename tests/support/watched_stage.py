@@ -107,7 +107,7 @@ def record_params(seen: set[str]) -> None:
             seen.add(key)
         return value
 
-    checked = stages._stage.checked
+    checked: Callable[..., Settings] = stages._stage.checked
 
     def checked_and_recorded(kind: type[Settings], values: RecordedParams, origin: str) -> Settings:
         settings = checked(kind, values.unrecorded, origin)
@@ -116,7 +116,7 @@ def record_params(seen: set[str]) -> None:
         return settings
 
     Settings.__getattribute__ = recorded  # type: ignore[method-assign,assignment]
-    stages._stage.checked = checked_and_recorded
+    stages._stage.checked = checked_and_recorded  # type: ignore[assignment]
 
 
 def record_python(seen: Seen, root: Path) -> None:
