@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dvc.repo import Repo
 from dvc.scm import SCMError
 
-from experiments.fingerprints import CommitFingerprints
+from experiments.fingerprint_cache import CommitFingerprints
 from reid.data.paths import MODELS
 from reid.evaluation.figures import FIGURES
 from runs.fingerprint import fingerprint, recorded_fingerprint

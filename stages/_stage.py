@@ -34,7 +34,7 @@ def run(main: Callable[[], None]) -> None:
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     for package in ("__main__", "reid", "runs", "stages"):
         logging.getLogger(package).setLevel(logging.INFO)
-    from runs.live import hold_begun_run, mark_failed  # noqa: PLC0415
+    from runs.live_epochs import hold_begun_run, mark_failed  # noqa: PLC0415
 
     hold_begun_run()
     try:

@@ -16,7 +16,7 @@ from reid.training.folds import read_folds
 from reid.training.objective import Objective
 from reid.training.optimisation import Optimisation, OptimisationSettings
 from runs.fingerprint import checkpoint, inputs_hash, is_saved, require_unedited
-from runs.live import live_report
+from runs.live_epochs import live_report
 from stages._params import Seed, Threads
 
 if TYPE_CHECKING:

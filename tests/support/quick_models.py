@@ -21,7 +21,7 @@ import yaml
 from reid.common.errors import UserError
 from reid.data import paths
 from reid.data.dataset import read_subset
-from runs.live import live_report
+from runs.live_epochs import live_report
 from stages._stage import run
 
 EPOCHS = 3

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 
-from runs import live
+from runs import live_epochs
 
 WAIT = 600
 
@@ -25,8 +25,8 @@ def main(what: str, *seconds: str) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     logging.basicConfig(format="%(message)s")
     for limit in seconds:
-        live.END_SECONDS = float(limit)
-    with live.live_report("baseline") as report:
+        live_epochs.END_SECONDS = float(limit)
+    with live_epochs.live_report("baseline") as report:
         if what == "fails":
             sys.exit("no weights")
         report.begin()
