@@ -30,8 +30,6 @@ from tests.support.places import ROOT
 from tests.support.project import Project, assert_one_clear_message
 from verify.recurrence import Recurrence
 
-pytestmark = pytest.mark.xdist_group("experiments")
-
 NEW_CODE = "reid/newly_written.py"
 
 
