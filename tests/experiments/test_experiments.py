@@ -396,5 +396,5 @@ def test_store_that_is_not_there(project: Project, command: tuple[str, ...]) -> 
     done = project.run(
         *("python", "-m", "reid", *command), MLFLOW_TRACKING_URI="sqlite:///absent.db"
     )
-    assert_one_clear_message(done, r"absent\.db is not there: no result was tracked yet")
+    assert_one_clear_message(done, r"absent\.db does not exist: no result was tracked yet")
     assert not (project.root / "absent.db").exists()
