@@ -37,11 +37,14 @@ pull: .venv/run
 	@[ -e data ] || dvc pull data.dvc
 	@[ -e pretrained ] || dvc pull pretrained.dvc
 
+# A file of tests stays on one core: its tests may share a project.
+SPREAD := --numprocesses auto --dist loadfile --no-loadscope-reorder
+
 test: .venv/dev
-	python -m pytest --numprocesses auto --dist loadgroup
+	python -m pytest $(SPREAD)
 
 test-quick: .venv/dev
-	python -m pytest --numprocesses auto --dist loadgroup -m "not slow"
+	python -m pytest $(SPREAD) -m "not slow"
 
 lint: .venv/dev
 	ruff format --check .

@@ -101,7 +101,7 @@ def joined(known: Iterable[Known], runs: Iterable[Run]) -> list[JoinedResult]:
     """Join by fingerprint, and an experiment without one by its name, with a run that is going on.
 
     Figures of one fingerprint may contradict each other, as those of the workspace and of a commit
-    that was made on another kind of processor: these are two results, and share the one run.
+    that was made on another CPU type: these are two results, and share the one run.
     """
     by_fingerprint: dict[str, list[Known]] = {}
     for one in known:

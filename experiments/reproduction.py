@@ -117,7 +117,7 @@ def reproduction_table(done: Reproduction) -> Table:
     if done.same_bytes:
         caption = "every file that DVC hashes has the same bytes, the models included"
     else:
-        caption = f"figures may move by {TOLERANCE}, as between kinds of processor; counts may not"
+        caption = f"figures may move by {TOLERANCE}, as between CPU types; counts may not"
     words = {"equal": "equal", "within": "within tolerance", "differs": "[bold red]differs[/]"}
     table = slim_table(title=f"Run {short(done.run_id)} computed again", caption=caption)
     table.add_column("metric")

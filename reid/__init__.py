@@ -1,1 +1,1 @@
-"""Person re-identification: from photos in Market-1501 layout to figures that come out again."""
+"""Person re-identification: from photos in Market-1501 layout to reproducible figures."""

@@ -1,4 +1,4 @@
-"""Git's command line, where its library has no answer: patches of a working tree."""
+"""Git's command line, for what its library can't do: patches of a working tree."""
 
 import os
 import subprocess
@@ -10,15 +10,22 @@ PATCH = (
     *("--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames"),
     *("--no-relative", "--src-prefix=a/", "--dst-prefix=b/"),
 )
-"""Of ``git diff``: what ``git apply`` takes, whatever the user's configuration says."""
+"""Options of ``git diff``: its patch suits ``git apply``, whatever the user has configured."""
 
 
 def git(
     *arguments: str, folder: Path = Path(), accepted: tuple[int, ...] = (0,), given: bytes = b""
 ) -> bytes:
-    """What a git command prints, ``given`` its input.
+    """Run a git command and return its output.
 
-    Raises UserError with git's own words where it fails.
+    Args:
+        *arguments: of git.
+        folder: to run it in.
+        accepted: exit statuses that are no failure.
+        given: the command's input.
+
+    Raises:
+        UserError: the command fails; the message has git's own words.
     """
     done = subprocess.run(
         ["git", *arguments],
@@ -35,5 +42,5 @@ def git(
 
 
 def names(output: bytes) -> list[str]:
-    """File names that git wrote with ``-z``."""
+    """Return the file names in an output that git wrote with ``-z``."""
     return [name for name in output.decode().split("\0") if name]

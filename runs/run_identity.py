@@ -7,19 +7,20 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """Which run of which store, and what it says of itself."""
+    """Which run of which store a result belongs to, and the run's name and tags."""
 
     root: Path
-    """The project's folder, where the default store and its artifacts are."""
+    """The project's folder, with the default store and its artifacts."""
     fingerprint: str
-    """Of everything that determines the result."""
+    """The hash of everything that determines the result."""
     name: str
-    """Of the run, where nobody gave it one."""
+    """The run's name, unless a person gives it another."""
     tags: Mapping[str, str]
+    """The run's tags."""
     origin: Callable[[], Mapping[str, str]] = dict
-    """More of these, which take a second to find out."""
+    """A function that returns more tags, in a second."""
 
 
 def nameless(fingerprint: str) -> str:
-    """The name of a run whose result is no experiment's."""
+    """Return the name of a run whose result belongs to no DVC experiment."""
     return f"repro-{fingerprint[:7]}"

@@ -1,4 +1,4 @@
-"""The tracking store as its readers see it: the runs of all results, found and opened."""
+"""The tracking store for its readers: the runs of all results."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -22,42 +22,43 @@ from runs.tracking import (
 )
 
 LOCAL_HOST = "127.0.0.1"
-"""Where ``make ui`` opens MLflow."""
+"""The host at which ``make ui`` opens MLflow."""
 SHORT = 8
-"""Characters of a run's id that are shown."""
-HINT = "Is MLFLOW_TRACKING_URI right, and does the server run?"
-ARTIFACTS_HINT = "A store of artifacts may need a password, or a package, of its own."
+"""The number of characters of a run's id that are shown."""
+HINT = "Is MLFLOW_TRACKING_URI right, and is the server running?"
+ARTIFACTS_HINT = "A store of artifacts may need a password or a package of its own."
 
 
 def short(run_id: str) -> str:
-    """A run's id as it is shown."""
+    """Return a run's id as it is shown."""
     return run_id[:SHORT]
 
 
 def is_finished(run: Run) -> bool:
-    """Whether a run holds a whole result."""
+    """Return whether a run holds a complete result."""
     return run.info.status == "FINISHED" and RESULT in run.data.tags
 
 
 def fingerprint_of(run: Run) -> str:
-    """The fingerprint of a run's result; empty for a run that this project didn't make."""
+    """Return the fingerprint of a run's result; empty if this project didn't make the run."""
     return str(run.data.tags.get(FINGERPRINT, ""))
 
 
 class RunStore:
-    """The runs of a project's tracking store. It has to be there: nothing is created."""
+    """The runs of a project's tracking store, which must exist: nothing is created."""
 
     def __init__(self, root: Path) -> None:
         """Open the store that the pipeline in the folder ``root`` reports to.
 
         Raises:
-            UserError: it isn't there, or can't be read, or holds no results, or they were deleted.
+            UserError: the store doesn't exist, can't be read or holds no results, or its
+                experiment was deleted.
         """
         self.uri = tracking_uri(root)
         self.shown = without_credentials(self.uri)
         file = sqlite_file(self.uri)
         if file is not None and not file.is_file():
-            raise UserError(f"{file} is not there: no result was tracked yet. Run `dvc repro`.")
+            raise UserError(f"{file} does not exist: no result was tracked yet. Run `dvc repro`.")
         with self._reached():
             self.client = MlflowClient(self.uri)
             experiment = find_experiment(self.client)
@@ -78,7 +79,7 @@ class RunStore:
             ) from e
 
     def runs(self) -> list[Run]:
-        """All runs, the youngest first."""
+        """Return all runs, the newest first."""
         found: list[Run] = []
         token = None
         with self._reached():
@@ -94,7 +95,7 @@ class RunStore:
                     return found
 
     def download(self, run: Run, place: str, destination: Path) -> Path:
-        """Copy what a run carries at ``place`` into a folder; gives the copy's path.
+        """Copy a run's artifacts at ``place`` into a folder, and return the copy's path.
 
         Raises:
             UserError: the store or the artifacts can't be read.
@@ -105,7 +106,7 @@ class RunStore:
             return Path(self.client.download_artifacts(run.info.run_id, place, str(destination)))
 
     def kill(self, run_id: str) -> None:
-        """End a run that nothing works on any more."""
+        """Mark a run that nobody works on as KILLED."""
         with self._reached():
             end(self.client, run_id, "KILLED")
 

@@ -1,4 +1,4 @@
-"""Why a tracking store or its artifacts can't be used, in the few words that tell it."""
+"""Why a tracking store or its artifacts can't be used, in few words."""
 
 from socket import gaierror
 
@@ -8,9 +8,9 @@ NETWORK = (ConnectionError, TimeoutError, gaierror)
 
 
 def complaint(error: BaseException) -> str:
-    """What an error of a store says in its first line; of the network, the system's own words.
+    """Return the first line of a store's error, or the system's own words for a network error.
 
-    A server that doesn't answer makes a chain of errors, in which each quotes all before it.
+    A server that doesn't answer causes a chain of errors, each of which quotes all before it.
     """
     first = error
     while (before := first.__cause__ or first.__context__) is not None:

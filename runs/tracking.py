@@ -329,7 +329,7 @@ class Tracker:
             if not self.holds(result):
                 logger.warning(
                     "MLflow run %s of the same inputs has other metrics: it stays as it is. "
-                    "Another type of processor or a changed library may be the cause.",
+                    "Another CPU type or a changed library may be the cause.",
                     self.id,
                 )
             elif self.run.info.status != "FINISHED":

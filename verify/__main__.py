@@ -20,7 +20,7 @@ SameProcessor = Annotated[
     bool,
     typer.Option(
         "--same-processor",
-        help="The commit was made on this kind of processor: require the same bytes.",
+        help="The commit was made on this CPU type: require the same bytes.",
     ),
 ]
 COMMIT_NEW = "run `dvc repro` and commit dvc.lock and metrics/"
@@ -93,8 +93,8 @@ def _how_well(judgement: Judgement) -> str:
         return "the same bytes"
     return (
         f"the models differ, the figures are within {100 * judgement.largest_move:.1f} points "
-        f"({100 * TOLERANCE:.0f} are allowed), as on another kind of processor. If the commit was "
-        "made on this kind, an input is not declared: --same-processor makes that an error"
+        f"({100 * TOLERANCE:.0f} are allowed), as on another CPU type. If the commit was made "
+        "on this CPU type, an input is not declared: --same-processor makes that an error"
     )
 
 

@@ -1,7 +1,7 @@
 """The rule: the committed result is reproduced, to the byte or within a tolerance.
 
-Data stages give the same bytes everywhere. Models, and with them the figures, depend on the kind
-of processor.
+Data stages give the same bytes everywhere. Models, and with them the figures, depend on the CPU
+type.
 """
 
 from collections.abc import Iterator

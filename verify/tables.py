@@ -28,13 +28,13 @@ def show(table: Table) -> None:
 
 
 def figures_table(judgement: Judgement, base: ResultFiles | None = None) -> Table:
-    """Show one row per figure, in per cent: on the base branch, as committed, and the new one.
+    """Show one row per figure, in per cent: on the base branch, committed, recomputed.
 
     A figure that the commit itself lowers by more than the tolerance is pointed out: the author
     means it, but a reader may ask why.
     """
     table = Table("model", "figure", box=MARKDOWN)
-    for heading in (*(("base",) if base else ()), "committed", "new", "moved by"):
+    for heading in (*(("base",) if base else ()), "committed", "recomputed", "moved by"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("")
     for figure in judgement.figures:

@@ -89,7 +89,7 @@ class Registry:
         If the run holds another result, nothing is registered or decided.
         """
         with alone(self.root):
-            # On another type of processor the figures differ: the version is that of the run.
+            # On another CPU type the figures differ: the version is that of the run.
             if not self._run_holds(submission.result_digest):
                 return
             version = self._version() or self._create(submission)

@@ -30,8 +30,6 @@ from tests.support.places import ROOT
 from tests.support.project import Project, assert_one_clear_message
 from verify.recurrence import Recurrence
 
-pytestmark = pytest.mark.xdist_group("experiments")
-
 NEW_CODE = "reid/newly_written.py"
 
 
@@ -454,5 +452,5 @@ def test_missing_store_is_named(project: Project, command: tuple[str, ...]) -> N
     done = project.run(
         *("python", "-m", "reid", *command), MLFLOW_TRACKING_URI="sqlite:///absent.db"
     )
-    assert_one_clear_message(done, r"absent\.db is not there: no result was tracked yet")
+    assert_one_clear_message(done, r"absent\.db does not exist: no result was tracked yet")
     assert not (project.root / "absent.db").exists()

@@ -22,8 +22,6 @@ from tests.support.finished import WITHOUT_KERAS, copied, unfinished_project
 from tests.support.project import Project, assert_one_clear_message
 from tests.support.quick_models import DIVERGED, EPOCHS, use_quick_models
 
-pytestmark = pytest.mark.xdist_group("sweep")
-
 PATIENCE = 600
 """Seconds after which a sweep hangs."""
 FIGURES = ("rank1", "mAP", "mINP")

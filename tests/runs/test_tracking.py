@@ -1,4 +1,4 @@
-"""The run of a result in the tracking store: one, whole, and with what was measured last."""
+"""The run of a result in the tracking store: exactly one, complete, with the last figures."""
 
 import os
 import signal
@@ -64,7 +64,7 @@ def result(losses: list[float]) -> PipelineResult:
     )
 
 
-def test_checkouts_that_share_a_store_make_one_run_of_one_result(tmp_path: Path) -> None:
+def test_checkouts_that_share_a_store_make_one_run_per_result(tmp_path: Path) -> None:
     processes = [started(tmp_path / name) for name in ("here", "there")]
     ids = {process.communicate(timeout=DEADLINE)[0].split()[-1] for process in processes}
     assert {process.returncode for process in processes} == {0}
@@ -118,7 +118,7 @@ def test_finished_run_is_kept_rather_than_an_older_one(tmp_path: Path) -> None:
     assert [run.info.run_id for run in runs(finished)] == [finished.id]
 
 
-def test_run_whose_creation_was_answered_at_the_second_try_is_one_in_the_end(
+def test_run_that_was_created_twice_by_a_repeated_request_is_one_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create = MlflowClient.create_run
@@ -137,7 +137,7 @@ def test_run_whose_creation_was_answered_at_the_second_try_is_one_in_the_end(
     assert [run.info.run_id for run in runs(live)] == [tracker.id] == [live.id]
 
 
-def test_store_whose_creation_was_killed_is_created_anew(tmp_path: Path, own_store: Path) -> None:
+def test_store_whose_creation_was_killed_is_created_again(tmp_path: Path, own_store: Path) -> None:
     process = started(tmp_path)
 
     def is_begun() -> bool:
@@ -198,7 +198,7 @@ def test_finished_run_of_other_metrics_stays_as_it_is(
     assert [m.value for m in again.client.get_metric_history(again.id, "triplet/loss")] == [1.0]
 
 
-def test_origin_is_that_of_the_end(tmp_path: Path) -> None:
+def test_origin_is_the_one_at_the_end(tmp_path: Path) -> None:
     begun = {"git_commit": "a", "params_changed": "lr: 1 -> 2", "data_md5": "123"}
     travelling = tmp_path / "travelling"
     write_json(travelling / "params.json", {"lr": 1})

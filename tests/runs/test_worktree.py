@@ -1,4 +1,4 @@
-"""What git's commit lacks of a working tree, and that it is enough to make the tree again."""
+"""The changes of a working tree since a commit, and that the tree can be restored from them."""
 
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def result_is_in_head(project: Project) -> bool:
     return has_result(project.must("git", "rev-parse", "HEAD").strip())
 
 
-def test_committed_tree_lacks_nothing(project: Project) -> None:
+def test_committed_tree_has_no_changes(project: Project) -> None:
     made = {
         "dvc.lock": b"schema: '2.0'\n\n",
         "metrics.json": b"[]\n",
@@ -92,7 +92,7 @@ def test_committed_tree_lacks_nothing(project: Project) -> None:
     assert not result_is_in_head(project)
 
 
-def test_parameters_and_documents_do_not_make_it_dirty(project: Project) -> None:
+def test_parameters_and_documents_do_not_make_a_tree_dirty(project: Project) -> None:
     write(project, {"params.yaml": b"lr: 0.02\nmodel: {width: 64, name: a}\nseed: 1\n"})
     write(project, {"notes with spaces.md": b"other\n"})
     worktree = worktree_of(project)
@@ -105,7 +105,7 @@ def test_parameters_and_documents_do_not_make_it_dirty(project: Project) -> None
     }
 
 
-def test_tree_can_be_made_again(project: Project, place: str, tmp_path: Path) -> None:
+def test_tree_can_be_restored(project: Project, place: str, tmp_path: Path) -> None:
     changes = {
         "params.yaml": b"lr: 0.02\n",
         "dvc.yaml": b"stages: {a: {cmd: b}}\n",
@@ -141,7 +141,7 @@ def test_tree_can_be_made_again(project: Project, place: str, tmp_path: Path) ->
     assert not (clone.root / "somewhere").exists()
 
 
-def test_passwords_of_remotes_stay_here(project: Project) -> None:
+def test_passwords_of_remotes_do_not_travel(project: Project) -> None:
     project.must("dvc", "remote", "add", "storage", "s3://bucket")
     project.must("dvc", "remote", "modify", "storage", "secret_access_key", "s3cret")
     worktree = worktree_of(project)
@@ -153,18 +153,18 @@ def test_passwords_of_remotes_stay_here(project: Project) -> None:
     assert b"s3cret" not in worktree.patch
 
 
-def test_without_a_commit_nothing_is_claimed(project: Project) -> None:
+def test_tree_without_a_commit_has_no_tags(project: Project) -> None:
     worktree = compared_with("", DECLARED)
     assert worktree.tags() == {}
     assert "params.yaml" in worktree.whole
 
 
-def test_long_lists_are_cut() -> None:
+def test_long_list_is_cut() -> None:
     assert listed(["a", "b"]) == "a, b"
     assert listed([str(i) for i in range(7)], limit=5) == "0, 1, 2, 3, 4, and 2 more"
 
 
-def test_commit_that_records_the_result_that_is_here(project: Project) -> None:
+def test_commit_has_the_result_if_its_lock_records_the_same_outputs(project: Project) -> None:
     pipeline = b"stages:\n  train:\n    cmd: train\n    outs:\n    - model\n"
     lock = (
         b"schema: '2.0'\nstages:\n  train:\n    cmd: train\n    outs:\n"

@@ -15,8 +15,6 @@ from sample.camera import CAMERAS
 from sample.dataset import SAMPLE_NAME, SAMPLE_SEED, write_dataset, write_sample
 from sample.names import SampleSize, plan_names
 
-pytestmark = pytest.mark.xdist_group("sample")
-
 GALLERY_FOLDER = GALLERY_FOLDERS[0]
 SMALL = SampleSize(
     train_people=3, train_images=13, test_people=2, queries=5, gallery=7, distractors=3, junk=5

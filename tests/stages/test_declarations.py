@@ -25,8 +25,6 @@ from tests.support.places import ROOT
 from tests.support.project import INPUT, Project
 from tests.support.watched_stage import Seen
 
-pytestmark = pytest.mark.xdist_group("declarations")
-
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 USERS_OWN = {
     ".keras/keras.json": "read by Keras itself, and overruled in reid/model/backend.py",

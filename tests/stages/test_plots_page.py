@@ -11,12 +11,12 @@ from tests.support.project import Project
 PAGE = ROOT / ".dvc" / "plots_page"
 
 
-def test_page_is_what_its_parts_make() -> None:
+def test_page_is_built_from_its_parts() -> None:
     build = runpy.run_path(str(PAGE / "build.py"))["build"]
     assert build() == (PAGE / "page.html").read_text(encoding="utf-8")
 
 
-def test_plots_are_shown_without_loading_anything(tmp_path: Path) -> None:
+def test_plots_are_shown_without_a_network(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.must("git", "init", "--quiet")
     project.must("dvc", "init", "--quiet")

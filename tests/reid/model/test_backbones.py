@@ -101,7 +101,7 @@ EXPECTED = {
         maps={
             (128, 64, 0.5, 1): (8, 4, 256),
             (32, 32, 0.25, 1): (2, 2, 128),  # the smallest
-            (HEIGHT, WIDTH, 1.0, 1): (7, 4, 512),
+            (HEIGHT, WIDTH, 1.0, 1): (6, 4, 512),
         },
         # As its authors count (see below), less a dense layer and the shared gates' other calls.
         learned=2_193_616
@@ -136,8 +136,9 @@ def outputs(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
 
 def outputs_of(model: keras.Model, *layers: str) -> list[np.ndarray]:
     """Return what layers inside a network give for ``images()``."""
-    inside = keras.Model(model.input, [model.get_layer(layer).output for layer in layers])
-    return [keras.ops.convert_to_numpy(x) for x in inside(images(), training=False)]
+    inside = keras.Model(model.input, {layer: model.get_layer(layer).output for layer in layers})
+    found = inside(images(), training=False)
+    return [keras.ops.convert_to_numpy(found[layer]) for layer in layers]
 
 
 def learned(layer: keras.Layer) -> int:
@@ -157,13 +158,13 @@ def test_backbone_has_the_published_parameters_and_maps(name: str) -> None:
         else:
             model = backbones.build(name, height, width, alpha, last_stride, "none")
         assert model.output_shape == (None, *shape)
-        assert outputs(model, np.zeros((1, height, width, 3), np.float32)).shape == (1, *shape)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_saved_backbone_has_the_same_bytes_weights_and_features(name: str, tmp_path: Path) -> None:
     model = built(name, 1)
     features = outputs(model, images())
+    assert features.shape[1:] == EXPECTED[name].maps[HEIGHT, WIDTH, 1.0, 1]
     for file in ("a.keras", "b.keras"):
         save_network(model, tmp_path / file)
     assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
@@ -340,7 +341,7 @@ def test_file_without_the_weights_of_this_backbone_is_named(tmp_path: Path) -> N
     text.write_text("no weights")
     for path in (other, text):
         with pytest.raises(UserError, match=rf"{path.name} doesn't fit mobilenet_v2"):
-            backbones.build("mobilenet_v2", HEIGHT, WIDTH, 1.0, 2, str(path))
+            backbones.load_weights(built("mobilenet_v2", 2), str(path))
 
 
 def test_backbone_starts_from_the_download_of_keras(

@@ -20,8 +20,6 @@ from tests.support.places import ROOT
 from tests.support.project import Project
 from tests.support.small_training import SHALLOW, fold, network
 
-pytestmark = pytest.mark.xdist_group("backends")
-
 WAYS = {"tensorflow": ("tensorflow",), "xla": ("tensorflow", "xla"), "jax": ("jax",)}
 """The backend of each way to train, and options of the program."""
 

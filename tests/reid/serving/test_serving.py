@@ -24,8 +24,6 @@ from tests.support.mlflow_server import free_port
 from tests.support.places import ROOT
 from tests.support.project import Project
 
-pytestmark = pytest.mark.xdist_group("serving")
-
 ALONE = ROOT / "tests" / "support" / "served_alone.py"
 
 

@@ -29,8 +29,6 @@ from tests.support.places import ROOT
 from tests.support.project import Project
 from tests.support.waiting import DEADLINE
 
-pytestmark = pytest.mark.xdist_group("registry")
-
 PEOPLE = 40
 Elsewhere = Callable[[str, str, int], None]
 
