@@ -201,8 +201,8 @@ def test_reason_of_a_failure_is_what_the_stage_said_first() -> None:
     assert reason_of_failure("") == "it printed nothing"
 
 
-def test_stopped_training_keeps_its_checkpoint(resumable: Project) -> None:
-    project = resumable
+def test_stopped_training_keeps_its_checkpoint(unfinished: Project) -> None:
+    project = unfinished
     before = tree(project)
     with started_sweep(project, "-S", "lr=0.01", "-S", "baseline.epochs=200,300") as process:
         wait_until(lambda: project.checkpoints(2), process)
