@@ -17,7 +17,6 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 from pydantic import Field
-from scipy.stats import bootstrap, permutation_test
 
 from reid.common.arrays import IntArray
 from reid.common.errors import UserError
@@ -176,6 +175,9 @@ def _percentile_intervals(
     people: _People, resamples: int, rng: np.random.Generator
 ) -> tuple[DoubleArray, DoubleArray]:
     """Find the low and the high ends of the figures' intervals, each float64 (3,)."""
+    # SciPy's statistics take a second to import.
+    from scipy.stats import bootstrap  # noqa: PLC0415
+
     drawn = bootstrap(
         (*people.sums.T, people.queries),
         _means,
@@ -200,6 +202,8 @@ def _sign_flip_p_values(
     differences: DoubleArray, resamples: int, rng: np.random.Generator
 ) -> DoubleArray:
     """Test each column of (people, 3) for a sum of 0: two-sided p-values, float64 (3,)."""
+    from scipy.stats import permutation_test  # noqa: PLC0415
+
     test = permutation_test(
         (differences,),
         lambda sample, axis: np.abs(sample.sum(axis=axis)),
