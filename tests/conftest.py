@@ -39,7 +39,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> P
 
 @pytest.fixture
 def unfinished(shared_folder: Path, tmp_path: Path) -> Project:
-    """A copy of a project whose pipeline has not run."""
+    """A copy of a project whose pipeline has run up to ``split``."""
     return copied(unfinished_project(shared_folder), tmp_path / "project")
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from reid.data.paths import PIPELINE
+from tests.support.places import ROOT
 from tests.support.project import Project, make_project
 from tests.support.quick_models import use_quick_models
 
@@ -19,15 +21,24 @@ WITHOUT_KERAS = {
 
 
 def unfinished_project(folder: Path) -> Project:
-    """Return a project whose pipeline has not run; ``folder`` is shared by all workers."""
-    return _made_once(folder / "unfinished", make_project)
+    """Return a project that has run up to ``split``; ``folder`` is shared by all workers."""
+
+    def make(root: Path) -> None:
+        project = make_project(root)
+        project.must("dvc", "repro", "split")
+        project.commit()
+
+    return _made_once(folder / "unfinished", make)
 
 
 def finished_project(folder: Path, kind: str) -> Project:
     """Return a project whose pipeline has run and is committed; ``kind`` is of WITHOUT_KERAS."""
 
     def make(root: Path) -> None:
-        project = copied(unfinished_project(folder), root)
+        is_trained = kind == "trained"
+        begun = finished_project(folder, "resumable") if is_trained else unfinished_project(folder)
+        project = copied(begun, root)
+        shutil.copyfile(ROOT / PIPELINE, root / PIPELINE)
         use_quick_models(root, WITHOUT_KERAS[kind])
         project.commit()
         project.must("dvc", "repro")
