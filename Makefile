@@ -80,7 +80,7 @@ lock: .venv/dev
 	  --no-emit-index-url -c requirements.lock requirements-dev.txt -o requirements-dev.lock
 
 # uv installs in a tenth of pip's time. Where only pip reaches an index: INSTALL="python -m pip install"
-INSTALL ?= uv pip install --quiet
+INSTALL ?= uv pip install --quiet --system-certs
 
 .venv/run: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
