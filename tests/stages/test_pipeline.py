@@ -15,6 +15,8 @@ from reid.data.dataset import read_subset
 from tests.support.project import Project, assert_one_clear_message
 
 MODELS = ("baseline", "triplet")
+EPOCHS = 40
+"""So many that a training takes longer than it takes MLflow to start."""
 RERANKING = {"use": False, "k1": 4, "k2": 2, "original_weight": 0.3}
 
 
@@ -238,48 +240,48 @@ def test_server_that_is_down_costs_nothing_and_is_caught_up_with(project: Projec
 
 
 def test_killed_repro_resumes_in_its_own_run_and_ends_with_the_same_bytes(
-    trained: Project,
+    resumable: Project,
 ) -> None:
-    before = len(trained.mlflow_runs())
-    trained.set_params({"baseline": {"epochs": 5}})
-    with trained.trained_for(epochs=2):
+    before = len(resumable.mlflow_runs())
+    resumable.set_params({"baseline": {"epochs": EPOCHS}})
+    with resumable.trained_for(epochs=2):
         pass
-    assert "resuming after epoch" in trained.must("dvc", "repro")
-    states = (trained.root / ".dvc" / "tmp" / "checkpoints").iterdir()
+    assert "resuming after epoch" in resumable.must("dvc", "repro")
+    states = (resumable.root / ".dvc" / "tmp" / "checkpoints").iterdir()
     assert not [state for state in states if state.is_dir()]
-    resumed = (trained.root / "dvc.lock").read_bytes()
-    run = trained.mlflow_runs()[-1]
-    assert len(trained.mlflow_runs()) == before + 1
+    resumed = (resumable.root / "dvc.lock").read_bytes()
+    run = resumable.mlflow_runs()[-1]
+    assert len(resumable.mlflow_runs()) == before + 1
     assert run.info.status == "FINISHED"
-    client = MlflowClient(f"sqlite:///{trained.root / 'mlflow.db'}")
+    client = MlflowClient(f"sqlite:///{resumable.root / 'mlflow.db'}")
     steps = [m.step for m in client.get_metric_history(run.info.run_id, "baseline/loss")]
-    assert sorted(steps) == [1, 2, 3, 4, 5]
-    undisturbed = trained.must("dvc", "repro", "--force", "--single-item", "train_baseline")
-    assert "epoch 1/5" in undisturbed
-    assert (trained.root / "dvc.lock").read_bytes() == resumed
+    assert sorted(steps) == list(range(1, EPOCHS + 1))
+    undisturbed = resumable.must("dvc", "repro", "--force", "--single-item", "train_baseline")
+    assert f"epoch 1/{EPOCHS}" in undisturbed
+    assert (resumable.root / "dvc.lock").read_bytes() == resumed
 
 
-def test_training_killed_before_dvc_saved_it_is_not_repeated(trained: Project) -> None:
-    trained.set_params({"baseline": {"epochs": 3}})
-    with trained.trained_for(epochs=3):
-        pass
-    output = trained.must("dvc", "repro", "train_baseline")
+def test_training_killed_before_dvc_saved_it_is_not_repeated(resumable: Project) -> None:
+    resumable.set_params({"baseline": {"epochs": 3}})
+    # As if DVC was killed when the training's process had just ended.
+    resumable.must("python", "-m", "stages.train_baseline")
+    output = resumable.must("dvc", "repro", "train_baseline")
     assert "resuming after epoch 3 of 3" in output
-    lock = (trained.root / "dvc.lock").read_bytes()
+    lock = (resumable.root / "dvc.lock").read_bytes()
     # Once it is saved, to ask for it again means to train it again.
-    assert "epoch 1/3" in trained.must("dvc", "repro", "--force", "train_baseline")
-    assert (trained.root / "dvc.lock").read_bytes() == lock
+    assert "epoch 1/3" in resumable.must("dvc", "repro", "--force", "train_baseline")
+    assert (resumable.root / "dvc.lock").read_bytes() == lock
 
 
-def test_training_of_another_experiment_is_not_repeated(trained: Project) -> None:
-    trained.set_params({"baseline": {"epochs": 10}})
+def test_training_of_another_experiment_is_not_repeated(resumable: Project) -> None:
+    resumable.set_params({"baseline": {"epochs": EPOCHS}})
     experiment = ("dvc", "exp", "run", "--temp", "-S")
-    with trained.trained_for(1, (*experiment, "triplet.margin=0.7")) as first:
+    with resumable.trained_for(1, (*experiment, "triplet.margin=0.7")) as first:
         first.resume()
-        output = trained.must(*experiment, "triplet.margin=0.6")
+        output = resumable.must(*experiment, "triplet.margin=0.6")
         assert first.pipeline.wait() == 0
     assert "epoch 1/1" in output
-    assert "epoch 1/10" not in output
+    assert f"epoch 1/{EPOCHS}" not in output
 
 
 def test_nonsense_parameter_ends_dvc_with_one_message_and_keeps_the_figures(
