@@ -38,6 +38,9 @@ def finished_project(folder: Path, kind: str) -> Project:
         is_trained = kind == "trained"
         begun = finished_project(folder, "resumable") if is_trained else unfinished_project(folder)
         project = copied(begun, root)
+        # The run of the project that this one begins with is not its own.
+        (root / "mlflow.db").unlink(missing_ok=True)
+        shutil.rmtree(root / "mlartifacts", ignore_errors=True)
         shutil.copyfile(ROOT / PIPELINE, root / PIPELINE)
         use_quick_models(root, WITHOUT_KERAS[kind])
         project.commit()
@@ -53,7 +56,10 @@ def copied(project: Project, root: Path) -> Project:
     shutil.rmtree(root / ".dvc" / "tmp", ignore_errors=True)
     if (root / "mlflow.db").exists():
         _move_store(root / "mlflow.db", str(project.root), str(root))
-    return Project(root)
+    copy = Project(root)
+    # Git knows files by their time and place on disk, and would read all of them again and again.
+    copy.must("git", "update-index", "-q", "--refresh")
+    return copy
 
 
 def _made_once(root: Path, make: Callable[[Path], object]) -> Project:
