@@ -327,7 +327,7 @@ def test_result_of_a_training_is_not_recorded_under_inputs_edited_meanwhile(
         assert halted.finish() != 0
     lock = yaml.safe_load((project.root / "dvc.lock").read_text())
     recorded = lock["stages"]["train_baseline"]["params"]["params.yaml"]
-    assert (recorded["lr"], recorded["baseline.epochs"]) == (0.01, 2)
+    assert (recorded["lr"], recorded["baseline"]["epochs"]) == (0.01, 2)
     assert newest(project).info.status == "FAILED"
     # What was trained before the edit is not lost.
     project.set_params({"lr": 0.01})
@@ -346,7 +346,10 @@ def test_stage_that_fails_after_the_training_fails_its_run(project: Project) -> 
     assert [run.info.status for run in project.mlflow_runs()[-2:]] == ["FAILED", "FINISHED"]
 
 
-def test_code_edited_in_the_middle_of_a_pipeline_ends_the_first_run(project: Project) -> None:
+def test_code_edited_in_the_middle_of_a_pipeline_ends_the_first_run(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPORT_LIVE", "yes")
     project.set_params({"baseline": {"epochs": 32}, "triplet": {"margin": 0.4}})
     before = len(project.mlflow_runs())
     with project.trained_for(1, ("dvc", "repro", "train_triplet")) as halted:
