@@ -82,5 +82,5 @@ def test_equal_generators_give_equal_images() -> None:
 @pytest.mark.parametrize("bad", [{"pad": -1}, {"erase": 1.5}, {"flip": "yes"}, {"erase": None}])
 def test_impossible_parameter_is_refused_by_name(bad: dict[str, object]) -> None:
     values = {"flip": True, "pad": 0, "colour": 0.0, "erase": 0.0} | bad
-    with pytest.raises(UserError, match=f"params.yaml: mend.*\n  {next(iter(bad))}: "):
+    with pytest.raises(UserError, match=f"params.yaml: correct.*\n  {next(iter(bad))}: "):
         checked(Augmentation, values, "params.yaml")
