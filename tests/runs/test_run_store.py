@@ -30,7 +30,7 @@ def test_store_with_options_in_its_address_is_found(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db?timeout=30")
     assert RunStore(tmp_path).runs() == []
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///absent.db?timeout=30")
-    with pytest.raises(UserError, match=r"absent\.db is not there"):
+    with pytest.raises(UserError, match=r"absent\.db does not exist"):
         RunStore(tmp_path)
 
 
