@@ -23,6 +23,8 @@ from runs.tracking import PipelineResult, Tracker
 from tests.support.places import ROOT
 from tests.support.waiting import DEADLINE, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -14,6 +14,8 @@ from tests.support.project import Project, assert_one_clear_message
 from verify.result import ResultFiles
 from verify.tables import files_table, show
 
+pytestmark = pytest.mark.slow
+
 RANK1 = {"baseline": 0.715, "triplet": 0.83}
 
 

@@ -20,6 +20,8 @@ from tests.support.places import ROOT
 from tests.support.project import Project
 from tests.support.small_training import SHALLOW, fold, network
 
+pytestmark = pytest.mark.slow
+
 WAYS = {"tensorflow": ("tensorflow",), "xla": ("tensorflow", "xla"), "jax": ("jax",)}
 """The backend of each way to train, and options of the program."""
 

@@ -23,6 +23,8 @@ from reid.training.objective import Objective
 from reid.training.optimisation import OptimisationSettings
 from tests.support.small_training import ADAMW, PEOPLE, SGD, TINY, fold, network, plan
 
+pytestmark = pytest.mark.slow
+
 FILES = ("best.keras", "last.keras", "history.csv", "train.json")
 
 

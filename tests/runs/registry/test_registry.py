@@ -29,6 +29,8 @@ from tests.support.places import ROOT
 from tests.support.project import Project
 from tests.support.waiting import DEADLINE
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = 40
 Elsewhere = Callable[[str, str, int], None]
 
