@@ -21,6 +21,7 @@ from experiments.temporary_run import BEGUN, reason_of_failure
 from tests.support.finished import WITHOUT_KERAS, copied, unfinished_project
 from tests.support.project import Project, assert_one_clear_message
 from tests.support.quick_models import DIVERGED, EPOCHS, use_quick_models
+from tests.support.waiting import wait_until
 
 PATIENCE = 600
 """Seconds after which a sweep hangs."""
@@ -82,13 +83,15 @@ def started_sweep(project: Project, *arguments: str) -> "Iterator[subprocess.Pop
                 left.kill()
 
 
-def wait_until(holds: Callable[[], object], process: "subprocess.Popen[str]") -> None:
+def wait_while_it_runs(holds: Callable[[], object], process: "subprocess.Popen[str]") -> None:
     """Wait until something holds while a process runs."""
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+
+    def holds_while_it_runs() -> object:
+        found = holds()
+        assert found or process.poll() is None, process.communicate()[0]
+        return found
+
+    wait_until(holds_while_it_runs, pause=0.01, seconds=PATIENCE)
 
 
 def processes_in(project: Project) -> list[psutil.Process]:
@@ -205,7 +208,7 @@ def test_stopped_training_keeps_its_checkpoint(unfinished: Project) -> None:
     project = unfinished
     before = tree(project)
     with started_sweep(project, "-S", "lr=0.01", "-S", "baseline.epochs=200,300") as process:
-        wait_until(lambda: project.checkpoints(2), process)
+        wait_while_it_runs(lambda: project.checkpoints(2), process)
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=PATIENCE)
     assert "Stopped: 0 of 2 runs have ended and are kept. No run is left running" in output
@@ -228,7 +231,7 @@ def test_sweep_that_is_stopped_while_dvc_works_with_git_leaves_git_as_it_was(
     with started_sweep(project, "-S", "lr=0.01,0.02,0.03,0.04") as process:
         # To start an experiment, DVC puts git on another commit.
         head = project.root / ".git" / "HEAD"
-        wait_until(lambda: not head.read_text().startswith("ref:"), process)
+        wait_while_it_runs(lambda: not head.read_text().startswith("ref:"), process)
         for _ in range(3):
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
@@ -255,7 +258,7 @@ def test_edit_of_the_pipeline_stops_the_sweep(project: Project) -> None:
         def has_begun() -> bool:
             return any(BEGUN in log.read_text() for log in logs() - before)
 
-        wait_until(has_begun, process)
+        wait_while_it_runs(has_begun, process)
         project.set_params({"seed": 12345})
         output, _ = process.communicate(timeout=PATIENCE)
     params.write_text(content)
