@@ -285,13 +285,13 @@ def test_training_of_another_experiment_is_not_repeated(resumable: Project) -> N
 
 
 def test_nonsense_parameter_ends_dvc_with_one_message_and_keeps_the_figures(
-    project: Project,
+    resumable: Project,
 ) -> None:
-    metrics = (project.root / "metrics" / "triplet.json").read_bytes()
-    project.set_params({"lr": -0.01})
-    done = project.run("dvc", "repro")
+    metrics = (resumable.root / "metrics" / "triplet.json").read_bytes()
+    resumable.set_params({"lr": -0.01})
+    done = resumable.run("dvc", "repro")
     assert_one_clear_message(done, "lr: Input should be greater than 0.*-0.01")
-    assert (project.root / "metrics" / "triplet.json").read_bytes() == metrics
+    assert (resumable.root / "metrics" / "triplet.json").read_bytes() == metrics
 
 
 @pytest.mark.parametrize(
