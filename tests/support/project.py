@@ -24,6 +24,7 @@ from sample.dataset import write_sample
 from sample.names import SampleSize
 from tests.support.places import ROOT
 from tests.support.waiting import DEADLINE, wait_until
+from tests.support.warm import warm_environment
 
 SUPPORT = ROOT / "tests" / "support"
 PROJECT_FILES = (
@@ -97,15 +98,19 @@ class Project:
     root: Path
 
     def run(self, *command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command in the project; its output is text, both streams in ``stdout``."""
+        """Run a command in the project; its output is text, both streams in ``stdout``.
+
+        Python programs start warm.
+        """
         return subprocess.run(
             command,
             cwd=self.root,
-            env=_environment() | environment,
+            env=_environment() | warm_environment() | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
+            timeout=DEADLINE,
         )
 
     @contextmanager

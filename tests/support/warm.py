@@ -1,0 +1,47 @@
+"""Commands that start warm: in a process that has imported the libraries already."""
+
+import atexit
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from tests.support.places import ROOT
+from tests.support.waiting import wait_until
+
+SUPPORT = ROOT / "tests" / "support"
+
+
+@cache
+def _server() -> Path:
+    """Start the server of this process, which ends with it; return its socket."""
+    folder = Path(tempfile.mkdtemp(prefix="warm-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    address, said = folder / "socket", folder / "said.txt"
+    with said.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, str(SUPPORT / "warm_server.py"), str(address)],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+        )
+
+    def is_up() -> bool:
+        assert process.poll() is None, said.read_text()
+        return address.exists()
+
+    wait_until(is_up)
+    return address
+
+
+def warm_environment() -> dict[str, str]:
+    """Return the environment variables with which ``python`` and ``dvc`` start warm.
+
+    A signal to such a command reaches a process that only waits. What a test stops, interrupts or
+    looks at while it runs must not be started in this way; killing it is all right.
+    """
+    paths = (SUPPORT / "bin", Path(sys.executable).parent, os.environ["PATH"])
+    return {"WARM_SERVER": str(_server()), "PATH": os.pathsep.join(map(str, paths))}

@@ -1,0 +1,142 @@
+"""Run Python programs in forks of a process that has imported the libraries.
+
+The libraries take longer to import than a stage takes to work on tiny data. This server imports
+them once. ``bin/python`` and ``bin/dvc`` send it their commands. For each command it forks itself,
+and the child runs the command as ``python`` does. ``warm_server.py SOCKET`` ends when its input
+ends. It imports nothing of the project: a command runs the code of the folder that it starts in.
+"""
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
+
+# What the project sets before it imports Keras. bin/python runs commands that set it differently.
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+LIBRARIES = (
+    *("PIL.Image", "PIL.ImageDraw", "PIL.ImageOps", "dvc.api", "dvc.cli", "dvc.repo"),
+    *("great_expectations", "jinja2", "keras", "keras.src.backend.tensorflow", "mlflow"),
+    *("mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store", "pandas", "psutil"),
+    *("pyarrow.parquet", "rich.table", "scipy.stats", "sklearn.model_selection"),
+    *("sklearn.preprocessing", "tensorflow", "tqdm", "typer", "yaml"),
+)
+
+
+def become(
+    command: list[str], folder: str, environment: dict[str, str], files: Sequence[int]
+) -> None:
+    """Turn this process into one that was started with a command, and run the command.
+
+    Args:
+        command: ``-m MODULE`` or the path of a program, and its arguments.
+        folder: the current folder.
+        environment: all environment variables.
+        files: the file descriptors of input, output and errors.
+    """
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.dont_write_bytecode = bool(environment.get("PYTHONDONTWRITEBYTECODE"))
+    is_module = command[0] == "-m"
+    program, *arguments = command[1:] if is_module else command
+    own = folder if is_module else str(Path(program).resolve().parent)
+    others = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
+    sys.path[:1] = [own, *others]
+    sys.argv = [program, *arguments]
+    if is_module:
+        runpy.run_module(program, run_name="__main__", alter_sys=True)
+    else:
+        runpy.run_path(program, run_name="__main__")
+
+
+def end(status: object) -> NoReturn:
+    """End this process as Python does, without the seconds that it spends on freeing the memory."""
+    if status is not None and not isinstance(status, int):
+        sys.stderr.write(f"{status}\n")
+        status = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status or 0)
+
+
+def run_as(message: tuple[list[str], str, dict[str, str]], files: Sequence[int]) -> NoReturn:
+    """Run a command in this process, as `become` does, and end the process."""
+    try:
+        become(*message, files)
+    except SystemExit as e:
+        end(e.code)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        end(1)
+    end(0)
+
+
+def keep(client: socket.socket) -> None:
+    """Run a client's command in a fork, and send the client its exit status as one byte.
+
+    If the client ends first, the command is killed.
+    """
+    message, files, _, _ = socket.recv_fds(client, 1 << 20, 3)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    process = os.fork()
+    if process == 0:
+        client.close()
+        run_as(json.loads(message), files)
+    ready, _, _ = select.select([client.fileno(), os.pidfd_open(process)], [], [])
+    if client.fileno() in ready:
+        os.kill(process, signal.SIGKILL)
+    _, status = os.waitpid(process, 0)
+    with suppress(BrokenPipeError):
+        client.sendall(bytes([os.waitstatus_to_exitcode(status) % 256]))
+    os._exit(0)
+
+
+def serve(listener: socket.socket) -> None:
+    """Fork for each client until the input ends."""
+    # The system then forgets children that have ended.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        ready, _, _ = select.select([sys.stdin, listener], [], [])
+        if sys.stdin in ready:
+            return
+        client, _ = listener.accept()
+        with client:
+            if os.fork() == 0:
+                listener.close()
+                keep(client)
+
+
+def main() -> None:
+    """Import the libraries and serve."""
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    # The garbage collector of a child would copy the memory that it shares with the server.
+    gc.freeze()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{sys.argv[1]}.part")
+        listener.listen(64)
+        Path(f"{sys.argv[1]}.part").rename(sys.argv[1])
+        serve(listener)
+
+
+if __name__ == "__main__":
+    main()
