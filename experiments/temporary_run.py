@@ -15,6 +15,11 @@ import psutil
 BEGUN = "Reproducing experiment '"
 """What DVC prints once the workspace is as it was and the stages are next."""
 LOOK_SECONDS = 0.2
+ASK_AGAIN_SECONDS = 15
+"""The time after which a stage is asked again to end.
+
+Python forgets a Ctrl-C that comes while it frees memory ("Exception ignored").
+"""
 STOP_SECONDS = 60
 """The time that a stage has to end by itself before it is killed."""
 
@@ -31,7 +36,7 @@ class TemporaryRun:
         self.name, self._log = name, log
         self.began = time.monotonic()
         self._has_begun = False
-        self._asked_to_end: set[psutil.Process] = set()
+        self._asked_to_end: dict[psutil.Process, float] = {}
         overrides = [part for key, value in changes.items() for part in ("-S", f"{key}={value}")]
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
@@ -80,10 +85,11 @@ class TemporaryRun:
         return reason_of_failure(self._text())
 
     def end_stages(self) -> None:
-        """Ask the stages that run now to end; each is asked once, as by Ctrl-C."""
+        """Ask the stages that run now to end, as by Ctrl-C, unless they were asked just now."""
+        now = time.monotonic()
         for stage in self._stages():
-            if stage not in self._asked_to_end:
-                self._asked_to_end.add(stage)
+            if now - self._asked_to_end.get(stage, -ASK_AGAIN_SECONDS) >= ASK_AGAIN_SECONDS:
+                self._asked_to_end[stage] = now
                 _send(stage, signal.SIGINT)
 
     def kill_stages(self) -> None:
