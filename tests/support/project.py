@@ -23,6 +23,7 @@ from runs.tracking import alone
 from sample.dataset import write_sample
 from sample.names import SampleSize
 from tests.support.places import ROOT
+from tests.support.quick_models import HOLD
 from tests.support.waiting import DEADLINE, wait_until
 from tests.support.warm import warm_environment
 
@@ -40,6 +41,7 @@ PROJECT_FILES = (
     ".gitignore",
 )
 TRAININGS = {"stages.train_baseline", "stages.train_triplet"}
+LOSSES = {"baseline/loss", "triplet/loss"}
 TINY = SampleSize(
     train_people=6, train_images=48, test_people=4, queries=8, gallery=16, distractors=3, junk=2
 )
@@ -156,6 +158,36 @@ class Project:
                 assert repro.poll() is None
                 halted = Halted.of(repro)
             yield halted
+
+    @contextmanager
+    def held(
+        self, command: Sequence[str] = ("dvc", "repro", "train_baseline")
+    ) -> "Iterator[subprocess.Popen[bytes]]":
+        """Hold a training of a quick model after its first epoch, which is in MLflow.
+
+        Without the file ``HOLD``, it continues. At the end of the block, all processes are killed.
+        """
+        hold = self.hold()
+        begun_before = self._runs_with_epochs()
+        with self.started(*command, REPORT_LIVE="yes") as pipeline:
+
+            def has_an_epoch() -> bool:
+                assert pipeline.poll() is None
+                return bool(self._runs_with_epochs() - begun_before)
+
+            wait_until(has_an_epoch)
+            yield pipeline
+        hold.unlink(missing_ok=True)
+
+    def _runs_with_epochs(self) -> set[str]:
+        return {r.info.run_id for r in self.mlflow_runs() if LOSSES & r.data.metrics.keys()}
+
+    def hold(self) -> Path:
+        """Make the file that holds trainings of quick models after their first epoch."""
+        file = self.root / HOLD
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+        return file
 
     def store_is_locked(self) -> bool:
         """Return whether a process is writing to the project's own store."""

@@ -3,13 +3,15 @@
 ``python quick_models.py train_baseline`` takes the place of the stage of that name, in a project's
 folder; ``extract_baseline`` likewise. It writes the files that the other stages read. Each learning
 rate gives other features, and learning rates above 1 diverge. If ``REPORT_LIVE`` is set in the
-environment, it logs its epochs live.
+environment, a training logs its epochs live, and waits after the first of them while ``HOLD`` is
+there.
 """
 
 import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from runs.live_epochs import live_report
 from stages._stage import run
 
 EPOCHS = 3
+HOLD = Path(".dvc/tmp/hold")
 NOISE = 1.5
 DIVERGED = "the loss of the quick model is NaN"
 
@@ -49,6 +52,8 @@ def train(name: str) -> None:
             live.begin()
             for row in rows:
                 live.epoch(row)
+                while HOLD.exists():
+                    time.sleep(0.02)
     if lr > 1:
         raise UserError(DIVERGED)
     folder = paths.model_folder(name)
