@@ -98,12 +98,15 @@ def _require_keys(archive: NpzFile, path: Path) -> None:
         )
 
 
-def _stored_name(archive: NpzFile, key: str) -> str | None:
-    """Return the name under which an archive holds an array: the key, or the key in a folder."""
+def _stored_name(archive: NpzFile, key: str) -> str:
+    """Return the name under which an archive holds an array: the key, or the key in a folder.
+
+    Return an empty name if there is no such array, or several.
+    """
     if key in archive.files:
         return key
     stored = [name for name in archive.files if member_path(name).name == key]
-    return stored[0] if len(stored) == 1 else None
+    return stored[0] if len(stored) == 1 else ""
 
 
 def _read_set(archive: NpzFile, keys: tuple[str, str, str], path: Path) -> FeatureSet:

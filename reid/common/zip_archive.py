@@ -144,9 +144,9 @@ def _require_readable(archive: zipfile.ZipFile, infos: Collection[zipfile.ZipInf
     links = [i.filename for i in infos if stat.S_ISLNK(i.external_attr >> 16)]
     if links:
         raise UserError(
-            f"{archive.filename}: {_counted(links, infos)} links, whose targets are not in the "
-            "archive: "
-            f"{listed(links, limit=3)}. Pack it again with the files themselves."
+            f"{archive.filename}: links, without what they lead to, are in place of "
+            f"{len(links):,} of {len(infos):,} files: {listed(links, limit=3)}. "
+            "Pack the archive again with the files themselves."
         )
 
 

@@ -59,7 +59,7 @@ class FolderFiles:
 def links_lead_nowhere(links: Sequence[str]) -> str:
     """Word the fault of links whose targets don't exist."""
     return (
-        f"{len(links):,} links lead nowhere: {listed(sorted(links))}. "
+        f"Links lead nowhere: {listed(sorted(links))}. "
         "Mount the disk that they lead to, mend the links, or remove them."
     )
 
