@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from reid.common.errors import UserError, listed
 from reid.common.file_type import file_type, read_head
-from reid.common.zip_archive import DAMAGED, member_path, members, open_zip
+from reid.preparation.zip_archive import DAMAGED, member_path, members, open_zip
 from reid.protocol.feature_set import (
     FeatureSet,
     FloatArray,

@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from reid.common.errors import UserError, listed
-from reid.common.zip_archive import members, read_member
 from reid.preparation.layout import LAYOUT_FOLDERS
 from reid.preparation.litter import is_litter
+from reid.preparation.zip_archive import members, read_member
 
 
 class Files(Protocol):

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from reid.common.errors import UserError, listed
-from reid.common.zip_archive import open_zip
 from reid.data.market import GALLERY_FOLDERS, NAME_EXAMPLE, QUERY_FOLDER, TRAIN_FOLDER
 from reid.preparation.choice import ARCHIVE, choose, count_strangers
 from reid.preparation.files import Files, FolderFiles, JoinedFiles, ZipFiles
@@ -19,6 +18,7 @@ from reid.preparation.layout import (
     is_of_other_format,
 )
 from reid.preparation.parts import belong_together, missing_parts, part_numbers
+from reid.preparation.zip_archive import open_zip
 
 NEXT_LINE = "\n  "
 NEXT_TO_IT = ".."
