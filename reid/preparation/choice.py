@@ -113,10 +113,12 @@ def _refuse_leftovers(strangers: Sequence[Path], found: Sequence[Path]) -> None:
     faults = [fault for path in strangers if path.is_file() and (fault := _fault(path))]
     if not faults:
         return
-    advice = f" If {found[0]} is the data set, remove the other files." if len(found) == 1 else ""
-    if len(faults) == 1:
-        raise UserError(faults[0] + advice)
-    raise UserError("These files can't be read:\n  " + listed(faults, separator="\n  ") + advice)
+    text = listed(faults, separator="\n  ")
+    if len(faults) > 1:
+        text = f"These files can't be read:\n  {text}"
+    if len(found) == 1:
+        text += f"\nIf {found[0]} is the data set, remove the other files."
+    raise UserError(text)
 
 
 def _fault(path: Path) -> str | None:
