@@ -8,14 +8,16 @@ code.
 
 import logging
 import zipfile
-import zlib
-from pathlib import Path
+from collections.abc import Collection
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
-from reid.common.errors import UserError
+from reid.common.errors import UserError, listed
+from reid.common.file_type import file_type, read_head
+from reid.preparation.zip_archive import DAMAGED, member_path, members, open_zip
 from reid.protocol.feature_set import (
     FeatureSet,
     FloatArray,
@@ -42,14 +44,7 @@ def read_feature_file(path: Path) -> tuple[FeatureSet, FeatureSet]:
     Raises:
         UserError: the file or an array in it can't be used; the message names both.
     """
-    try:
-        archive = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist: name a features file (.npz)") from None
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} can't be read as an .npz file: {error}") from None
-    if not isinstance(archive, NpzFile):
-        raise UserError(f"{path} is a single array: save all arrays together with numpy.savez")
+    archive = _opened(path)
     with archive:
         _require_keys(archive, path)
         query = _read_set(archive, QUERY_KEYS, path)
@@ -61,14 +56,57 @@ def read_feature_file(path: Path) -> tuple[FeatureSet, FeatureSet]:
     return query, gallery
 
 
+def _opened(path: Path) -> NpzFile:
+    """Open a features file, after a look at what it is.
+
+    Raises:
+        UserError: the file is no ``.npz`` file, or its arrays can't be unpacked.
+    """
+    try:
+        kind = file_type(read_head(path))
+        if kind and kind.group != "zip":
+            raise UserError(f"{path} is {kind.words}, not an .npz file. To do: {kind.advice}.")
+        if kind:
+            with open_zip(path) as packed:
+                _require_arrays(members(packed), path)
+        archive = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: name a features file (.npz)") from None
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} can't be read as an .npz file: {error}") from None
+    if not isinstance(archive, NpzFile):
+        raise UserError(f"{path} is a single array: save all arrays together with numpy.savez")
+    return archive
+
+
+def _require_arrays(packed: Collection[PurePosixPath], path: Path) -> None:
+    files = [member for member in packed if member.suffix == ".npz"]
+    if files and not any(member.suffix == ".npy" for member in packed):
+        raise UserError(
+            f"{path} only holds another archive, {listed([str(file) for file in files])}. "
+            "Unpack it and name the file that was in it."
+        )
+
+
 def _require_keys(archive: NpzFile, path: Path) -> None:
-    missing = [key for key in (*QUERY_KEYS, *GALLERY_KEYS) if key not in archive.files]
+    missing = [key for key in (*QUERY_KEYS, *GALLERY_KEYS) if not _stored_name(archive, key)]
     if missing:
         found = ", ".join(archive.files) or "nothing"
         raise UserError(
             f"{path} has no {', '.join(missing)}: it holds {found}. "
             f"Save {', '.join((*QUERY_KEYS, *GALLERY_KEYS))}"
         )
+
+
+def _stored_name(archive: NpzFile, key: str) -> str:
+    """Return the name under which an archive holds an array: the key, or the key in a folder.
+
+    Return an empty name if there is no such array, or several.
+    """
+    if key in archive.files:
+        return key
+    stored = [name for name in archive.files if member_path(name).name == key]
+    return stored[0] if len(stored) == 1 else ""
 
 
 def _read_set(archive: NpzFile, keys: tuple[str, str, str], path: Path) -> FeatureSet:
@@ -85,8 +123,8 @@ def _read_set(archive: NpzFile, keys: tuple[str, str, str], path: Path) -> Featu
 
 def _read_array(archive: NpzFile, key: str, path: Path) -> np.ndarray:
     try:
-        array = archive[key]
-    except (OSError, EOFError, ValueError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        array = archive[_stored_name(archive, key)]
+    except (*DAMAGED, MemoryError) as error:
         raise UserError(f"{path}: {key} can't be read: {error}") from None
     if not isinstance(array, np.ndarray):
         raise UserError(f"{path}: {key} is not a NumPy array: save the file with numpy.savez")

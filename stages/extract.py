@@ -12,6 +12,7 @@ from reid.common.errors import UserError
 from reid.common.files import replacing_folder, sha256, write_json
 from reid.common.settings import Settings
 from reid.data import paths
+from reid.data.dataset import decoded_batches
 from reid.model.backend_choice import Backend, choose
 from runs.fingerprint import inputs_hash, require_unedited
 from stages._params import Seed, Threads
@@ -49,7 +50,7 @@ def main() -> None:
     from reid.model.backend import make_deterministic  # noqa: PLC0415
 
     make_deterministic(params.seed, params.threads)
-    from reid.model.embedding import decoded_batches, embed  # noqa: PLC0415
+    from reid.model.embedding import embed  # noqa: PLC0415
     from reid.model.network import embedder, load_network  # noqa: PLC0415
 
     weights = paths.network_file(paths.model_folder(name), params.extract.checkpoint)

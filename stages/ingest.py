@@ -3,6 +3,7 @@
 import logging
 from typing import Literal
 
+from reid.common.errors import listed
 from reid.common.settings import Settings
 from reid.data import paths
 from reid.preparation.ingest import ingest
@@ -30,6 +31,8 @@ def main() -> None:
     params = declared("ingest", Params)
     with open_source(paths.DATA) as source:
         summary = ingest(source, paths.DATASET, params.ingest.gallery)
+    if source.archives:
+        logger.info("read together as one data set: %s", listed(source.archives))
     counts = ", ".join(f"{count} {subset}" for subset, count in summary["images"].items())
     logger.info("%s: %s images", summary["name"], counts)
     ignored = summary["strangers"]

@@ -56,6 +56,7 @@ def limits_of(params: Params, source: Mapping[str, Any]) -> "Limits":
         people_per_batch=params.triplet.people,
         batch_size=params.baseline.batch_size,
         few_images=own.few_images,
+        other_formats=source["other_formats"],
     )
 
 

@@ -5,8 +5,8 @@ Importing this module takes seconds, because it imports Great Expectations.
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +35,12 @@ from reid.data.market import (
 logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
 
 GX_SEVERITY = {Severity.FATAL: "critical", Severity.WARNING: "warning"}
+
+MOST_FLAT = 0.05
+"""The share of rows in one flat colour at the bottom from which an image may be cut off.
+
+``docs/data.md`` has the counts behind it.
+"""
 
 ROW_NAMES = {"images": "file", "subsets": "subset"}
 """The column of each table that names a row."""
@@ -70,6 +76,7 @@ class Limits:
         people_per_batch: P, the people in a P x K batch of the triplet loss.
         batch_size: the images in a batch of the softmax loss.
         few_images: a train person with fewer images than this is worth a warning.
+        other_formats: for each subset, the number of images by ending that were not read.
     """
 
     dataset: str
@@ -81,6 +88,7 @@ class Limits:
     people_per_batch: int
     batch_size: int
     few_images: int
+    other_formats: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def test_subsets(self) -> tuple[str, ...]:
@@ -207,6 +215,28 @@ def _image_expectations(limits: Limits) -> list[Expectation]:
                 "Nothing, if this size is intended: images are resized to the network's input.",
             ),
         ),
+        gxe.ExpectColumnValuesToBeInSet(
+            column="transparent",
+            value_set=[False],
+            **_words(
+                "opaque",
+                Severity.WARNING,
+                "No image has transparent pixels",
+                "Nothing, if these people are meant to be cut out: mid-grey shows behind them.",
+            ),
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="flat_bottom",
+            max_value=MOST_FLAT,
+            strict_max=True,
+            **_words(
+                "whole_to_the_bottom",
+                Severity.WARNING,
+                f"In no image is the lowest {MOST_FLAT:.0%} or more of the rows one flat colour",
+                "Look at these images. If their lower part is missing, because a copy or a "
+                "download was cut off, get them again.",
+            ),
+        ),
         gxe.ExpectColumnValuesToBeBetween(
             column="copies_under_this_pid",
             max_value=1,
@@ -278,6 +308,20 @@ def _subset_expectations(limits: Limits) -> list[Expectation]:
             ),
         ),
     ]
+
+
+def _other_format_expectation() -> Expectation:
+    """Return the expectation that no image was left unread because of its format."""
+    return gxe.ExpectColumnValuesToBeNull(
+        column="other_formats",
+        **_words(
+            "only_jpeg_and_png",
+            Severity.WARNING,
+            "All images are JPEG or PNG files, by the ending of their names",
+            "Save these images as JPEG or PNG: they were not read. "
+            "A .jfif file is a JPEG and needs only another ending.",
+        ),
+    )
 
 
 def _official_expectations() -> list[Expectation]:
@@ -355,7 +399,8 @@ def check(index: pd.DataFrame, limits: Limits, data_docs: Path | None = None) ->
 
     Args:
         index: one row per image of the three subsets: subset, name (str), pid, camid (Int32, null
-            if the name doesn't match the pattern), width, height (pixels), sha256 (hexadecimal).
+            if the name doesn't match the pattern), width, height (pixels), transparent (bool),
+            flat_bottom (a share), sha256 (hexadecimal).
         limits: the settings of the expectations.
         data_docs: the folder to write the Data Docs to, whatever the outcome. It is replaced as a
             whole; ``index.html`` in it is the page to begin with.
@@ -363,7 +408,8 @@ def check(index: pd.DataFrame, limits: Limits, data_docs: Path | None = None) ->
     Raises:
         RuntimeError: an expectation can't be checked, because a column has the wrong type.
     """
-    subsets, subset_expectations = subset_facts(index), _subset_expectations(limits)
+    subsets = subset_facts(index, limits.other_formats)
+    subset_expectations = [*_subset_expectations(limits), _other_format_expectation()]
     if is_market1501(limits.dataset):
         subsets = _with_official_counts(subsets, limits.gallery_folder)
         subset_expectations += _official_expectations()

@@ -3,7 +3,7 @@
 A fact is null if it doesn't apply: only queries have a number of matches, for example.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
@@ -81,7 +81,8 @@ def image_facts(index: pd.DataFrame, test_subsets: Collection[str]) -> pd.DataFr
     """Return one row per image, in the order of ``index``, with the facts above.
 
     Args:
-        index: one row per image: subset, name, pid, camid, width, height, sha256.
+        index: one row per image: subset, name, pid, camid, width, height, transparent, flat_bottom,
+            sha256.
         test_subsets: the subsets in which no train person may appear.
     """
     index = index.reset_index(drop=True)
@@ -93,6 +94,8 @@ def image_facts(index: pd.DataFrame, test_subsets: Collection[str]) -> pd.DataFr
             "width": index["width"],
             "height": index["height"],
             "size": size(index),
+            "transparent": index["transparent"].astype(bool),
+            "flat_bottom": index["flat_bottom"].round(2),
             "pid_outside_gallery": pid_outside_gallery(index),
             "pids_of_these_bytes": pids_of_these_bytes(index),
             "copies_under_this_pid": copies_under_this_pid(index),
@@ -104,8 +107,19 @@ def image_facts(index: pd.DataFrame, test_subsets: Collection[str]) -> pd.DataFr
     )
 
 
-def subset_facts(index: pd.DataFrame) -> pd.DataFrame:
+def counted_formats(counts: Mapping[str, int]) -> str | None:
+    """Return the numbers of images by ending as text, ``12 .bmp, 3 .webp``, or None."""
+    return ", ".join(f"{count:,} {suffix}" for suffix, count in counts.items()) or None
+
+
+def subset_facts(
+    index: pd.DataFrame, other_formats: Mapping[str, Mapping[str, int]] | None = None
+) -> pd.DataFrame:
     """Return one row per subset, even if it is empty, with its counts.
+
+    Args:
+        index: one row per image: subset, pid.
+        other_formats: for each subset, the number of images that were not read, by ending.
 
     Junk and distractors count as images and never as people. ``images_to_train_on`` and
     ``people_with_a_pair`` (people with two images or more) are null except for a train subset that
@@ -125,4 +139,5 @@ def subset_facts(index: pd.DataFrame) -> pd.DataFrame:
     facts["people_with_a_pair"] = pd.Series(pairs, facts.index, "Int64").where(train_present)
     query_present = (facts.index == "query") & facts["images"].gt(0)
     facts["people_asked_for"] = facts["people"].where(query_present)
+    facts["other_formats"] = [counted_formats((other_formats or {}).get(s, {})) for s in SUBSETS]
     return facts.rename_axis("subset").reset_index()

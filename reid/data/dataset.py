@@ -1,16 +1,18 @@
 """Read the data set that ``ingest`` wrote."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reid.common.errors import UserError
 from reid.data import paths
+from reid.data.images import decode_all
 from reid.data.market import SUBSETS
 
 TRAIN, VALIDATION = "train", "validation"
@@ -83,3 +85,14 @@ def read_images(dataset: Path, subset: str, rows: Collection[int]) -> list[bytes
                 found |= {row: images[row - start].as_py() for row in wanted}
             start = stop
     return [found[row] for row in rows]
+
+
+def decoded_batches(
+    parquet: Path, batch_size: int, height: int, width: int
+) -> Iterator[np.ndarray]:
+    """Yield the images of a subset in row order, uint8 (batch_size or fewer, height, width, 3).
+
+    One batch is read and decoded at a time, so memory doesn't grow with the subset.
+    """
+    for batch in pq.ParquetFile(parquet).iter_batches(batch_size, columns=["image"]):
+        yield decode_all(batch.column("image").to_pylist(), height, width)

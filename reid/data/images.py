@@ -1,61 +1,148 @@
-"""Decode image files to arrays."""
+"""Decode image files to arrays: the only place that opens photos."""
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from reid.common.errors import UserError
+from reid.common.file_type import HEAD, JPEG, PNG, file_type
+from reid.data.metadata import PlainFile, orientation, without_metadata
 
-MODES_OF_32_BITS = ("I", "F")
-"""Pillow's modes with 32 bits per channel. The names of those with 16 begin with "I;16"."""
+BITS = 8
+"""The most bits per channel that are read."""
+BACKGROUND = (128, 128, 128)
+"""The colour behind transparent pixels. It is in the middle of the range of values, so neither
+dark nor light clothes vanish in it."""
+OPAQUE = 255
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What shows a photo of each EXIF orientation upright."""
 
 
 class UnreadableImageError(UserError):
-    """An image that can't be decoded."""
+    """An image that can't be decoded. The message is the reason; it doesn't name the file."""
 
 
-@contextmanager
-def _opened(content: bytes) -> Iterator[Image.Image]:
-    """Give the image of a file, decoded completely; raise `UnreadableImageError` if it can't be."""
+class PhotoFacts(NamedTuple):
+    """What the validation has to know of a photo."""
+
+    width: int
+    """The width in pixels of the upright photo."""
+    height: int
+    """The height in pixels of the upright photo."""
+    transparent: bool
+    """Whether a pixel is transparent, wholly or in part."""
+    flat_bottom: float
+    """The share of rows at the bottom that have one and the same colour over the whole width.
+
+    The bottom is that of the pixels as they are stored: a decoder stops there if a file is cut off.
+    A photo with transparent pixels has 0.
+    """
+
+
+class _Pixels(NamedTuple):
+    """The pixels of a photo as they are stored."""
+
+    image: Image.Image
+    """The RGB image, without transparency, not yet turned."""
+    orientation: int
+    transparent: bool
+
+    def upright(self) -> Image.Image:
+        turn = TURNS.get(self.orientation)
+        return self.image if turn is None else self.image.transpose(turn)
+
+
+def _read_pixels(content: bytes) -> _Pixels:
+    """Decode a file completely. Everything that reads a photo calls this."""
     if not content:
         raise UnreadableImageError("the file is empty")
+    kind = file_type(content[:HEAD])
+    if kind is None:
+        raise UnreadableImageError("not an image in a known format (JPEG or PNG)")
+    if kind not in (JPEG, PNG):
+        raise UnreadableImageError(f"{kind.words} instead of a JPEG or PNG; {kind.advice}")
+    plain = without_metadata(content)
+    if plain.bits is not None and plain.bits > BITS:
+        raise UnreadableImageError(f"more than {BITS} bits per channel; save it with {BITS}")
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        # Phones write MPO files under the name .jpg: a JPEG that further pictures follow.
+        with Image.open(io.BytesIO(plain.content), formats=("JPEG", "PNG")) as image:
             image.load()
-            if image.mode in MODES_OF_32_BITS or image.mode.startswith("I;16"):
-                raise UnreadableImageError("more than 8 bits per channel; save it with 8")
-            yield image
-    except Image.UnidentifiedImageError as e:
-        raise UnreadableImageError("not an image in a known format") from e
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-        raise UnreadableImageError(str(e)) from e
+            rgb, transparent = _without_transparency(image, plain)
+    except Exception as e:  # Pillow has no list of what it raises on damaged files.
+        raise UnreadableImageError(_reason(e)) from e
+    return _Pixels(rgb, orientation(plain.exif), transparent)
 
 
-def image_size(content: bytes) -> tuple[int, int]:
-    """Decode an image completely and return its (width, height) in pixels.
+def _reason(error: Exception) -> str:
+    """Word an error of Pillow's without the numbers that differ from file to file."""
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; save it smaller"
+    if "truncated" in str(error).lower():
+        return "image file is truncated; copy or download it again"
+    return "image file is damaged; copy or download it again"
+
+
+def _without_transparency(image: Image.Image, plain: PlainFile) -> tuple[Image.Image, bool]:
+    """Lay an image over `BACKGROUND`. Return it in RGB, and whether a pixel was transparent."""
+    if not image.has_transparency_data:
+        return image.convert("RGB"), False
+    if image.mode == "L" and plain.bits is not None:
+        # Pillow spreads the levels of 2 and 4 bits over 0 to 255, but not the transparent level.
+        image.info["transparency"] *= OPAQUE // (2**plain.bits - 1)
+    rgba = image.convert("RGBA")
+    alpha = rgba.getchannel("A")
+    (least, _) = alpha.getextrema()
+    if least == OPAQUE:
+        return rgba.convert("RGB"), False
+    rgb = Image.new("RGB", rgba.size, BACKGROUND)
+    rgb.paste(rgba, mask=alpha)
+    return rgb, True
+
+
+def _flat_bottom(rgb: Image.Image) -> float:
+    rows = np.asarray(rgb)
+    for number, row in enumerate(reversed(rows)):
+        if (row != rows[-1, 0]).any():
+            return number / len(rows)
+    return 1.0
+
+
+def photo_facts(content: bytes) -> PhotoFacts:
+    """Decode a JPEG or PNG file completely and describe it.
 
     Raises:
-        UnreadableImageError: ``content`` is empty, cut off or not an image; or the image has more
-            than 8 bits per channel, and its bright parts would turn white.
+        UnreadableImageError: `decode` can't decode the file.
     """
-    with _opened(content) as image:
-        return image.size
+    pixels = _read_pixels(content)
+    flat_bottom = 0.0 if pixels.transparent else _flat_bottom(pixels.image)
+    return PhotoFacts(*pixels.upright().size, pixels.transparent, flat_bottom)
 
 
 def decode(content: bytes, height: int, width: int) -> np.ndarray:
-    """Decode an image file to RGB and scale it to (height, width): uint8 (height, width, 3).
+    """Decode a JPEG or PNG file to RGB and scale it to (height, width): uint8 (height, width, 3).
+
+    The photo is turned as its EXIF orientation says. Transparent pixels show `BACKGROUND`.
 
     Raises:
-        UnreadableImageError: as `image_size` does.
+        UnreadableImageError: ``content`` is empty, cut off, damaged or of another format; or the
+            image has more than 8 bits per channel, and its bright parts would turn white.
     """
-    with _opened(content) as image:
-        # Cameras and phones store how a photo is turned in a tag; the pixels stay unturned.
-        rgb = ImageOps.exif_transpose(image).convert("RGB")
+    rgb = _read_pixels(content).upright()
     if rgb.size != (width, height):
         rgb = rgb.resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(rgb)

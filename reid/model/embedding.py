@@ -1,24 +1,10 @@
 """Embed images with a trained network."""
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 
 import numpy as np
-import pyarrow.parquet as pq
 
-from reid.data.images import decode_all
 from reid.model.backend import keras
-
-
-def decoded_batches(
-    parquet: Path, batch_size: int, height: int, width: int
-) -> Iterator[np.ndarray]:
-    """Yield the images of a subset in row order, uint8 (batch_size or fewer, height, width, 3).
-
-    One batch is read and decoded at a time, so memory doesn't grow with the subset.
-    """
-    for batch in pq.ParquetFile(parquet).iter_batches(batch_size, columns=["image"]):
-        yield decode_all(batch.column("image").to_pylist(), height, width)
 
 
 def embed(

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,7 +14,7 @@ from tqdm import tqdm
 from reid.common.errors import UserError, listed
 from reid.common.files import replacing_folder, write_json
 from reid.data import paths
-from reid.data.images import UnreadableImageError, image_size
+from reid.data.images import UnreadableImageError, photo_facts
 from reid.data.market import QUERY_FOLDER, SUBSETS, TRAIN_FOLDER, parse_name
 from reid.preparation.sources import Files, Source
 
@@ -27,56 +28,95 @@ SCHEMA = pa.schema(
         ("box", pa.int32()),
         ("width", pa.int32()),
         ("height", pa.int32()),
+        ("transparent", pa.bool_()),
+        ("flat_bottom", pa.float64()),
         ("sha256", pa.string()),
         ("image", pa.binary()),
     ]
 )
 ROWS_PER_GROUP = 1024
+BYTES_PER_GROUP = 64 * 2**20
+"""The most image bytes in a row group, unless one image has more. Groups are read whole."""
+NEXT_LINE = "\n  "
+NAMED = 3
+"""The unreadable images that are named for each reason."""
 
 
 def index_row(name: str, content: bytes) -> dict[str, Any]:
     """Return the row of an image. Person, camera etc. are null if the name has another pattern."""
-    width, height = image_size(content)
+    facts = photo_facts(content)
     parsed = parse_name(name)
     return {
         **dict.fromkeys(("pid", "camid", "sequence", "frame", "box")),
         **(parsed._asdict() if parsed else {}),
+        **facts._asdict(),
         "name": name,
-        "width": width,
-        "height": height,
         "sha256": hashlib.sha256(content).hexdigest(),
         "image": content,
     }
 
 
-def _write_subset(
-    path: Path, files: Files, images: list[PurePosixPath], progress: tqdm, unreadable: list[str]
-) -> None:
-    """Write the rows of one subset. Add a line to ``unreadable`` for each unreadable image."""
+def _row_groups(files: Files, images: list[PurePosixPath]) -> Iterator[list[PurePosixPath]]:
+    """Divide images into groups that are small enough to be in memory at once."""
+    group: list[PurePosixPath] = []
+    size = 0
+    for image in images:
+        own = files.size(image)
+        if group and (len(group) == ROWS_PER_GROUP or size + own > BYTES_PER_GROUP):
+            yield group
+            group, size = [], 0
+        group.append(image)
+        size += own
+    if group:
+        yield group
 
-    def read(image: PurePosixPath) -> dict[str, Any] | str:
+
+Unreadable = dict[str, list[str]]
+"""The unreadable images by reason."""
+
+
+def _write_subset(
+    path: Path, files: Files, images: list[PurePosixPath], progress: tqdm, unreadable: Unreadable
+) -> None:
+    """Write the rows of one subset. Add the unreadable images to ``unreadable``."""
+
+    def read(image: PurePosixPath) -> dict[str, Any] | UnreadableImageError:
         try:
             return index_row(image.name, files.read(image))
         except UnreadableImageError as e:
-            return f"{image}: {e}"
+            return e
 
     # JPEGs don't get smaller by compressing them again, and no hash occurs twice.
     writer = pq.ParquetWriter(path, SCHEMA, compression="none", use_dictionary=False)
     with writer, ThreadPoolExecutor(os.cpu_count()) as pool:
         # One row group at a time, so that the memory needed doesn't grow with the data set.
-        for start in range(0, len(images), ROWS_PER_GROUP):
-            results = list(pool.map(read, images[start : start + ROWS_PER_GROUP]))
-            rows = [result for result in results if isinstance(result, dict)]
-            unreadable += [result for result in results if isinstance(result, str)]
+        for group in _row_groups(files, images):
+            rows = []
+            for image, result in zip(group, pool.map(read, group), strict=True):
+                if isinstance(result, UnreadableImageError):
+                    unreadable.setdefault(str(result), []).append(str(image))
+                else:
+                    rows.append(result)
             writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
-            progress.update(len(results))
+            progress.update(len(group))
+
+
+def _lines(unreadable: Unreadable) -> list[str]:
+    """Return one line per reason, the most frequent first: the count, some names, the reason."""
+    by_count = sorted(unreadable.items(), key=lambda item: -len(item[1]))
+    return [
+        f"{len(names):,} {'image' if len(names) == 1 else 'images'}, "
+        f"{listed(names, limit=NAMED)}: {reason}"
+        for reason, names in by_count
+    ]
 
 
 def ingest(source: Source, destination: Path, gallery: str) -> dict[str, Any]:
     """Write ``train``, ``query`` and ``gallery`` ``.parquet`` and ``source.json``.
 
     Each parquet file has one row per image, sorted by name: name, pid, camid, sequence, frame, box,
-    width, height (int32; sizes in pixels), sha256 (hexadecimal) and image, the file's own bytes.
+    width, height (int32; sizes in pixels of the upright photo), transparent (bool), flat_bottom
+    (float64; see `PhotoFacts`), sha256 (hexadecimal) and image, the file's own bytes.
     The file of a subset whose folder is missing has no rows; the validation reports that.
 
     Args:
@@ -86,15 +126,16 @@ def ingest(source: Source, destination: Path, gallery: str) -> dict[str, Any]:
 
     Returns:
         The content of ``source.json``: the data set's name, its gallery folder, the number of
-        images per subset and of ignored files per folder (``strangers``).
+        images per subset, of images in other formats per subset (``other_formats``) and of ignored
+        files per folder (``strangers``).
 
     Raises:
-        UserError: some images can't be decoded. The message names the first ten.
+        UserError: some images can't be decoded. The message has one line per reason.
     """
     folders = dict(zip(SUBSETS, (TRAIN_FOLDER, QUERY_FOLDER, gallery), strict=True))
     images = {subset: source.folders.get(folder, []) for subset, folder in folders.items()}
     total = sum(map(len, images.values()))
-    unreadable: list[str] = []
+    unreadable: Unreadable = {}
     with replacing_folder(destination) as part:
         with tqdm(total=total, desc="ingest", unit=" images", disable=None) as progress:
             for subset, files in images.items():
@@ -102,15 +143,19 @@ def ingest(source: Source, destination: Path, gallery: str) -> dict[str, Any]:
                     paths.subset_file(part, subset), source.files, files, progress, unreadable
                 )
         if unreadable:
-            shown = listed(unreadable, separator="\n  ")
+            count = sum(map(len, unreadable.values()))
             raise UserError(
-                f"{len(unreadable)} of {total} images can't be decoded:\n  {shown}\n"
+                f"{count:,} of {total:,} images can't be decoded:\n  "
+                f"{listed(_lines(unreadable), separator=NEXT_LINE)}\n"
                 "Replace them, or remove them from the data set."
             )
         summary = {
             "name": source.name,
             "gallery": gallery,
             "images": {subset: len(files) for subset, files in images.items()},
+            "other_formats": {
+                subset: source.other_formats.get(folder, {}) for subset, folder in folders.items()
+            },
             "strangers": source.strangers,
         }
         write_json(paths.source_file(part), summary)

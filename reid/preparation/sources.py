@@ -1,112 +1,28 @@
-"""Find photos in Market-1501 layout, in a folder or in a zip archive that stays packed."""
+"""Find photos in Market-1501 layout, in a folder or in zip archives that stay packed."""
 
-import lzma
-import zipfile
-import zlib
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Protocol
 
 from reid.common.errors import UserError, listed
-from reid.data.market import (
-    GALLERY_FOLDERS,
-    IMAGE_SUFFIXES,
-    NAME_EXAMPLE,
-    QUERY_FOLDER,
-    SAMPLE_NAME,
-    TRAIN_FOLDER,
+from reid.data.market import GALLERY_FOLDERS, NAME_EXAMPLE, QUERY_FOLDER, TRAIN_FOLDER
+from reid.preparation.choice import ARCHIVE, choose, count_strangers
+from reid.preparation.files import Files, FolderFiles, JoinedFiles, ZipFiles
+from reid.preparation.layout import (
+    LAYOUT_FOLDERS,
+    expected_folder,
+    is_image,
+    is_layout_image,
+    is_of_other_format,
 )
+from reid.preparation.parts import belong_together, missing_parts, part_numbers
+from reid.preparation.zip_archive import open_zip
 
-LAYOUT_FOLDERS = (TRAIN_FOLDER, QUERY_FOLDER, *GALLERY_FOLDERS)
-
-OTHER_ARCHIVES = (".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
-
-DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    NotImplementedError,
-    RuntimeError,
-    EOFError,
-    OSError,
-    ValueError,
-)
-"""The errors that reading a damaged or encrypted archive raises."""
-
-
-class Files(Protocol):
-    """Files that several threads can list and read at the same time, by their relative paths."""
-
-    def paths(self) -> list[PurePosixPath]:
-        """List all files."""
-
-    def read(self, path: PurePosixPath) -> bytes:
-        """Read the content of a file."""
-
-
-@dataclass(frozen=True)
-class FolderFiles:
-    """The files below a folder."""
-
-    root: Path
-
-    def paths(self) -> list[PurePosixPath]:
-        """List all files, relative to the root."""
-        return [
-            PurePosixPath(path.relative_to(self.root).as_posix())
-            for path in self.root.rglob("*")
-            if path.is_file()
-        ]
-
-    def read(self, path: PurePosixPath) -> bytes:
-        """Read the content of a file."""
-        return (self.root / path).read_bytes()
-
-
-@dataclass(frozen=True)
-class ZipFiles:
-    """The members of a zip archive.
-
-    Raises:
-        UserError: a member's name leads out of the archive or occurs twice, or a member is damaged.
-    """
-
-    archive: zipfile.ZipFile
-    members: dict[PurePosixPath, zipfile.ZipInfo] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Check the names of all members."""
-        for info in self.archive.infolist():
-            path = PurePosixPath(info.filename)
-            if path.is_absolute() or ".." in path.parts or "\\" in info.filename:
-                raise UserError(
-                    f"{self.archive.filename}: the member {info.filename!r} leads out of the "
-                    "archive. Don't trust this archive; get it again from its source."
-                )
-            if path in self.members:
-                raise UserError(
-                    f"{self.archive.filename}: {path} is in the archive twice. "
-                    "Pack the archive again, with each photo once."
-                )
-            if not info.is_dir():
-                self.members[path] = info
-
-    def paths(self) -> list[PurePosixPath]:
-        """List all members that are files."""
-        return list(self.members)
-
-    def read(self, path: PurePosixPath) -> bytes:
-        """Read the content of a member."""
-        try:
-            return self.archive.read(self.members[path])
-        except DAMAGED as e:
-            raise UserError(
-                f"{self.archive.filename}: {path} can't be unpacked ({e}). "
-                "The archive is damaged or encrypted; get it again."
-            ) from e
+NEXT_LINE = "\n  "
+NEXT_TO_IT = ".."
+"""The folder of strangers that lie next to the data set, in ``data/``."""
 
 
 @dataclass(frozen=True)
@@ -120,76 +36,134 @@ class Source:
     """The images of each folder of the layout, sorted by name. A missing folder has no entry."""
     strangers: dict[str, int]
     """The number of ignored files by folder: files that are not images of the layout."""
+    other_formats: dict[str, dict[str, int]]
+    """For each folder of the layout, the number of images that are not JPEG or PNG by ending."""
+    archives: tuple[str, ...] = ()
+    """The names of the archives that were joined, if there are several."""
 
 
-def _is_data_set(path: Path) -> bool:
-    if path.is_dir():
-        return not path.name.startswith((".", "__MACOSX"))
-    return path.suffix.lower() == ".zip"
+@dataclass(frozen=True)
+class _Sorted:
+    """The paths of all files, sorted by what they are to the layout."""
+
+    by_root: dict[PurePosixPath, dict[str, list[PurePosixPath]]]
+    """The images of each folder of the layout, for each folder around such folders."""
+    other_formats: dict[str, dict[str, int]]
+    strangers: list[PurePosixPath]
 
 
-def _pick(data: Path) -> Path:
-    """Return the folder or zip archive to read: ``data`` itself, or the only candidate in it."""
-    if data.is_file():
-        return data
-    if not data.is_dir():
-        raise UserError(
-            f"{data} is not a folder. Get the sample with `dvc pull data.dvc`, "
-            "or put your own data set into data/ and run `dvc add data`."
-        )
-    if any((data / folder).is_dir() for folder in LAYOUT_FOLDERS):
-        return data
-    for path in sorted(data.iterdir()):
-        if path.suffix.lower() in OTHER_ARCHIVES:
-            raise UserError(f"{path} is not a zip archive. Unpack it in {data}, then remove it.")
-    candidates = sorted(path for path in data.iterdir() if _is_data_set(path))
-    own = [path for path in candidates if path.stem != SAMPLE_NAME]
-    found = own or candidates
-    if not found:
-        raise UserError(
-            f"{data} holds no data set: neither a zip archive nor a folder with "
-            f"{TRAIN_FOLDER}/, {QUERY_FOLDER}/ and {GALLERY_FOLDERS[0]}/. "
-            "Put one there and run `dvc add data`."
-        )
-    if len(found) > 1:
-        raise UserError(
-            f"{data} holds several data sets: {listed([path.name for path in found])}. "
-            "Keep one and move the others elsewhere."
-        )
-    return found[0]
-
-
-def _arrange(name: str, origin: Path, files: Files) -> Source:
-    """Sort the files by the layout's folders. Files that are not images there are strangers."""
+def _sort(paths: Sequence[PurePosixPath]) -> _Sorted:
     by_root: dict[PurePosixPath, dict[str, list[PurePosixPath]]] = {}
-    strangers: Counter[str] = Counter()
-    for path in files.paths():
-        if (
-            path.suffix.lower() in IMAGE_SUFFIXES
-            and path.parent.name in LAYOUT_FOLDERS
-            and "__MACOSX" not in path.parts
-            and not path.name.startswith(".")
-        ):
+    others: dict[str, Counter[str]] = defaultdict(Counter)
+    strangers = []
+    for path in sorted(paths):
+        if is_layout_image(path):
             folders = by_root.setdefault(path.parent.parent, {})
             folders.setdefault(path.parent.name, []).append(path)
+        elif is_of_other_format(path):
+            others[path.parent.name][path.suffix.lower()] += 1
         else:
-            strangers[str(path.parent)] += 1
-    if not by_root:
+            strangers.append(path)
+    counted = {folder: dict(sorted(counts.items())) for folder, counts in sorted(others.items())}
+    return _Sorted(by_root, counted, strangers)
+
+
+def _arrange(name: str, origin: str, files: Files) -> Source:
+    """Sort the files by the layout's folders.
+
+    Args:
+        name: the data set's name if no folder is around the layout's folders.
+        origin: where the files are, for messages.
+        files: the files.
+
+    Raises:
+        UserError: no image is in the layout, or several data sets are, or folders have wrong names.
+    """
+    found = _sort(files.paths())
+    if len(found.by_root) > 1:
         raise UserError(
-            f"{origin} holds no image in Market-1501 layout. Expected {TRAIN_FOLDER}/, "
-            f"{QUERY_FOLDER}/ and {GALLERY_FOLDERS[0]}/ with names like {NAME_EXAMPLE}."
-        )
-    if len(by_root) > 1:
-        raise UserError(
-            f"{origin} holds several data sets: {listed(sorted(map(str, by_root)))}. "
+            f"{origin} holds several data sets: {listed(sorted(map(str, found.by_root)))}. "
             "Keep one and move the others elsewhere."
         )
-    ((root, folders),) = by_root.items()
+    _refuse_near_misses(origin, found)
+    if not found.by_root:
+        raise UserError(_no_image(origin, found))
+    ((root, folders),) = found.by_root.items()
+    strangers = Counter(str(path.parent) for path in found.strangers)
     return Source(
         root.name or name,
         files,
-        {f: sorted(p) for f, p in sorted(folders.items())},
+        dict(sorted(folders.items())),
         dict(sorted(strangers.items())),
+        found.other_formats,
+    )
+
+
+def _refuse_near_misses(origin: str, found: _Sorted) -> None:
+    """Raise UserError if images lie near a folder of the layout that has none.
+
+    Their folder may have nearly the right name, or be in the right folder instead of its images.
+    """
+    moves: dict[PurePosixPath, PurePosixPath] = {}
+    for path in filter(is_image, found.strangers):
+        folder = path.parent
+        expected = expected_folder(folder.name)
+        right = folder.with_name(expected) if expected else folder.parent
+        is_missing = right.name not in found.by_root.get(right.parent, {})
+        is_beside = not found.by_root or right.parent in found.by_root
+        if right.name in LAYOUT_FOLDERS and is_missing and is_beside:
+            moves[folder] = right
+    if moves:
+        names = [f"from {folder}/ to {right}/" for folder, right in moves.items()]
+        raise UserError(
+            f"{origin} holds images in folders that the Market-1501 layout doesn't have. "
+            f"Move them:\n  {listed(names, separator=NEXT_LINE)}"
+        )
+
+
+def _no_image(origin: str, found: _Sorted) -> str:
+    """Word the fault that no image lies in a folder of the layout."""
+    text = (
+        f"{origin} holds no image in Market-1501 layout. Expected {TRAIN_FOLDER}/, "
+        f"{QUERY_FOLDER}/ and {GALLERY_FOLDERS[0]}/ with names like {NAME_EXAMPLE}."
+    )
+    archives = [str(path) for path in found.strangers if ARCHIVE.search(path.name)]
+    images = Counter(str(path.parent) for path in found.strangers if is_image(path))
+    if images:
+        folders = [f"{folder} ({count:,})" for folder, count in images.most_common()]
+        text += f" It holds images in other folders: {listed(folders)}."
+    elif archives:
+        text += (
+            f" It holds other archives: {listed(archives)}. "
+            "Unpack it once, and put what was in it into data/."
+        )
+    elif found.other_formats:
+        totals: Counter[str] = Counter()
+        for counts in found.other_formats.values():
+            totals.update(counts)
+        formats = [f"{count:,} {suffix}" for suffix, count in totals.most_common()]
+        text += f" It holds images of other formats: {listed(formats)}. Save them as JPEG or PNG."
+    return text
+
+
+def _require_parts(data: Path, chosen: Sequence[Path], zips: Sequence[ZipFiles]) -> None:
+    """Raise UserError unless the archives are one, or all parts of one data set."""
+    numbers = part_numbers([path.name for path in chosen])
+    missing = missing_parts(numbers) if numbers else []
+    if missing:
+        raise UserError(
+            f"{listed([path.name for path in chosen])}: these are parts of one data set, and part "
+            f"{listed([str(number) for number in missing])} is missing in {data}. Get all parts."
+        )
+    if len(chosen) == 1 or numbers or belong_together([z.paths() for z in zips]):
+        return
+    raise UserError(_several(data, chosen))
+
+
+def _several(data: Path, chosen: Sequence[Path]) -> str:
+    return (
+        f"{data} holds several data sets: {listed([path.name for path in chosen])}. "
+        "Keep one and move the others elsewhere."
     )
 
 
@@ -198,21 +172,29 @@ def open_source(data: Path) -> Iterator[Source]:
     """Find the data set in ``data`` and open it.
 
     ``data`` is a folder in Market-1501 layout, a zip archive of such a folder, or a folder that
-    holds one of these. If ``data`` holds another data set, the bundled sample is ignored.
+    holds one of these. Several archives are read together if they are parts of one data set. If
+    ``data`` holds another data set, the bundled sample is ignored.
 
     Raises:
-        UserError: there is no data set, there are several, or the archive is damaged.
+        UserError: there is no data set, there are several, or an archive can't be read.
     """
-    origin = _pick(data)
-    if origin.is_dir():
-        yield _arrange(origin.name, origin, FolderFiles(origin))
-        return
-    try:
-        archive = zipfile.ZipFile(origin)
-    except zipfile.BadZipFile as e:
-        raise UserError(
-            f"{origin} is not a readable zip archive ({e}). The download may have been cut off; "
-            "get it again."
-        ) from e
-    with archive:
-        yield _arrange(origin.stem, origin, ZipFiles(archive))
+    chosen = choose(data)
+    with ExitStack() as stack:
+        if any(path.is_dir() for path in chosen):
+            if len(chosen) > 1:
+                raise UserError(_several(data, chosen))
+            source = _arrange(chosen[0].name, str(chosen[0]), FolderFiles(chosen[0]))
+        else:
+            zips = [ZipFiles(stack.enter_context(open_zip(path))) for path in chosen]
+            _require_parts(data, chosen, zips)
+            if len(zips) == 1:
+                source = _arrange(chosen[0].stem, str(chosen[0]), zips[0])
+            else:
+                names = [path.name for path in chosen]
+                files = JoinedFiles(zips)
+                source = _arrange(data.name, f"{data} ({listed(names)})", files)
+                source = replace(source, archives=tuple(names))
+        beside = count_strangers(data, chosen)
+        if beside:
+            source = replace(source, strangers={NEXT_TO_IT: beside} | source.strangers)
+        yield source

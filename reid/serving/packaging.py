@@ -31,7 +31,6 @@ SERVED_NEEDS = (
     "numpy",
     "pandas",
     "pillow",
-    "pyarrow",
     "pydantic",
     "tensorflow",
     "tensorflow-cpu",

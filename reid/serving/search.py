@@ -12,7 +12,7 @@ from reid.common.errors import UserError
 from reid.common.files import sha256
 from reid.data import paths
 from reid.data.dataset import read_images
-from reid.data.images import UnreadableImageError, image_size
+from reid.data.images import UnreadableImageError, photo_facts
 from reid.data.market import DISTRACTOR_PID, JUNK_PID
 from reid.evaluation import picture
 from reid.evaluation.answers import person_name, photo_pixels
@@ -39,7 +39,7 @@ def read_photo(path: Path) -> bytes:
     """Read an image file. Raises `UserError` if the file can't be read or decoded."""
     try:
         content = path.read_bytes()
-        image_size(content)
+        photo_facts(content)
     except (UnreadableImageError, OSError) as e:
         reason = e.strerror if isinstance(e, OSError) else e
         raise UserError(

@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reid.data.dataset import NO_LABEL, TRAIN, VALIDATION, read_subset
-from reid.data.images import decode_all
+from reid.data import paths
+from reid.data.dataset import NO_LABEL, TRAIN, VALIDATION, decoded_batches, read_subset
+
+FILES_AT_ONCE = 64
+"""The image files that are in memory at the same time."""
 
 
 @dataclass(frozen=True)
@@ -43,16 +46,32 @@ def read_folds(dataset: Path, split: Path, height: int, width: int) -> tuple[Fol
 
     Rows are sorted by person, so that nearly all validation images of a person share a batch.
     """
-    rows = read_subset(dataset, "train", images=True)
+    rows = read_subset(dataset, "train").reset_index(names="row")
     table = pd.read_parquet(split)
     rows = rows.merge(table[["name", "label", "fold"]], on="name", validate="one_to_one")
-    return (
-        _fold(rows[rows["fold"] == TRAIN], height, width),
-        _fold(rows[rows["fold"] == VALIDATION], height, width),
-    )
-
-
-def _fold(rows: pd.DataFrame, height: int, width: int) -> Fold:
     rows = rows.sort_values(["pid", "name"])
+    parts = [rows[rows["fold"] == fold] for fold in (TRAIN, VALIDATION)]
+    images = _decoded(dataset, pd.concat(parts)["row"].to_numpy(), height, width)
+    train = len(parts[0])
+    return _fold(parts[0], images[:train]), _fold(parts[1], images[train:])
+
+
+def _decoded(dataset: Path, rows: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Decode some rows of the training subset, in the order of ``rows``.
+
+    The files are read a batch at a time: those of large photos would not fit into memory.
+    """
+    images = np.empty((len(rows), height, width, 3), np.uint8)
+    place = dict(zip(rows.tolist(), range(len(rows)), strict=True))
+    row = 0
+    for batch in decoded_batches(paths.subset_file(dataset, "train"), FILES_AT_ONCE, height, width):
+        for image in batch:
+            if row in place:
+                images[place[row]] = image
+            row += 1
+    return images
+
+
+def _fold(rows: pd.DataFrame, images: np.ndarray) -> Fold:
     pids, labels, camids = (rows[c].to_numpy(np.int32) for c in ("pid", "label", "camid"))
-    return Fold(decode_all(rows["image"].tolist(), height, width), labels, pids, camids)
+    return Fold(images, labels, pids, camids)

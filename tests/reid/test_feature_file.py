@@ -1,6 +1,7 @@
 """Reading a features file: what it gives, and what it says about a file that can't be used."""
 
 import logging
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from reid.common.errors import UserError
 from reid.feature_file import read_feature_file
+from tests.support.photos import say_packed_with
 from tests.support.places import FIXTURES
 
 OWN_FIXTURE = FIXTURES / "evaluation.npz"
@@ -114,8 +116,55 @@ def test_a_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04 torn"])
 def test_a_file_of_another_kind(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "features.npz").write_bytes(content)
-    with pytest.raises(UserError, match=r"features\.npz can't be read as an \.npz file"):
+    reason = r"features\.npz (can't be read as an \.npz file|is not a readable zip archive)"
+    with pytest.raises(UserError, match=reason):
         read_feature_file(tmp_path / "features.npz")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "a Git LFS pointer"),
+        (b"<!DOCTYPE html><html>Sign in</html>", "an HTML page"),
+        (b"7z\xbc\xaf\x27\x1c\0\4", "a 7z archive"),
+    ],
+)
+def test_what_stands_in_place_of_the_file_is_named(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
+    (tmp_path / "features.npz").write_bytes(content)
+    with pytest.raises(UserError, match=rf"features\.npz is {words}, not an \.npz file"):
+        read_feature_file(tmp_path / "features.npz")
+
+
+@pytest.mark.parametrize(
+    ("method", "flags", "reason"),
+    [
+        (9, 0, r"6 of 6 files are packed with Deflate64, which Python can't unpack"),
+        (0, 1, r"6 of 6 files are encrypted with a password"),
+    ],
+)
+def test_an_archive_that_python_cannot_unpack_is_explained(
+    tmp_path: Path, method: int, flags: int, reason: str
+) -> None:
+    np.savez(tmp_path / "features.npz", **arrays())
+    say_packed_with(tmp_path / "features.npz", method, flags)
+    with pytest.raises(UserError, match=reason):
+        read_feature_file(tmp_path / "features.npz")
+
+
+@pytest.mark.parametrize("folder", ["features/", "features\\"])
+def test_arrays_in_a_folder_are_found(tmp_path: Path, folder: str) -> None:
+    np.savez(tmp_path / "features.npz", **{folder + key: a for key, a in arrays().items()})
+    _, gallery = read_feature_file(tmp_path / "features.npz")
+    np.testing.assert_array_equal(gallery.features, arrays()["gf"])
+
+
+def test_an_archive_that_holds_the_file_says_so(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "features.zip", "w") as archive:
+        archive.write(OWN_FIXTURE, "run/features.npz")
+    with pytest.raises(UserError, match=r"only holds another archive, run/features\.npz"):
+        read_feature_file(tmp_path / "features.zip")
 
 
 def test_a_single_array(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Small photos of coloured blocks in Market-1501 layout: readable and different from each other."""
 
 import io
+import struct
 import zipfile
 from pathlib import Path
 
@@ -60,3 +61,14 @@ def write_zip(files: Layout, path: Path, top: str = "photos") -> Path:
         for name, content in files.items():
             archive.writestr(f"{top}/{name}", content)
     return path
+
+
+def say_packed_with(archive: Path, method: int, flags: int = 0) -> None:
+    """Make a zip archive say that its members are packed with another method, or encrypted."""
+    content = bytearray(archive.read_bytes())
+    for signature, at_flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        start = 0
+        while (start := content.find(signature, start)) >= 0:
+            content[start + at_flags : start + at_flags + 4] = struct.pack("<HH", flags, method)
+            start += 4
+    archive.write_bytes(content)

@@ -56,7 +56,7 @@ def index_of(
         parsed = parse_name(name) or (None,) * len(keys)
         row = {"subset": subset, "name": name, **dict(zip(keys, parsed, strict=True))}
         rows.append({**row, "width": width, "height": height, "sha256": file})
-    index = pd.DataFrame(rows)
+    index = pd.DataFrame(rows).assign(transparent=False, flat_bottom=0.0)
     numbers = ["pid", "camid", "sequence", "frame", "box", "width", "height"]
     index[numbers] = index[numbers].astype("Int32")
     return index.replace({"sha256": {a: b for b, a in same_bytes}})
@@ -316,7 +316,23 @@ def test_subset_facts_agree_with_plain_loops(random_index: pd.DataFrame) -> None
             "images_to_train_on": len(names) if is_train else None,
             "people_with_a_pair": len(pairs) if is_train else None,
             "people_asked_for": len(people) if is_query else None,
+            "other_formats": None,
         }
+
+
+def test_unusual_photos_are_warnings() -> None:
+    index = index_of(VALID)
+    index.loc[1, "transparent"] = True
+    index.loc[[2, 5], "flat_bottom"] = [0.5, 0.05]
+    index.loc[3, "flat_bottom"] = 0.04
+    unread = {"query": {".bmp": 1200, ".webp": 3}, "train": {}, "gallery": {}}
+    report = check(index, replace(LIMITS, other_formats=unread))
+    assert report.ok
+    assert {name: list(map(str, o.offenders)) for name, o in failures(report).items()} == {
+        "opaque": [f"{VALID[1]}: transparent True"],
+        "whole_to_the_bottom": [f"{VALID[2]}: flat_bottom 0.5", f"{VALID[5]}: flat_bottom 0.05"],
+        "only_jpeg_and_png": ["query: other_formats 1,200 .bmp, 3 .webp"],
+    }
 
 
 FAULTY = (

@@ -4,11 +4,13 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from reid.common.errors import UserError
-from reid.data.dataset import read_index, read_source, read_subset
+from reid.data.dataset import read_images, read_index, read_source, read_subset
+from reid.preparation import ingest as module
 from reid.preparation.ingest import ingest
 from reid.preparation.sources import open_source
 from tests.support.photos import Layout, jpeg, layout, write_folder, write_zip
@@ -59,8 +61,8 @@ def test_layout_may_be_in_data_itself(tmp_path: Path) -> None:
 
 def test_other_files_are_ignored_and_counted_by_folder(tmp_path: Path) -> None:
     files = layout() | {
-        "query/Thumbs.db": b"x",
-        "bounding_box_train/Thumbs.db": b"x",
+        "query/notes.txt": b"x",
+        "bounding_box_train/notes.txt": b"x",
         "readme.txt": b"x",
         "gt_query/0001_c1s1_001051_00_good.mat": b"x",
     }
@@ -113,7 +115,7 @@ def deep_png() -> bytes:
     [
         (b"", "the file is empty"),
         (b"this is text", "not an image in a known format"),
-        (jpeg(1)[:300], "Truncated"),
+        (jpeg(1)[:300], "image file is truncated"),
         (deep_png(), "more than 8 bits per channel"),
     ],
 )
@@ -124,6 +126,73 @@ def test_unreadable_image_is_named(tmp_path: Path, content: bytes, reason: str) 
     assert "1 of" in str(error.value)
     assert "query/0004_c3s1_000001_00.jpg" in str(error.value)
     assert reason in str(error.value)
+
+
+def test_unreadable_images_are_grouped_by_reason(tmp_path: Path) -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:"
+    files = {name: pointer + bytes([65 + n]) for n, name in enumerate(layout())}
+    files |= {"query/0004_c3s1_000001_00.jpg": b"<html>404</html>", "query/0004_c1s9.jpg": b""}
+    with pytest.raises(UserError) as error:
+        run_on_folder(files, tmp_path)
+    first, *reasons, last = str(error.value).splitlines()
+    assert first == "28 of 28 images can't be decoded:"
+    assert reasons[0] == (
+        "  26 images, bounding_box_train/0001_c1s1_000001_00.jpg, "
+        "bounding_box_train/0001_c1s1_000002_00.jpg, bounding_box_train/0001_c2s1_000001_00.jpg, "
+        "and 23 more: a Git LFS pointer instead of a JPEG or PNG; "
+        "fetch the files themselves with `git lfs pull`"
+    )
+    assert sorted(reasons[1:])[0] == "  1 image, query/0004_c1s9.jpg: the file is empty"
+    assert len(reasons) == 3
+    assert last == "Replace them, or remove them from the data set."
+
+
+def test_what_the_validation_judges_is_in_the_index(tmp_path: Path) -> None:
+    def png(pixels: np.ndarray) -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "PNG")
+        return buffer.getvalue()
+
+    clear = np.zeros((128, 64, 4), np.uint8)
+    half = np.random.default_rng(0).integers(0, 256, (128, 64, 3), np.uint8)
+    half[64:] = 128
+    own = {"query/0004_c3s1_000001_00.png": png(clear), "query/0004_c4s1_000001_00.png": png(half)}
+    dataset = run_on_folder(layout() | own | {"query/a.webp": b"x"}, tmp_path)
+    query = read_subset(dataset, "query")
+    found = dict(
+        zip(
+            query["name"], zip(query["transparent"], query["flat_bottom"], strict=True), strict=True
+        )
+    )
+    assert found["0004_c3s1_000001_00.png"] == (True, 0.0)
+    assert found["0004_c4s1_000001_00.png"] == (False, 0.5)
+    assert found["0004_c1s1_000099_00.jpg"] == (False, 0.0)
+    assert read_source(dataset)["other_formats"] == {
+        "train": {},
+        "query": {".webp": 1},
+        "gallery": {},
+    }
+
+
+def test_row_groups_are_bounded_by_bytes_and_by_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = layout(train_people=6)
+    large = len(max(files.values(), key=len))
+    monkeypatch.setattr(module, "BYTES_PER_GROUP", 5 * large)
+    monkeypatch.setattr(module, "ROWS_PER_GROUP", 7)
+    dataset = run_on_folder(files, tmp_path)
+    with pq.ParquetFile(dataset / "train.parquet") as file:
+        groups = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
+    assert sum(groups) == 24
+    assert 5 <= max(groups) <= 7
+    names = read_subset(dataset, "train")["name"]
+    assert read_images(dataset, "train", range(24)) == [
+        files[f"bounding_box_train/{name}"] for name in names
+    ]
+    monkeypatch.setattr(module, "BYTES_PER_GROUP", 1)  # An image that is too large stands alone.
+    with pq.ParquetFile(run_on_folder(files, tmp_path) / "train.parquet") as file:
+        assert file.num_row_groups == 24
 
 
 def test_failure_leaves_the_former_data_set(tmp_path: Path) -> None:

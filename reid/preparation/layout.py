@@ -1,0 +1,62 @@
+"""The folders of the Market-1501 layout, and the names that people give them instead."""
+
+import re
+from difflib import get_close_matches
+from pathlib import PurePosixPath
+
+from reid.data.market import GALLERY_FOLDERS, IMAGE_SUFFIXES, QUERY_FOLDER, TRAIN_FOLDER
+
+LAYOUT_FOLDERS = (TRAIN_FOLDER, QUERY_FOLDER, *GALLERY_FOLDERS)
+
+OTHER_FORMAT = re.compile(
+    r"\.(jfif|jpe|jif|jfi|jp2|j2k|jpx|jxl|bmp|dib|tiff?|webp|gif|hei[cf]|avif|p[pgnb]m|tga|ico|psd"
+    r"|svg|eps|raw|dng|cr[23]|nef|arw|orf|rw2)",
+    re.IGNORECASE,
+)
+"""The endings of image files that are not read."""
+
+ALIASES = {
+    TRAIN_FOLDER: ("train", "training", "train_images", "image_train", "bbox_train"),
+    QUERY_FOLDER: ("queries", "probe", "probes", "image_query", "query_images", "bbox_query"),
+    GALLERY_FOLDERS[0]: (
+        *("test", "testing", "gallery", "test_images", "image_test", "image_gallery", "bbox_test"),
+        *("gallery_images", "bounding_box_gallery"),
+    ),
+}
+"""Names of the same folders in other data sets."""
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.casefold())
+
+
+_NEAR = {
+    _plain(name): folder for folder in LAYOUT_FOLDERS for name in (folder, *ALIASES.get(folder, ()))
+}
+
+
+def expected_folder(name: str) -> str | None:
+    """Return the folder of the layout that a folder of this name is probably meant for.
+
+    Return None if the name is not near one of the layout's, or is one of them.
+    """
+    if name in LAYOUT_FOLDERS:
+        return None
+    near = get_close_matches(_plain(name), _NEAR, n=1, cutoff=0.85)
+    return _NEAR[near[0]] if near else None
+
+
+def is_image(path: PurePosixPath) -> bool:
+    """Return whether a file has the name of a JPEG or PNG file."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def is_layout_image(path: PurePosixPath) -> bool:
+    """Return whether a file is an image that lies directly in a folder of the layout."""
+    return is_image(path) and path.parent.name in LAYOUT_FOLDERS
+
+
+def is_of_other_format(path: PurePosixPath) -> bool:
+    """Return whether a file lies in a folder of the layout and is an image that is not read."""
+    in_layout = path.parent.name in LAYOUT_FOLDERS
+    return in_layout and OTHER_FORMAT.fullmatch(path.suffix) is not None
