@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from reid.data.paths import TRIPLET
-from reid.evaluation.figures import FIGURES
+from reid.data.protocols import words_for
+from reid.evaluation.figures import FIGURES, protocol_of
 
 MODEL = TRIPLET
 """The model whose figures a sweep compares."""
@@ -49,3 +50,9 @@ def ranked(runs: Iterable[SweepRun]) -> list[SweepRun]:
 def parameters(runs: Sequence[SweepRun]) -> list[str]:
     """Return the names of the parameters that a sweep changes."""
     return list(runs[0].changes)
+
+
+def protocol_words(runs: Iterable[SweepRun]) -> str:
+    """Return what titles say about the protocol of the figures: all runs have the same."""
+    found = [run.metrics for run in runs if run.metrics]
+    return words_for(protocol_of(found[0])) if found else ""

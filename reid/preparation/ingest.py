@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,7 +16,8 @@ from reid.common.errors import UserError, listed
 from reid.common.files import replacing_folder, write_json
 from reid.data import paths
 from reid.data.images import UnreadableImageError, image_size
-from reid.data.market import QUERY_FOLDER, SUBSETS, TRAIN_FOLDER, parse_name
+from reid.data.market import QUERY_FOLDER, SUBSETS, TRAIN_FOLDER
+from reid.data.names import MARKET_NAMES, ImageName, PersonZero, form_of
 from reid.preparation.sources import Files, Source
 
 SCHEMA = pa.schema(
@@ -34,12 +37,11 @@ SCHEMA = pa.schema(
 ROWS_PER_GROUP = 1024
 
 
-def index_row(name: str, content: bytes) -> dict[str, Any]:
-    """Return the row of an image. Person, camera etc. are null if the name has another pattern."""
+def index_row(name: str, parsed: ImageName | None, content: bytes) -> dict[str, Any]:
+    """Return the row of an image. Person, camera etc. are null if the name has another form."""
     width, height = image_size(content)
-    parsed = parse_name(name)
     return {
-        **dict.fromkeys(("pid", "camid", "sequence", "frame", "box")),
+        **dict.fromkeys(ImageName._fields),
         **(parsed._asdict() if parsed else {}),
         "name": name,
         "width": width,
@@ -50,13 +52,18 @@ def index_row(name: str, content: bytes) -> dict[str, Any]:
 
 
 def _write_subset(
-    path: Path, files: Files, images: list[PurePosixPath], progress: tqdm, unreadable: list[str]
+    path: Path,
+    files: Files,
+    images: list[PurePosixPath],
+    parse: Callable[[str], ImageName | None],
+    progress: tqdm,
+    unreadable: list[str],
 ) -> None:
     """Write the rows of one subset. Add a line to ``unreadable`` for each unreadable image."""
 
     def read(image: PurePosixPath) -> dict[str, Any] | str:
         try:
-            return index_row(image.name, files.read(image))
+            return index_row(image.name, parse(image.name), files.read(image))
         except UnreadableImageError as e:
             return f"{image}: {e}"
 
@@ -72,7 +79,13 @@ def _write_subset(
             progress.update(len(results))
 
 
-def ingest(source: Source, destination: Path, gallery: str) -> dict[str, Any]:
+def ingest(
+    source: Source,
+    destination: Path,
+    gallery: str,
+    names: str = MARKET_NAMES,
+    person_0: PersonZero = "distractor",
+) -> dict[str, Any]:
     """Write ``train``, ``query`` and ``gallery`` ``.parquet`` and ``source.json``.
 
     Each parquet file has one row per image, sorted by name: name, pid, camid, sequence, frame, box,
@@ -83,14 +96,21 @@ def ingest(source: Source, destination: Path, gallery: str) -> dict[str, Any]:
         source: the data set.
         destination: the folder to write. It is replaced as a whole.
         gallery: the folder of the layout that is the gallery, ``bounding_box_test`` or ``gt_bbox``.
+        names: how file names give person and camera: a form of `reid.data.names` or a regular
+            expression.
+        person_0: whether the number 0 in a name means a distractor or a person, whose id is then
+            `reid.data.names.PERSON_ZERO_PID`.
 
     Returns:
-        The content of ``source.json``: the data set's name, its gallery folder, the number of
-        images per subset and of ignored files per folder (``strangers``).
+        The content of ``source.json``: the data set's name, its gallery folder, how names and
+        person 0 were read, the number of images per subset and of ignored files per folder
+        (``strangers``).
 
     Raises:
-        UserError: some images can't be decoded. The message names the first ten.
+        UserError: some images can't be decoded. The message names the first ten. Or ``names`` is
+            neither a form nor an expression that can be used.
     """
+    parse = partial(form_of(names).parse, person_0=person_0)
     folders = dict(zip(SUBSETS, (TRAIN_FOLDER, QUERY_FOLDER, gallery), strict=True))
     images = {subset: source.folders.get(folder, []) for subset, folder in folders.items()}
     total = sum(map(len, images.values()))
@@ -99,7 +119,12 @@ def ingest(source: Source, destination: Path, gallery: str) -> dict[str, Any]:
         with tqdm(total=total, desc="ingest", unit=" images", disable=None) as progress:
             for subset, files in images.items():
                 _write_subset(
-                    paths.subset_file(part, subset), source.files, files, progress, unreadable
+                    paths.subset_file(part, subset),
+                    source.files,
+                    files,
+                    parse,
+                    progress,
+                    unreadable,
                 )
         if unreadable:
             shown = listed(unreadable, separator="\n  ")
@@ -110,6 +135,8 @@ def ingest(source: Source, destination: Path, gallery: str) -> dict[str, Any]:
         summary = {
             "name": source.name,
             "gallery": gallery,
+            "names": names,
+            "person_0": person_0,
             "images": {subset: len(files) for subset, files in images.items()},
             "strangers": source.strangers,
         }

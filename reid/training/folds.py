@@ -8,6 +8,7 @@ import pandas as pd
 
 from reid.data.dataset import NO_LABEL, TRAIN, VALIDATION, read_subset
 from reid.data.images import decode_all
+from reid.data.protocols import CROSS_CAMERA, Protocol
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Fold:
     """The people's numbers in the data set, int32 (n,)."""
     camids: np.ndarray
     """The cameras' numbers, int32 (n,)."""
+    protocol: Protocol = CROSS_CAMERA
+    """The protocol by which retrieval among these people is validated."""
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -46,13 +49,16 @@ def read_folds(dataset: Path, split: Path, height: int, width: int) -> tuple[Fol
     rows = read_subset(dataset, "train", images=True)
     table = pd.read_parquet(split)
     rows = rows.merge(table[["name", "label", "fold"]], on="name", validate="one_to_one")
+    # The column is there only for another protocol than the usual one.
+    protocol = table["protocol"].iloc[0] if "protocol" in table else CROSS_CAMERA
     return (
-        _fold(rows[rows["fold"] == TRAIN], height, width),
-        _fold(rows[rows["fold"] == VALIDATION], height, width),
+        _fold(rows[rows["fold"] == TRAIN], height, width, protocol),
+        _fold(rows[rows["fold"] == VALIDATION], height, width, protocol),
     )
 
 
-def _fold(rows: pd.DataFrame, height: int, width: int) -> Fold:
+def _fold(rows: pd.DataFrame, height: int, width: int, protocol: Protocol) -> Fold:
     rows = rows.sort_values(["pid", "name"])
     pids, labels, camids = (rows[c].to_numpy(np.int32) for c in ("pid", "label", "camid"))
-    return Fold(decode_all(rows["image"].tolist(), height, width), labels, pids, camids)
+    images = decode_all(rows["image"].tolist(), height, width)
+    return Fold(images, labels, pids, camids, protocol)

@@ -5,11 +5,9 @@ import pandas as pd
 import pytest
 
 from reid.common.errors import UserError
-from reid.data.market import parse_name
+from reid.data.names import parse_name
 from reid.preparation.split import held_out_queries, require_batches, split
-from tests.support.places import SHARED
-
-MARKET_NAMES = SHARED / "data" / "market1501_filenames.txt"
+from tests.support.places import MARKET_NAMES
 
 
 def index(counts: list[int]) -> pd.DataFrame:
