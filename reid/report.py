@@ -52,6 +52,8 @@ def metrics_table(title: str, metrics: dict[str, dict[str, Any]]) -> Table:
         f"{first['distractors']} of them distractors; 95 % intervals over the people "
         "of the test set, for these trained models"
     )
+    if left_out := first["queries_without_match"]:
+        caption += f"; {left_out} more queries have no right answer and are left out"
     if first["reranked"]:
         caption += "; re-ranked"
     if protocol_of(first) == ANY_CAMERA:

@@ -199,14 +199,16 @@ def main() -> None:
     names = query_rows["name"].to_numpy()
     write_ranking(paths.ranking_file(name), RankedQueries(names, query.pids, query.camids, ranking))
     write_json(paths.metrics_file(name), metrics)
+    left_out = metrics["queries_without_match"]
     logger.info(
         "%s: rank-1 %.1f %% (%.1f to %.1f), mAP %.1f %% (%.1f to %.1f) over %d queries and %d "
-        "gallery rows%s%s",
+        "gallery rows%s%s%s",
         name,
         *(100 * metrics[key] for key in ("rank1", "rank1_low", "rank1_high")),
         *(100 * metrics[key] for key in ("mAP", "mAP_low", "mAP_high")),
         metrics["queries"] - metrics["queries_without_match"],
         metrics["gallery"],
+        f"; {left_out} without a right answer are left out" if left_out else "",
         ", re-ranked" if reranking.use else "",
         words_for(protocol),
     )

@@ -110,7 +110,8 @@ def ingest(
         UserError: some images can't be decoded. The message names the first ten. Or ``names`` is
             neither a form nor an expression that can be used.
     """
-    parse = partial(form_of(names).parse, person_0=person_0)
+    form = form_of(names)
+    parse = partial(form.parse, person_0=person_0)
     folders = dict(zip(SUBSETS, (TRAIN_FOLDER, QUERY_FOLDER, gallery), strict=True))
     images = {subset: source.folders.get(folder, []) for subset, folder in folders.items()}
     total = sum(map(len, images.values()))
@@ -136,7 +137,7 @@ def ingest(
             "name": source.name,
             "gallery": gallery,
             "names": names,
-            "person_0": person_0,
+            "person_0": "person" if form.counts_from_0 else person_0,
             "images": {subset: len(files) for subset, files in images.items()},
             "strangers": source.strangers,
         }

@@ -97,6 +97,8 @@ def _protocol(facts: CardFacts) -> str:
     reranking = "re-ranked (the embeddings alone give other figures)"
     scored = int(triplet["queries"] - triplet["queries_without_match"])
     people = int(facts.metrics["comparison"]["people"])
+    without = int(triplet["queries_without_match"])
+    left_out = f" ({without} more have no right answer)" if without else ""
     if protocol_of(triplet) == ANY_CAMERA:
         kind = "Single query, any camera (easier than Market-1501's protocol)"
         own_camera = "count as right answers"
@@ -104,7 +106,8 @@ def _protocol(facts: CardFacts) -> str:
         kind, own_camera = "Market-1501's single query", "are left out"
     return (
         f"{kind}, {reranking if triplet['reranked'] else 'no re-ranking'}: "
-        f"{scored} queries of {people} people against {triplet['gallery']:.0f} gallery images, "
+        f"{scored} queries of {people} people{left_out} against {triplet['gallery']:.0f} gallery "
+        "images, "
         f"{triplet['distractors']:.0f} of them distractors, without {triplet['junk']:.0f} junk "
         f"images. Photos of the query's person by the query's own camera {own_camera}."
     )

@@ -165,7 +165,9 @@ def assert_right(figures: dict[str, Any], truth: dict[str, tuple[int, int]], sha
         name: (pid or PERSON_ZERO_PID, camid) for name, (pid, camid) in truth.items()
     }
     names = shape.params.get("ingest", {}).get("names", "market1501")
-    assert read_source(paths.DATASET)["names"] == names
+    source = read_source(paths.DATASET)
+    assert source["names"] == names
+    assert source["person_0"] == ("distractor" if shape.first_person else "person")
     protocol = shape.params.get("evaluate", {}).get("protocol", "cross_camera")
     expected = figures_from_definitions(protocol == "any_camera")
     assert {key: figures[key] for key in expected} == pytest.approx(expected)
@@ -216,6 +218,8 @@ def test_any_camera_is_named_wherever_figures_are(
     assert all(line.endswith(", any camera") for line in logged)
     caption = str(metrics_table("photos", metrics).caption)
     assert "any camera: photos by the query's own camera are right answers, too" in caption
+    unanswered = {"triplet": metrics["triplet"] | {"queries_without_match": 3}}
+    assert "3 more queries have no right answer" in str(metrics_table("p", unanswered).caption)
     assert "any camera" in difference_line(read_difference(paths.METRICS))
     # Held-out people are validated by the same protocol.
     assert set(pd.read_parquet(paths.SPLIT)["protocol"]) == {"any_camera"}
