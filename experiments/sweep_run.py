@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from reid.data.paths import TRIPLET
-from reid.data.protocols import words_for
-from reid.evaluation.figures import FIGURES, protocol_of
+from reid.data.protocols import protocol_of, words_for
+from reid.evaluation.figures import FIGURES
 
 MODEL = TRIPLET
 """The model whose figures a sweep compares."""

@@ -10,15 +10,9 @@ from rich.text import Text
 
 from reid.common.errors import UserError
 from reid.data import paths
-from reid.data.protocols import ANY_CAMERA, words_for
+from reid.data.protocols import ANY_CAMERA, protocol_of, words_for
 from reid.evaluation.breakdown import LEFT_OUT
-from reid.evaluation.figures import (
-    FIGURES,
-    REPORTED,
-    in_points,
-    protocol_of,
-    value_and_interval,
-)
+from reid.evaluation.figures import FIGURES, REPORTED, in_points, value_and_interval
 
 ROWS = 10
 

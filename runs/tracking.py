@@ -41,8 +41,7 @@ from sqlalchemy.engine import make_url
 from reid.common.errors import UserError, listed, without_credentials
 from reid.common.files import replacing_file
 from reid.data.paths import TRIPLET
-from reid.data.protocols import CROSS_CAMERA
-from reid.evaluation.figures import ANY_CAMERA_FLAG, protocol_of
+from reid.data.protocols import ANY_CAMERA_FLAG, CROSS_CAMERA, protocol_of
 from runs.params import flatten
 from runs.run_identity import RunIdentity, nameless
 

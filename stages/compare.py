@@ -8,9 +8,9 @@ import pandas as pd
 from reid.common.files import replacing_folder, write_json
 from reid.common.settings import Settings
 from reid.data import paths
-from reid.data.protocols import ANY_CAMERA, Protocol, words_for
+from reid.data.protocols import ANY_CAMERA, ANY_CAMERA_FLAG, Protocol, words_for
 from reid.evaluation.confidence import Comparison, Difference, Resamples, compare
-from reid.evaluation.figures import ANY_CAMERA_FLAG, FIGURES, TESTED, in_points
+from reid.evaluation.figures import FIGURES, TESTED, in_points
 from reid.evaluation.plot_tables import write_plot_table
 from reid.evaluation.ranking_file import read_paired_rankings
 from stages._params import Seed

@@ -15,7 +15,7 @@ from reid.common.files import replacing_folder, write_json
 from reid.common.settings import Settings
 from reid.data import paths
 from reid.data.dataset import read_subset
-from reid.data.protocols import ANY_CAMERA, Protocol, words_for
+from reid.data.protocols import ANY_CAMERA, ANY_CAMERA_FLAG, Protocol, words_for
 from reid.evaluation.answers import picture_of_answers
 from reid.evaluation.breakdown import (
     LEFT_OUT,
@@ -31,7 +31,7 @@ from reid.evaluation.breakdown import (
 )
 from reid.evaluation.confidence import Resamples, confidence_intervals
 from reid.evaluation.distances import EUCLIDEAN, RERANKED, DistanceHistograms
-from reid.evaluation.figures import ANY_CAMERA_FLAG, FIGURES, TESTED
+from reid.evaluation.figures import FIGURES, TESTED
 from reid.evaluation.plot_tables import write_plot_table
 from reid.evaluation.ranking_file import RankedQueries, write_ranking
 from reid.evaluation.reranking import Reranking

@@ -13,8 +13,7 @@ import yaml
 
 from reid.common.errors import UserError, first_line
 from reid.data.paths import LOCK, MODELS, TRIPLET, metrics_file
-from reid.data.protocols import Protocol
-from reid.evaluation.figures import protocol_of
+from reid.data.protocols import Protocol, protocol_of
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-from reid.data.protocols import ANY_CAMERA, CROSS_CAMERA, Protocol
-
 FIGURES = {
     "rank1": "rank-1",
     "rank5": "rank-5",
@@ -23,14 +21,6 @@ TESTED = ("rank1", "mAP", "mINP")
 
 COUNTS = ("queries", "queries_without_match", "gallery", "junk", "distractors")
 """The keys of the counts in the same files, which describe the test set."""
-
-ANY_CAMERA_FLAG = "any_camera"
-"""The key of the same files that is 1 if the protocol is ``any_camera``, and else missing."""
-
-
-def protocol_of(metrics: Mapping[str, float]) -> Protocol:
-    """Return the protocol that the figures of a file were measured by."""
-    return ANY_CAMERA if metrics.get(ANY_CAMERA_FLAG) else CROSS_CAMERA
 
 
 def value_and_interval(metrics: Mapping[str, float], figure: str) -> tuple[str, str]:

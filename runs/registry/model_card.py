@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from reid.data.market import SAMPLE_NAME
-from reid.data.protocols import ANY_CAMERA
-from reid.evaluation.figures import FIGURES, REPORTED, protocol_of, value_and_interval
+from reid.data.protocols import ANY_CAMERA, protocol_of
+from reid.evaluation.figures import FIGURES, REPORTED, value_and_interval
 
 NOT_FOR = """\
 - Surveillance, or any search for people, without a legal ground and the knowledge of who answers \
