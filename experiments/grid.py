@@ -6,12 +6,15 @@ from itertools import product
 
 from reid.common.errors import UserError
 
+PROTOCOL = "evaluate.protocol"
+
 
 def parse_grid(settings: list[str]) -> dict[str, list[str]]:
     """Parse ``["lr=0.01,0.02"]`` into ``{"lr": ["0.01", "0.02"]}``.
 
     Raises:
-        UserError: a setting has another form, or a parameter or a value is there twice.
+        UserError: a setting has another form, a parameter or a value is there twice, or the
+            parameter is the protocol.
     """
     grid: dict[str, list[str]] = {}
     for setting in settings:
@@ -19,6 +22,11 @@ def parse_grid(settings: list[str]) -> dict[str, list[str]]:
         values = [value.strip() for value in text.split(",")]
         if not key or not all(values):
             raise UserError(f"-S {setting}: name a parameter and its values, as in lr=0.01,0.02")
+        if key == PROTOCOL:
+            raise UserError(
+                f"-S {setting}: figures by two protocols can't be compared, so no run would be the "
+                "best. Set the protocol in params.yaml"
+            )
         if key in grid:
             raise UserError(f"-S {setting}: {key} is given twice. Put all its values in one -S")
         if len(set(values)) < len(values):

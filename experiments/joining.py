@@ -10,7 +10,9 @@ from dvc.repo import Repo
 from dvc.scm import SCMError
 
 from experiments.fingerprint_cache import CommitFingerprints
+from reid.data.names import MARKET_NAMES
 from reid.data.paths import MODELS
+from reid.data.protocols import CROSS_CAMERA
 from reid.evaluation.figures import FIGURES
 from runs.fingerprint import fingerprint, recorded_fingerprint
 from runs.run_store import Run, fingerprint_of
@@ -22,8 +24,14 @@ if TYPE_CHECKING:
 METRICS = tuple(f"{model}/{figure}" for model in MODELS for figure in FIGURES)
 WORKSPACE = "workspace"
 DATA = "data"
-GALLERY, RERANKING = "ingest.gallery", "evaluate.reranking"
-"""The parameters that decide, together with the data, how figures are measured."""
+GALLERY, RERANKING, PROTOCOL = "ingest.gallery", "evaluate.reranking", "evaluate.protocol"
+"""Parameters that decide, together with the data, how figures are measured."""
+LATER_PARAMETERS = {
+    "ingest.names": MARKET_NAMES,
+    "ingest.person_0": "distractor",
+    PROTOCOL: CROSS_CAMERA,
+}
+"""Other such parameters, with what held for results from before they existed."""
 TO_PUBLISH = "`dvc exp apply` it and run `dvc repro`."
 """How a result of DVC gets a whole run in MLflow."""
 BROKEN_OFF = ("killed", "failed")
@@ -66,11 +74,16 @@ class JoinedResult:
 
     @property
     def protocol(self) -> tuple[str, ...]:
-        """The data, gallery and re-ranking, which figures must share to be compared."""
+        """What figures must share to be compared.
+
+        That is the data, how people and cameras are read from names, the gallery, the protocol and
+        the re-ranking.
+        """
         names = [DATA, GALLERY]
         if self.params.get(f"{RERANKING}.use") == str(True):
             names += sorted(name for name in self.params if name.startswith(f"{RERANKING}."))
-        return tuple(self.params.get(name, "") for name in names)
+        later = [self.params.get(name, usual) for name, usual in LATER_PARAMETERS.items()]
+        return (*(self.params.get(name, "") for name in names), *later)
 
     @property
     def is_published(self) -> bool:

@@ -16,6 +16,7 @@ from experiments.sweep_run import (
     SweepRun,
     best_run,
     parameters,
+    protocol_words,
     ranked,
 )
 from reid.common.files import replacing_file
@@ -61,6 +62,7 @@ def sweep_page(title: str, runs: Sequence[SweepRun]) -> str:
         best=best_run(runs),
         best_by=FIGURES[BEST_BY],
         model=MODEL,
+        protocol=protocol_words(runs),
         value_and_interval=value_and_interval,
         interval=tqdm.format_interval,
         # `</script>` in a name must not end the script.

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from reid.data.paths import TRIPLET
+from reid.data.protocols import protocol_of, words_for
 from reid.evaluation.figures import FIGURES
 
 MODEL = TRIPLET
@@ -49,3 +50,9 @@ def ranked(runs: Iterable[SweepRun]) -> list[SweepRun]:
 def parameters(runs: Sequence[SweepRun]) -> list[str]:
     """Return the names of the parameters that a sweep changes."""
     return list(runs[0].changes)
+
+
+def protocol_words(runs: Iterable[SweepRun]) -> str:
+    """Return what titles say about the protocol of the figures: all runs have the same."""
+    found = [run.metrics for run in runs if run.metrics]
+    return words_for(protocol_of(found[0])) if found else ""

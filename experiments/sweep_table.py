@@ -16,6 +16,7 @@ from experiments.sweep_run import (
     SweepRun,
     best_run,
     parameters,
+    protocol_words,
     ranked,
 )
 from reid.evaluation.figures import FIGURES, value_and_interval
@@ -41,7 +42,7 @@ def _table(
 ) -> Table:
     intervals = " with 95 % intervals over the people of the test set" if with_intervals else ""
     caption = (
-        f"{MODEL} model, per cent{intervals}. Best by {FIGURES[BEST_BY]}; "
+        f"{MODEL} model, per cent{intervals}{protocol_words(runs)}. Best by {FIGURES[BEST_BY]}; "
         "small differences may be chance"
     )
     if len(runs) > ROWS:

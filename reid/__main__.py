@@ -16,6 +16,7 @@ from rich.text import Text
 from reid.common.errors import UserError
 from reid.data import paths
 from reid.data.dataset import read_source, read_subset
+from reid.data.protocols import CROSS_CAMERA, Protocol
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -34,6 +35,13 @@ def score(
     rerank: Annotated[
         bool, typer.Option("--rerank", help="Re-rank by k-reciprocal neighbours.")
     ] = False,
+    protocol: Annotated[
+        Protocol,
+        typer.Option(help="any_camera: gallery rows of the query's own camera are answers, too."),
+    ] = CROSS_CAMERA,
+    no_distractors: Annotated[
+        bool, typer.Option("--no-distractors", help="Pid 0 is a person, not a distractor.")
+    ] = False,
 ) -> None:
     """Score any model's features by the single-query protocol; print JSON.
 
@@ -43,11 +51,13 @@ def score(
     from reid.feature_file import read_feature_file  # noqa: PLC0415
     from reid.protocol.ranking import dot_products, rank_queries, summarise  # noqa: PLC0415
 
-    query, gallery = read_feature_file(file)
+    query, gallery = read_feature_file(file, distractors=not no_distractors)
     reranking = Reranking()
     similarities = reranking.similarities if rerank else dot_products
-    ranking = rank_queries(query, gallery, similarities=similarities)
+    ranking = rank_queries(query, gallery, similarities=similarities, protocol=protocol)
     figures = asdict(summarise(ranking, gallery.pids))
+    if protocol != CROSS_CAMERA:
+        figures["protocol"] = protocol
     if rerank:
         figures["reranking"] = reranking.model_dump()
     print(json.dumps(figures, indent=2))  # noqa: T201

@@ -9,6 +9,7 @@ code.
 import logging
 import zipfile
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from reid.common.errors import UserError, listed
 from reid.common.file_type import file_type, read_head
+from reid.data.market import DISTRACTOR_PID
 from reid.preparation.zip_archive import DAMAGED, member_path, members, open_zip
 from reid.protocol.feature_set import (
     FeatureSet,
@@ -35,11 +37,16 @@ ROWS_AT_ONCE = 1024
 logger = logging.getLogger(__name__)
 
 
-def read_feature_file(path: Path) -> tuple[FeatureSet, FeatureSet]:
+def read_feature_file(path: Path, distractors: bool = True) -> tuple[FeatureSet, FeatureSet]:
     """Read the query set and the gallery of a features file.
 
     Rows that do not have length 1 are L2-normalised, as the protocol requires, and a warning is
     logged.
+
+    Args:
+        path: the file.
+        distractors: whether pid 0 is a distractor. If not, it is a person, and all people get the
+            next higher number.
 
     Raises:
         UserError: the file or an array in it can't be used; the message names both.
@@ -47,12 +54,14 @@ def read_feature_file(path: Path) -> tuple[FeatureSet, FeatureSet]:
     archive = _opened(path)
     with archive:
         _require_keys(archive, path)
-        query = _read_set(archive, QUERY_KEYS, path)
-        gallery = _read_set(archive, GALLERY_KEYS, path)
+        query = _read_set(archive, QUERY_KEYS, path, distractors)
+        gallery = _read_set(archive, GALLERY_KEYS, path, distractors)
     try:
         check_comparable(query, gallery)
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        hint = ". If the file counts people from 0, add --no-distractors"
+        counts_from_0 = (query.pids == DISTRACTOR_PID).any()
+        raise UserError(f"{path}: {error}{hint if counts_from_0 else ''}") from None
     return query, gallery
 
 
@@ -109,16 +118,21 @@ def _stored_name(archive: NpzFile, key: str) -> str:
     return stored[0] if len(stored) == 1 else ""
 
 
-def _read_set(archive: NpzFile, keys: tuple[str, str, str], path: Path) -> FeatureSet:
+def _read_set(
+    archive: NpzFile, keys: tuple[str, str, str], path: Path, distractors: bool
+) -> FeatureSet:
     features_name, pids_name, camids_name = (f"{path}: {key}" for key in keys)
     features_key, pids_key, camids_key = keys
     features = as_feature_matrix(_read_array(archive, features_key, path), features_name)
-    return FeatureSet(
+    read = FeatureSet(
         _with_unit_length(features, features_name),
         _read_array(archive, pids_key, path),
         _read_array(archive, camids_key, path),
         names=(features_name, pids_name, camids_name),
     )
+    if distractors:
+        return read
+    return replace(read, pids=read.pids + (read.pids >= DISTRACTOR_PID))
 
 
 def _read_array(archive: NpzFile, key: str, path: Path) -> np.ndarray:

@@ -10,6 +10,8 @@ from rich.text import Text
 
 from reid.common.errors import UserError
 from reid.data import paths
+from reid.data.protocols import ANY_CAMERA, protocol_of, words_for
+from reid.evaluation.breakdown import LEFT_OUT
 from reid.evaluation.figures import FIGURES, REPORTED, in_points, value_and_interval
 
 ROWS = 10
@@ -44,8 +46,15 @@ def metrics_table(title: str, metrics: dict[str, dict[str, Any]]) -> Table:
         f"{first['distractors']} of them distractors; 95 % intervals over the people "
         "of the test set, for these trained models"
     )
+    if left_out := first["queries_without_match"]:
+        caption += f"; {left_out} more queries have no right answer and are left out"
     if first["reranked"]:
         caption += "; re-ranked"
+    if protocol_of(first) == ANY_CAMERA:
+        caption += (
+            "; any camera: photos by the query's own camera are right answers, too, which is "
+            "easier than across cameras"
+        )
     table = Table("model", title=Text(title), caption=Text(caption))
     for figure in REPORTED:
         table.add_column(FIGURES[figure], justify="right", no_wrap=True)
@@ -74,8 +83,10 @@ def camera_table(plots: Path, models: Iterable[str]) -> Table:
     cameras = {model: _read(paths.cameras_file(plots / model)) for model in models}
     first = next(iter(cameras.values()))
     more = len(first) - ROWS
-    caption = f"{more} more cameras are in the plots" if more > 0 else ""
-    table = Table("camera", title="by camera of the query", caption=caption)
+    captions = [f"{more} more cameras are in the plots"] if more > 0 else []
+    pairs = _read(paths.camera_pairs_file(plots / next(iter(cameras))))
+    captions += [f"pairs of cameras are {pairs[LEFT_OUT]}"] if LEFT_OUT in pairs else []
+    table = Table("camera", title="by camera of the query", caption="; ".join(captions))
     table.add_column("queries", justify="right")
     for model in cameras:
         table.add_column(Text(f"{model}\nrank-1"), justify="right")
@@ -96,7 +107,7 @@ def difference_line(test: dict[str, float]) -> str:
     for figure in ("rank1", "mAP"):
         points = in_points(*(test[f"{figure}_{key}"] for key in ("difference", "low", "high")))
         differences.append(f"{FIGURES[figure]} {points}, p = {test[f'{figure}_p_value']:.4f}")
-    return f"triplet minus baseline: {'; '.join(differences)}"
+    return f"triplet minus baseline{words_for(protocol_of(test))}: {'; '.join(differences)}"
 
 
 def mistakes_line(metrics: dict[str, dict[str, Any]]) -> str:

@@ -40,6 +40,8 @@ from sqlalchemy.engine import make_url
 
 from reid.common.errors import UserError, listed, without_credentials
 from reid.common.files import replacing_file
+from reid.data.paths import TRIPLET
+from reid.data.protocols import ANY_CAMERA_FLAG, CROSS_CAMERA, protocol_of
 from runs.params import flatten
 from runs.run_identity import RunIdentity, nameless
 
@@ -70,8 +72,10 @@ FACTS = ("queries", "queries_without_match", "gallery", "junk", "distractors", "
 """Facts about the test set among the metrics: the same for all models, and nothing to chart."""
 TEST_SET = "test_set"
 """The group of parameters that ``FACTS`` become."""
-RERANKED = "reranked"
-"""A parameter that the metrics repeat."""
+REPEATED = ("reranked", ANY_CAMERA_FLAG)
+"""Parameters that the metrics repeat."""
+PROTOCOL = "protocol"
+"""The tag that names the protocol if it is not ``cross_camera``."""
 MOST_AT_ONCE = 100
 """How many runs of one fingerprint are looked at; there is more than one only by accident."""
 
@@ -344,6 +348,9 @@ class Tracker:
                 self.client.log_artifacts(self.id, str(path), place)
             elif path.exists():
                 self.client.log_artifact(self.id, str(path), place)
+        protocol = protocol_of(result.metrics.get(TRIPLET, {}))
+        if protocol != CROSS_CAMERA:
+            self.client.set_tag(self.id, PROTOCOL, protocol)
         self.client.set_tag(self.id, RESULT, result.digest)
         self.mark("FINISHED")
 
@@ -368,7 +375,7 @@ class Tracker:
             Metric(f"{model}/{key}", float(value), _now(), 0)
             for model, metrics in result.metrics.items()
             for key, value in metrics.items()
-            if key not in (*FACTS, RERANKED)
+            if key not in (*FACTS, *REPEATED)
         ]
         there = {
             _as_logged(metric)

@@ -7,6 +7,8 @@ import numpy as np
 
 from reid.data import paths
 from reid.data.dataset import read_index, read_source
+from reid.data.market import holds_market1501
+from reid.data.protocols import words_for
 from reid.evaluation.figures import FIGURES
 from runs.registry.champion import protocol_digest
 from runs.registry.model_card import CardFacts, model_card
@@ -42,10 +44,13 @@ def _submission(
     index = read_index(paths.DATASET)
     query, gallery = (index[index["subset"] == subset] for subset in ("query", "gallery"))
     reranking = result.params["evaluate"]["reranking"]
+    protocol = result.params["evaluate"]["protocol"]
+    source = read_source(paths.DATASET)
     facts = CardFacts(
         data_name=result.data_name,
         data_md5=result.data_md5,
-        images=read_source(paths.DATASET)["images"],
+        is_market1501=holds_market1501(index, source["gallery"]),
+        images=source["images"],
         train_people=int(result.data["pid"].nunique()),
         cameras=int(index["camid"].nunique()),
         metrics=result.metrics,
@@ -72,9 +77,10 @@ def _submission(
     return Submission(
         result_digest=result.digest,
         package=package,
-        protocol=protocol_digest(query, gallery, reranking),
+        protocol=protocol_digest(query, gallery, reranking, protocol),
         data=f"{len(query)} queries and {len(gallery)} gallery images of {result.data_name}, "
-        f"md5 {result.data_md5[:7]}{', re-ranked' if reranking['use'] else ''}",
+        f"md5 {result.data_md5[:7]}{', re-ranked' if reranking['use'] else ''}"
+        f"{words_for(protocol)}",
         data_name=result.data_name,
         data_md5=result.data_md5,
         figures=figures,

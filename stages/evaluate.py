@@ -15,11 +15,16 @@ from reid.common.files import replacing_folder, write_json
 from reid.common.settings import Settings
 from reid.data import paths
 from reid.data.dataset import read_subset
+from reid.data.protocols import ANY_CAMERA, ANY_CAMERA_FLAG, Protocol, words_for
 from reid.evaluation.answers import picture_of_answers
 from reid.evaluation.breakdown import (
+    LEFT_OUT,
+    MOST_CAMERAS_IN_PAIRS,
     WrongFirstAnswers,
     camera_metrics,
+    cameras_of,
     first_answers,
+    no_camera_pairs,
     per_camera,
     per_camera_pair,
     wrong_first_answers,
@@ -27,6 +32,7 @@ from reid.evaluation.breakdown import (
 from reid.evaluation.confidence import Resamples, confidence_intervals
 from reid.evaluation.distances import EUCLIDEAN, RERANKED, DistanceHistograms
 from reid.evaluation.figures import FIGURES, TESTED
+from reid.evaluation.plot_tables import write_plot_table
 from reid.evaluation.ranking_file import RankedQueries, write_ranking
 from reid.evaluation.reranking import Reranking
 from reid.protocol.feature_set import FeatureSet
@@ -56,6 +62,7 @@ class OptionalReranking(Reranking):
 class Evaluate(Settings):
     """The parameters of ranking, of intervals and of the picture."""
 
+    protocol: Protocol
     reranking: OptionalReranking
     resamples: Resamples
     max_rank: int = Field(ge=1)
@@ -87,7 +94,10 @@ def figures(
     gallery: FeatureSet,
     params: Params,
 ) -> dict[str, float]:
-    """Return the content of ``metrics/<model>.json``: figures, ends of their intervals, counts."""
+    """Return the content of ``metrics/<model>.json``: figures, ends of their intervals, counts.
+
+    Figures of the protocol ``any_camera`` have the key ``ANY_CAMERA_FLAG``.
+    """
     intervals = confidence_intervals(ranking, query.pids, params.evaluate.resamples, params.seed)
     ends = {
         f"{figure}_{end}": value
@@ -103,6 +113,7 @@ def figures(
             "wrong_first_answers_distractor_share": wrong.distractor_share,
             "reranked": int(params.evaluate.reranking.use),
         }
+        | ({ANY_CAMERA_FLAG: 1} if params.evaluate.protocol == ANY_CAMERA else {})
     )
 
 
@@ -115,22 +126,26 @@ def figure_table(metrics: Mapping[str, float]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["figure", "value", "low", "high"])
 
 
-def write_csv(table: pd.DataFrame, file: Path) -> None:
-    """Write a table for DVC's plots, rounded to six decimals."""
-    table.to_csv(file, index=False, float_format="%.6f")
-
-
 def write_camera_plots(
-    folder: Path, ranking: Ranking, query: FeatureSet, gallery: FeatureSet
+    folder: Path, ranking: Ranking, query: FeatureSet, gallery: FeatureSet, protocol: Protocol
 ) -> None:
-    """Write the figures by the queries' camera and by pair of cameras, as CSV and as JSON."""
+    """Write the figures by the queries' camera and by pair of cameras, as CSV and as JSON.
+
+    With more than ``MOST_CAMERAS_IN_PAIRS`` cameras, the files of pairs say that they are left out.
+    """
     cameras = per_camera(ranking, query.camids)
-    write_csv(cameras, folder / "cameras.csv")
+    write_plot_table(cameras, folder / "cameras.csv", protocol)
     write_json(paths.cameras_file(folder), camera_metrics(cameras, "camera"))
-    pairs = per_camera_pair(query, gallery)
-    write_csv(pairs, folder / "camera_pairs.csv")
+    if (seen := cameras_of(query, gallery)) > MOST_CAMERAS_IN_PAIRS:
+        note = f"left out: {seen:,} cameras, more than {MOST_CAMERAS_IN_PAIRS}"
+        logger.info("pairs of cameras are %s", note)
+        write_plot_table(no_camera_pairs(note), folder / "camera_pairs.csv", protocol)
+        write_json(paths.camera_pairs_file(folder), {LEFT_OUT: note})
+        return
+    pairs = per_camera_pair(query, gallery, protocol=protocol)
+    write_plot_table(pairs, folder / "camera_pairs.csv", protocol)
     nested = camera_metrics(pairs, "query_camera", "gallery_camera")
-    write_json(folder / "camera_pairs.json", nested)
+    write_json(paths.camera_pairs_file(folder), nested)
 
 
 def draw_answers(
@@ -146,7 +161,7 @@ def main() -> None:
     """Write the metrics, the ranking and the plots of the model that the command line names."""
     name = sys.argv[1]
     params = declared(f"evaluate@{name}", Params)
-    reranking = params.evaluate.reranking
+    reranking, protocol = params.evaluate.reranking, params.evaluate.protocol
     query_rows, gallery_rows = (read_subset(paths.DATASET, s) for s in ("query", "gallery"))
     features = paths.features_folder(name)
     query = feature_set(features, "query", query_rows)
@@ -158,37 +173,44 @@ def main() -> None:
         ANSWERS_DRAWN,
         similarities=reranking.similarities if reranking.use else dot_products,
         watch=distances.add,
+        protocol=protocol,
     )
     wrong = wrong_first_answers(ranking, answers, gallery.pids)
     metrics = figures(ranking, wrong, query, gallery, params)
     title = f"{name}: queries (blue) and their first ten answers, right (green) and wrong (red)"
     if reranking.use:
         title += ", re-ranked"
+    title += words_for(protocol)
     picture = draw_answers(
         title, params.evaluate.picture_queries, query_rows, gallery_rows, answers
     )
     cmc = cmc_curve(ranking, params.evaluate.max_rank)
     with replacing_folder(paths.plots_folder(name)) as part:
-        write_csv(figure_table(metrics), part / "figures.csv")
-        write_csv(first_answers(ranking, wrong), part / "first_answers.csv")
-        write_csv(
-            pd.DataFrame({"rank": np.arange(1, len(cmc) + 1), "cmc": cmc}), paths.cmc_file(part)
-        )
-        write_csv(distances.table(), part / "distances.csv")
-        write_camera_plots(part, ranking, query, gallery)
+        tables = {
+            part / "figures.csv": figure_table(metrics),
+            part / "first_answers.csv": first_answers(ranking, wrong),
+            paths.cmc_file(part): pd.DataFrame({"rank": np.arange(1, len(cmc) + 1), "cmc": cmc}),
+            part / "distances.csv": distances.table(),
+        }
+        for file, table in tables.items():
+            write_plot_table(table, file, protocol)
+        write_camera_plots(part, ranking, query, gallery, protocol)
         picture.save(paths.answers_file(part))
     names = query_rows["name"].to_numpy()
     write_ranking(paths.ranking_file(name), RankedQueries(names, query.pids, query.camids, ranking))
     write_json(paths.metrics_file(name), metrics)
+    left_out = metrics["queries_without_match"]
     logger.info(
         "%s: rank-1 %.1f %% (%.1f to %.1f), mAP %.1f %% (%.1f to %.1f) over %d queries and %d "
-        "gallery rows%s",
+        "gallery rows%s%s%s",
         name,
         *(100 * metrics[key] for key in ("rank1", "rank1_low", "rank1_high")),
         *(100 * metrics[key] for key in ("mAP", "mAP_low", "mAP_high")),
         metrics["queries"] - metrics["queries_without_match"],
         metrics["gallery"],
+        f"; {left_out} without a right answer are left out" if left_out else "",
         ", re-ranked" if reranking.use else "",
+        words_for(protocol),
     )
 
 

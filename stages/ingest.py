@@ -1,11 +1,15 @@
 """Stage: index the photos in ``data/``. Each image is decoded once."""
 
 import logging
-from typing import Literal
+from typing import Annotated, Literal
 
-from reid.common.errors import listed
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+
+from reid.common.errors import UserError, listed
 from reid.common.settings import Settings
 from reid.data import paths
+from reid.data.names import PersonZero, form_of
 from reid.preparation.ingest import ingest
 from reid.preparation.sources import open_source
 from stages._stage import declared, run
@@ -13,11 +17,23 @@ from stages._stage import declared, run
 logger = logging.getLogger(__name__)
 
 
+def _known_names(names: str) -> str:
+    try:
+        form_of(names)
+    except UserError as e:
+        raise PydanticCustomError("names", "{reason}", {"reason": str(e)}) from e
+    return names
+
+
 class Ingest(Settings):
     """The parameters of ``ingest``."""
 
     gallery: Literal["bounding_box_test", "gt_bbox"]
     """The folder of the layout that is the gallery."""
+    names: Annotated[str, AfterValidator(_known_names)]
+    """How file names give person and camera: one of ``FORMS``, or a regular expression."""
+    person_0: PersonZero
+    """Whom the number 0 in a name means."""
 
 
 class Params(Settings):
@@ -29,8 +45,9 @@ class Params(Settings):
 def main() -> None:
     """Write ``build/dataset``."""
     params = declared("ingest", Params)
+    how = params.ingest
     with open_source(paths.DATA) as source:
-        summary = ingest(source, paths.DATASET, params.ingest.gallery)
+        summary = ingest(source, paths.DATASET, how.gallery, how.names, how.person_0)
     if source.archives:
         logger.info("read together as one data set: %s", listed(source.archives))
     counts = ", ".join(f"{count} {subset}" for subset, count in summary["images"].items())

@@ -9,7 +9,8 @@ from reid.common.files import replacing_file
 from reid.common.settings import Settings
 from reid.data import paths
 from reid.data.dataset import NO_LABEL, TRAIN, VALIDATION, read_subset
-from reid.preparation.split import held_out_queries, require_batches, split
+from reid.data.protocols import Protocol, words_for
+from reid.preparation.split import held_out_queries, require_batches, split, with_protocol
 from stages._params import BaselineBatches, Seed, TripletBatches
 from stages._stage import declared, run
 
@@ -25,11 +26,18 @@ class Split(Settings):
     """The share of the images, or of the people, to hold out."""
 
 
+class Evaluate(Settings):
+    """The parameters of ``evaluate`` that decide how retrieval is validated."""
+
+    protocol: Protocol
+
+
 class Params(Settings):
     """The parameters that ``dvc.yaml`` declares for this stage."""
 
     seed: Seed
     split: Split
+    evaluate: Evaluate
     baseline: BaselineBatches
     triplet: TripletBatches
 
@@ -40,9 +48,10 @@ def main() -> None:
     train = read_subset(paths.DATASET, "train")
     table = split(train, params.split.holdout, params.split.fraction, params.seed)
     require_batches(table, params.baseline.batch_size, params.triplet.people)
-    queries, without_match = held_out_queries(table, train["camid"])
+    protocol = params.evaluate.protocol
+    queries, without_match = held_out_queries(table, train["camid"], protocol)
     with replacing_file(paths.SPLIT) as part:
-        table.to_parquet(part, index=False)
+        with_protocol(table, protocol).to_parquet(part, index=False)
     counts = table["fold"].value_counts()
     logger.info(
         "%d labels; %d images to train, %d held out (%s)",
@@ -53,9 +62,10 @@ def main() -> None:
     )
     if queries:
         logger.info(
-            "%d queries of held-out people; the means leave out %d of them that have no match",
+            "%d queries of held-out people; the means leave out %d of them that have no match%s",
             queries,
             without_match,
+            words_for(protocol),
         )
 
 

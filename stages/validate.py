@@ -11,6 +11,7 @@ from reid.common.files import write_json
 from reid.common.settings import Settings
 from reid.data import paths
 from reid.data.dataset import read_index, read_source
+from reid.data.protocols import Protocol
 from stages._params import BaselineBatches, TripletBatches
 from stages._stage import declared, run
 
@@ -24,19 +25,28 @@ class Validate(Settings):
     """The parameters of ``validate``: sizes in pixels."""
 
     cameras: int = Field(ge=1)
-    """The number of cameras. They are numbered from 1."""
+    """The highest camera number."""
     min_width: int = Field(ge=1)
     min_height: int = Field(ge=1)
     usual_width: int = Field(ge=1)
     usual_height: int = Field(ge=1)
+    official_counts: bool
+    """Whether Market-1501, whatever its name, must have its official counts."""
     few_images: int = Field(ge=1)
     """A person with fewer training images than this is worth a warning."""
+
+
+class Evaluate(Settings):
+    """The parameters of ``evaluate`` that decide which queries have a right answer."""
+
+    protocol: Protocol
 
 
 class Params(Settings):
     """The parameters that ``dvc.yaml`` declares for this stage."""
 
     validate_: Validate = Field(alias="validate")
+    evaluate: Evaluate
     baseline: BaselineBatches
     triplet: TripletBatches
 
@@ -49,6 +59,9 @@ def limits_of(params: Params, source: Mapping[str, Any]) -> "Limits":
     return Limits(
         dataset=source["name"],
         gallery_folder=source["gallery"],
+        names=source["names"],
+        protocol=params.evaluate.protocol,
+        official_counts=own.official_counts,
         cameras=own.cameras,
         min_width=own.min_width,
         min_height=own.min_height,

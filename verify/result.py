@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from reid.common.errors import UserError, first_line
-from reid.data.paths import LOCK, MODELS, metrics_file
+from reid.data.paths import LOCK, MODELS, TRIPLET, metrics_file
+from reid.data.protocols import Protocol, protocol_of
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ class ResultFiles:
             for model, metrics in self.metrics.items()
             for metric, value in metrics.items()
         }
+
+    @property
+    def protocol(self) -> Protocol:
+        """The protocol of the figures. Both models have the same."""
+        return protocol_of(self.metrics[TRIPLET])
 
     @cached_property
     def lock_md5(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import isnan
 
+from reid.data.protocols import CROSS_CAMERA, Protocol
 from reid.evaluation.figures import FIGURES
 from verify.recurrence import Recurrence, recurrences
 from verify.result import ResultFiles
@@ -20,6 +21,8 @@ class Judgement:
     """How a new result differs from the committed one."""
 
     figures: list[Recurrence]
+    protocol: Protocol = CROSS_CAMERA
+    """The protocol of the committed figures."""
     other_inputs: list[str] = field(default_factory=list)
     """The code, parameters and data that differ from what the committed ``dvc.lock`` records."""
     other_data: list[str] = field(default_factory=list)
@@ -64,6 +67,7 @@ def judge(committed: ResultFiles, new: ResultFiles) -> Judgement:
     metrics = recurrences(committed.named_metrics, new.named_metrics)
     judgement = Judgement(
         [metric for metric in metrics if not metric.is_count],
+        committed.protocol,
         list(_differing(committed.inputs, new.inputs)),
     )
     makers = committed.makers | new.makers
@@ -77,4 +81,9 @@ def judge(committed: ResultFiles, new: ResultFiles) -> Judgement:
         for count in metrics
         if count.is_count and count.verdict == "differs"
     ]
+    if committed.protocol != new.protocol:
+        judgement.other_data.append(
+            f"the figures were measured by the protocol {committed.protocol}, and are now measured "
+            f"by {new.protocol}"
+        )
     return judgement

@@ -31,18 +31,20 @@ def figures_table(judgement: Judgement, base: ResultFiles | None = None) -> Tabl
     """Show one row per figure, in per cent: on the base branch, committed, recomputed.
 
     A figure that the commit itself lowers by more than the tolerance is pointed out: the author
-    means it, but a reader may ask why.
+    means it, but a reader may ask why. Figures by another protocol can't be compared.
     """
     table = Table("model", "figure", box=MARKDOWN)
     for heading in (*(("base",) if base else ()), "committed", "recomputed", "moved by"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("")
+    other_protocol = base is not None and base.protocol != judgement.protocol
     for figure in judgement.figures:
         before = [base.named_metrics.get(figure.name, nan)] if base else []
         by_commit = [Recurrence(figure.name, value, figure.before) for value in before]
         is_lowered = any(step.verdict == "differs" and step.moved < 0 for step in by_commit)
         remarks = ["too far"] if figure.verdict == "differs" else []
-        remarks += ["lowered by the commit"] if is_lowered else []
+        remarks += ["lowered by the commit"] if is_lowered and not other_protocol else []
+        remarks += ["base is by another protocol"] if other_protocol else []
         table.add_row(
             figure.model,
             FIGURES[figure.metric],

@@ -5,10 +5,10 @@ Importing this module takes seconds, because it imports Great Expectations.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import great_expectations as gx
 import great_expectations.expectations as gxe
@@ -18,18 +18,22 @@ from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.expectations import Expectation
 
 from reid.checks.data_docs import write_data_docs
-from reid.checks.facts import image_facts, subset_facts
+from reid.checks.facts import image_facts, people_with_an_answer, subset_facts
 from reid.checks.report import Offender, Outcome, Report, Severity
 from reid.data.market import (
     DISTRACTOR_PID,
     JUNK_PID,
     MARKET1501,
-    NAME_EXAMPLE,
+    MARKET1501_COUNTS,
     QUERY_FOLDER,
     SUBSETS,
     TRAIN_FOLDER,
-    is_market1501,
+    Counts,
+    holds_market1501,
+    is_called_market1501,
 )
+from reid.data.names import FORMS, form_of, forms_that_read
+from reid.data.protocols import ANY_CAMERA, CROSS_CAMERA, Protocol
 
 # Great Expectations logs each of its temporary folders.
 logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
@@ -46,21 +50,18 @@ ROW_NAMES = {"images": "file", "subsets": "subset"}
 """The column of each table that names a row."""
 
 
-class Counts(NamedTuple):
-    """The official contents of a folder. A count that was never published is None."""
+_WITHOUT_MATCH = (
+    "Nothing, if the test set is given so: the figures leave these queries out and count them as "
+    "queries_without_match. Else add such images to the gallery, or remove these queries."
+)
 
-    images: int
-    people: int
-    distractors: int | None
-    junk: int | None
-
-
-MARKET1501_COUNTS = {
-    "bounding_box_train": Counts(images=12_936, people=751, distractors=0, junk=0),
-    "query": Counts(images=3_368, people=750, distractors=0, junk=0),
-    "bounding_box_test": Counts(images=19_732, people=750, distractors=2_798, junk=3_819),
-    "gt_bbox": Counts(images=25_259, people=1_501, distractors=None, junk=None),
+NEEDED_NAMES = {
+    "train_images_of_this_person": {"train"},
+    "people_with_a_pair": {"train"},
+    "right_answers": {"query", "gallery"},
+    "people_with_an_answer": {"query", "gallery"},
 }
+"""The subsets in which a file name that can't be read makes a fact seem too low."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,12 @@ class Limits:
     """The settings of the expectations.
 
     Attributes:
-        dataset: the data set's name. If it begins with Market-1501, the official counts must hold.
+        dataset: the data set's name.
         gallery_folder: ``bounding_box_test`` or ``gt_bbox``.
-        cameras: the number of cameras. They are numbered from 1.
+        names: how file names were read: a form of `reid.data.names` or a regular expression.
+        protocol: the protocol of the figures, which decides which answers are right.
+        official_counts: whether Market-1501 must have its official counts.
+        cameras: the highest camera number.
         min_width, min_height: the size of the smallest image that can show a person, in pixels.
         usual_size: the usual width and height of an image, in pixels.
         people_per_batch: P, the people in a P x K batch of the triplet loss.
@@ -81,6 +85,9 @@ class Limits:
 
     dataset: str
     gallery_folder: str
+    names: str
+    protocol: Protocol
+    official_counts: bool
     cameras: int
     min_width: int
     min_height: int
@@ -107,20 +114,34 @@ def _words(name: str, severity: Severity, description: str, hint: str) -> dict[s
     }
 
 
+def _name_expectation(index: pd.DataFrame, names: str) -> Expectation:
+    """Return the expectation that every name can be read, with advice that fits these names."""
+    fitting = forms_that_read(index["name"].tolist())
+    if fitting:
+        advice = f"Set ingest.names: {fitting[0]} in params.yaml. It reads all names."
+    else:
+        advice = (
+            f"Choose with ingest.names in params.yaml how names are read ({', '.join(FORMS)}, or "
+            "a regular expression of your own; see docs/data.md). Or rename the files, or move "
+            "them out of the data set."
+        )
+    form = f"{names}: " if names in FORMS else ""
+    return gxe.ExpectColumnValuesToNotBeNull(
+        column="pid",
+        **_words(
+            "name_follows_pattern",
+            Severity.FATAL,
+            f"Every file name has the form {form}{form_of(names).description}",
+            advice,
+        ),
+    )
+
+
 def _image_expectations(limits: Limits) -> list[Expectation]:
-    """Return the expectations about the table ``image_facts``."""
+    """Return the expectations about the table ``image_facts``, without those about answers."""
     usual_size = "{}x{}".format(*limits.usual_size)
     test = " or ".join(limits.test_subsets)
     return [
-        gxe.ExpectColumnValuesToNotBeNull(
-            column="pid",
-            **_words(
-                "name_follows_pattern",
-                Severity.FATAL,
-                f"Every file name gives person, camera, sequence, frame and box: {NAME_EXAMPLE}",
-                "Rename the files, or move them out of the data set.",
-            ),
-        ),
         gxe.ExpectColumnValuesToNotBeInSet(
             column="pid_outside_gallery",
             value_set=[JUNK_PID, DISTRACTOR_PID],
@@ -129,17 +150,18 @@ def _image_expectations(limits: Limits) -> list[Expectation]:
                 Severity.FATAL,
                 f"Train and query contain neither junk (id {JUNK_PID}) "
                 f"nor distractors (id {DISTRACTOR_PID:04})",
-                "Remove these images, or give them the ids of the people they show.",
+                "If the data set counts people from 0, set ingest.person_0: person in params.yaml. "
+                "Else remove these images, or give them the ids of the people they show.",
             ),
         ),
         gxe.ExpectColumnValuesToBeBetween(
             column="camid",
-            min_value=1,
+            min_value=0,
             max_value=limits.cameras,
             **_words(
                 "camera_in_range",
                 Severity.FATAL,
-                f"Every camera number is from 1 to {limits.cameras}",
+                f"Every camera number is from 0 to {limits.cameras}",
                 "Correct the camera in the file names, or validate.cameras in params.yaml.",
             ),
         ),
@@ -182,27 +204,6 @@ def _image_expectations(limits: Limits) -> list[Expectation]:
                 f"No person in train appears in {test}",
                 "Keep each of these people either in train or in test. If two people share an id, "
                 "give one of them another id.",
-            ),
-        ),
-        gxe.ExpectColumnValuesToBeBetween(
-            column="queries_of_this_person_and_camera",
-            max_value=1,
-            **_words(
-                "one_query_per_person_and_camera",
-                Severity.FATAL,
-                "Every person has at most one query under each camera",
-                "Keep one of these queries and move the others to the gallery.",
-            ),
-        ),
-        gxe.ExpectColumnValuesToBeBetween(
-            column="matches_under_another_camera",
-            min_value=1,
-            **_words(
-                "query_has_match_under_another_camera",
-                Severity.FATAL,
-                "The gallery shows the person of every query under another camera",
-                "Add such images to the gallery, or remove these queries: "
-                "the protocol has no right answer for them.",
             ),
         ),
         gxe.ExpectColumnValuesToBeInSet(
@@ -262,7 +263,92 @@ def _image_expectations(limits: Limits) -> list[Expectation]:
     ]
 
 
-def _subset_expectations(limits: Limits) -> list[Expectation]:
+def _answer_expectations(protocol: Protocol, is_official: bool) -> list[Expectation]:
+    """Return the expectations about queries and their answers.
+
+    Other data sets have fixed test sets, too, with several queries of a person under one camera or
+    without a right answer. The figures are defined for them: each query counts once, and those
+    without a right answer are left out and counted. The official Market-1501 has no such queries.
+    """
+    severity = Severity.FATAL if is_official else Severity.WARNING
+    if protocol == ANY_CAMERA:
+        return [
+            gxe.ExpectColumnValuesToBeBetween(
+                column="copies_in_gallery",
+                max_value=0,
+                **_words(
+                    "query_not_in_gallery",
+                    Severity.FATAL,
+                    "No query has the same bytes as a gallery image",
+                    "Remove these photos from the gallery: by the protocol any_camera, every such "
+                    "query would find itself.",
+                ),
+            ),
+            gxe.ExpectColumnValuesToBeBetween(
+                column="right_answers",
+                min_value=1,
+                **_words(
+                    "query_has_match",
+                    severity,
+                    "The gallery shows the person of every query",
+                    _WITHOUT_MATCH,
+                ),
+            ),
+        ]
+    return [
+        gxe.ExpectColumnValuesToBeBetween(
+            column="queries_of_this_person_and_camera",
+            max_value=1,
+            **_words(
+                "one_query_per_person_and_camera",
+                severity,
+                "Every person has at most one query under each camera",
+                "Nothing, if the queries are given so: each query counts once, so people with "
+                "many queries count more.",
+            ),
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="right_answers",
+            min_value=1,
+            **_words(
+                "query_has_match_under_another_camera",
+                severity,
+                "The gallery shows the person of every query under another camera",
+                _WITHOUT_MATCH,
+            ),
+        ),
+    ]
+
+
+def _sureness_expectation(index: pd.DataFrame, limits: Limits) -> Expectation:
+    """Return the expectation that figures can be measured, with advice that fits the cameras."""
+    enough = 2
+    hint = "Add gallery images of the queries' people, or queries of other people."
+    if limits.protocol == CROSS_CAMERA:
+        cameras = index["camid"].dropna().unique()
+        if len(cameras) == 1:
+            hint = f"All photos carry camera {cameras[0]}. Give them their cameras (ingest.names)."
+        if people_with_an_answer(index, ANY_CAMERA) >= enough:
+            hint += (
+                " Or set evaluate.protocol: any_camera in params.yaml: gallery images under the "
+                "query's own camera then count as right answers. That is easier, and all figures "
+                "say so."
+            )
+    elsewhere = " under another camera" if limits.protocol == CROSS_CAMERA else ""
+    return gxe.ExpectColumnValuesToBeBetween(
+        column="people_with_an_answer",
+        min_value=enough,
+        **_words(
+            "enough_people_to_be_sure",
+            Severity.FATAL,
+            f"At least {enough} people have a query, and a gallery image{elsewhere}, as the "
+            "confidence intervals need",
+            hint,
+        ),
+    )
+
+
+def _subset_expectations(index: pd.DataFrame, limits: Limits) -> list[Expectation]:
     """Return the expectations about the table ``subset_facts``."""
     return [
         gxe.ExpectColumnValuesToBeBetween(
@@ -286,16 +372,7 @@ def _subset_expectations(limits: Limits) -> list[Expectation]:
                 "Lower triplet.people in params.yaml, or add people.",
             ),
         ),
-        gxe.ExpectColumnValuesToBeBetween(
-            column="people_asked_for",
-            min_value=2,
-            **_words(
-                "enough_people_to_be_sure",
-                Severity.FATAL,
-                "Query shows at least 2 people, as the confidence intervals need",
-                "Add queries of other people.",
-            ),
-        ),
+        _sureness_expectation(index, limits),
         gxe.ExpectColumnValuesToBeBetween(
             column="images_to_train_on",
             min_value=limits.batch_size,
@@ -324,8 +401,20 @@ def _other_format_expectation() -> Expectation:
     )
 
 
-def _official_expectations() -> list[Expectation]:
-    """Return the expectations about the table of ``_with_official_counts``."""
+def _official_expectations(is_official: bool) -> list[Expectation]:
+    """Return the expectations about the table of ``_with_official_counts``.
+
+    A data set that is only called Market-1501 may be a part of it: a warning.
+    """
+    if is_official:
+        severity, counts = Severity.FATAL, list(Counts._fields)
+        hint = (
+            f"Get the official zip again: these are the people and cameras of {MARKET1501}. If the "
+            "changes are meant, set validate.official_counts: false in params.yaml."
+        )
+    else:
+        severity, counts = Severity.WARNING, ["images"]
+        hint = f"Nothing, if this is not the whole {MARKET1501}. Else get the official zip again."
     return [
         gxe.ExpectColumnPairValuesToBeEqual(
             column_A=count,
@@ -333,14 +422,30 @@ def _official_expectations() -> list[Expectation]:
             ignore_row_if="either_value_is_missing",
             **_words(
                 f"official_{count}",
-                Severity.FATAL,
+                severity,
                 f"The number of {count} in each subset is the official one of {MARKET1501}",
-                "Get the official zip again. If this is another data set, "
-                f"give it a name that doesn't begin with {MARKET1501}.",
+                hint,
             ),
         )
-        for count in Counts._fields
+        for count in counts
     ]
+
+
+def _only_known(facts: pd.DataFrame, unread: Collection[str]) -> pd.DataFrame:
+    """Set to null what a file name that can't be read may have made too low.
+
+    Args:
+        facts: the table of `image_facts` or `subset_facts`.
+        unread: the subsets with such names.
+    """
+    facts = facts.copy()
+    for name, needed in NEEDED_NAMES.items():
+        if name in facts and needed & set(unread):
+            facts[name] = pd.NA
+    if "subset" in facts:
+        counts = [name for name in Counts._fields if name != "images"]
+        facts.loc[facts["subset"].isin(list(unread)), counts] = pd.NA
+    return facts
 
 
 def _with_official_counts(subsets: pd.DataFrame, gallery_folder: str) -> pd.DataFrame:
@@ -399,8 +504,8 @@ def check(index: pd.DataFrame, limits: Limits, data_docs: Path | None = None) ->
 
     Args:
         index: one row per image of the three subsets: subset, name (str), pid, camid (Int32, null
-            if the name doesn't match the pattern), width, height (pixels), transparent (bool),
-            flat_bottom (a share), sha256 (hexadecimal).
+            if the name has another form), width, height (pixels), transparent (bool), flat_bottom
+            (a share), sha256 (hexadecimal).
         limits: the settings of the expectations.
         data_docs: the folder to write the Data Docs to, whatever the outcome. It is replaced as a
             whole; ``index.html`` in it is the page to begin with.
@@ -408,15 +513,28 @@ def check(index: pd.DataFrame, limits: Limits, data_docs: Path | None = None) ->
     Raises:
         RuntimeError: an expectation can't be checked, because a column has the wrong type.
     """
-    subsets = subset_facts(index, limits.other_formats)
-    subset_expectations = [*_subset_expectations(limits), _other_format_expectation()]
-    if is_market1501(limits.dataset):
+    unread = set(index.loc[index["pid"].isna(), "subset"])
+    subsets = subset_facts(index, limits.protocol, limits.other_formats)
+    images = image_facts(index, limits.test_subsets, limits.protocol)
+    if not images["right_answers"].gt(0).any():
+        # `enough_people_to_be_sure` says it once, not for every query.
+        images["right_answers"] = pd.NA
+    subset_expectations = [
+        *_subset_expectations(index, limits),
+        _other_format_expectation(),
+    ]
+    holds = limits.official_counts and holds_market1501(index, limits.gallery_folder)
+    if holds or is_called_market1501(limits.dataset):
         subsets = _with_official_counts(subsets, limits.gallery_folder)
-        subset_expectations += _official_expectations()
-    images = image_facts(index, limits.test_subsets)
+        subset_expectations += _official_expectations(holds)
+    image_expectations = [
+        _name_expectation(index, limits.names),
+        *_image_expectations(limits),
+        *_answer_expectations(limits.protocol, holds),
+    ]
     results = {
-        "subsets": _validate(subsets, "subsets", subset_expectations),
-        "images": _validate(images, "images", _image_expectations(limits)),
+        "subsets": _validate(_only_known(subsets, unread), "subsets", subset_expectations),
+        "images": _validate(_only_known(images, unread), "images", image_expectations),
     }
     report = Report(
         tuple(_outcome(r, unit) for unit, suite in results.items() for r in suite.results)

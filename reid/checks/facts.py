@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 import pandas as pd
 
 from reid.data.market import DISTRACTOR_PID, JUNK_PID, SUBSETS
+from reid.data.protocols import ANY_CAMERA, Protocol
 
 
 def people_of(index: pd.DataFrame, subsets: Collection[str] = SUBSETS) -> pd.DataFrame:
@@ -61,14 +62,28 @@ def queries_of_this_person_and_camera(index: pd.DataFrame) -> pd.Series:
     return count_alike(queries, queries, ["pid", "camid"])
 
 
-def matches_under_another_camera(index: pd.DataFrame) -> pd.Series:
-    """Count for each query the gallery images that show the person under another camera.
+def right_answers(index: pd.DataFrame, protocol: Protocol) -> pd.Series:
+    """Count for each query the gallery images that the protocol takes for right answers.
 
-    These images are the right answers of the single-query protocol.
+    These show the person; by ``cross_camera``, under another camera than the query's.
     """
     queries, gallery = people_of(index, ["query"]), people_of(index, ["gallery"])
-    same_camera = count_alike(queries, gallery, ["pid", "camid"])
-    return count_alike(queries, gallery, ["pid"]) - same_camera
+    of_person = count_alike(queries, gallery, ["pid"])
+    if protocol == ANY_CAMERA:
+        return of_person
+    return of_person - count_alike(queries, gallery, ["pid", "camid"])
+
+
+def people_with_an_answer(index: pd.DataFrame, protocol: Protocol) -> int:
+    """Count the people of whom a query has a right answer. All figures rest on these people."""
+    answers = right_answers(index, protocol)
+    return int(index.loc[answers.index[answers.gt(0)], "pid"].nunique())
+
+
+def copies_in_gallery(index: pd.DataFrame) -> pd.Series:
+    """Count for each query the gallery images with the same bytes."""
+    of_subset = index["subset"].eq
+    return count_alike(index[of_subset("query")], index[of_subset("gallery")], ["sha256"])
 
 
 def train_images_of_this_person(index: pd.DataFrame) -> pd.Series:
@@ -77,13 +92,16 @@ def train_images_of_this_person(index: pd.DataFrame) -> pd.Series:
     return count_alike(train, train, ["pid"])
 
 
-def image_facts(index: pd.DataFrame, test_subsets: Collection[str]) -> pd.DataFrame:
+def image_facts(
+    index: pd.DataFrame, test_subsets: Collection[str], protocol: Protocol
+) -> pd.DataFrame:
     """Return one row per image, in the order of ``index``, with the facts above.
 
     Args:
         index: one row per image: subset, name, pid, camid, width, height, transparent, flat_bottom,
             sha256.
         test_subsets: the subsets in which no train person may appear.
+        protocol: the protocol that decides which answers are right.
     """
     index = index.reset_index(drop=True)
     return pd.DataFrame(
@@ -101,7 +119,8 @@ def image_facts(index: pd.DataFrame, test_subsets: Collection[str]) -> pd.DataFr
             "copies_under_this_pid": copies_under_this_pid(index),
             "images_of_train_person_in_test": images_of_train_person_in_test(index, test_subsets),
             "queries_of_this_person_and_camera": queries_of_this_person_and_camera(index),
-            "matches_under_another_camera": matches_under_another_camera(index),
+            "right_answers": right_answers(index, protocol),
+            "copies_in_gallery": copies_in_gallery(index),
             "train_images_of_this_person": train_images_of_this_person(index),
         }
     )
@@ -113,17 +132,21 @@ def counted_formats(counts: Mapping[str, int]) -> str | None:
 
 
 def subset_facts(
-    index: pd.DataFrame, other_formats: Mapping[str, Mapping[str, int]] | None = None
+    index: pd.DataFrame,
+    protocol: Protocol,
+    other_formats: Mapping[str, Mapping[str, int]] | None = None,
 ) -> pd.DataFrame:
     """Return one row per subset, even if it is empty, with its counts.
 
     Args:
-        index: one row per image: subset, pid.
+        index: one row per image: subset, pid, camid.
+        protocol: the protocol that decides which answers are right.
         other_formats: for each subset, the number of images that were not read, by ending.
 
     Junk and distractors count as images and never as people. ``images_to_train_on`` and
     ``people_with_a_pair`` (people with two images or more) are null except for a train subset that
-    contains images. ``people_asked_for`` is null except for a query subset that contains images.
+    contains images. ``people_with_an_answer`` is null except for the query subset, if both query
+    and gallery contain images.
     """
     people = people_of(index)
     per_subset = {
@@ -137,7 +160,8 @@ def subset_facts(
     pairs = int(people_of(index, ["train"]).groupby("pid").size().ge(2).sum())
     facts["images_to_train_on"] = facts["images"].where(train_present)
     facts["people_with_a_pair"] = pd.Series(pairs, facts.index, "Int64").where(train_present)
-    query_present = (facts.index == "query") & facts["images"].gt(0)
-    facts["people_asked_for"] = facts["people"].where(query_present)
+    test_present = (facts.index == "query") & facts.loc[["query", "gallery"], "images"].gt(0).all()
+    answered = people_with_an_answer(index, protocol)
+    facts["people_with_an_answer"] = pd.Series(answered, facts.index, "Int64").where(test_present)
     facts["other_formats"] = [counted_formats((other_formats or {}).get(s, {})) for s in SUBSETS]
     return facts.rename_axis("subset").reset_index()

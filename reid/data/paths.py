@@ -87,6 +87,11 @@ def cameras_file(folder: Path) -> Path:
     return folder / "cameras.json"
 
 
+def camera_pairs_file(folder: Path) -> Path:
+    """Return the file with the metrics by pair of cameras in the folder of a model's plots."""
+    return folder / "camera_pairs.json"
+
+
 def answers_file(folder: Path) -> Path:
     """Return the picture of queries and answers in the folder of a model's plots."""
     return folder / "answers.png"

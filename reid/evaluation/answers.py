@@ -10,6 +10,7 @@ from reid.common.arrays import IntArray
 from reid.data.dataset import read_images
 from reid.data.images import decode
 from reid.data.market import DISTRACTOR_PID
+from reid.data.names import person_number
 from reid.evaluation import picture
 from reid.evaluation.picture import Photo
 from reid.protocol.ranking import Answers
@@ -22,7 +23,7 @@ def photo_pixels(content: bytes) -> np.ndarray:
 
 def person_name(pid: int) -> str:
     """Return the words that people read for a pid: ``person 7`` or ``distractor``."""
-    return "distractor" if pid == DISTRACTOR_PID else f"person {pid}"
+    return "distractor" if pid == DISTRACTOR_PID else f"person {person_number(pid)}"
 
 
 def picture_of_answers(

@@ -12,8 +12,14 @@ import pandas as pd
 from reid.common.arrays import BoolArray, IntArray
 from reid.common.errors import UserError
 from reid.data.market import DISTRACTOR_PID
+from reid.data.protocols import ANY_CAMERA, CROSS_CAMERA, Protocol
 from reid.protocol.feature_set import FeatureSet
 from reid.protocol.ranking import Answers, Ranking, rank_queries
+
+MOST_CAMERAS_IN_PAIRS = 30
+"""With more cameras, there is no table of pairs: nobody could read its thousands of cells."""
+LEFT_OUT = "left_out"
+"""The key of ``camera_pairs.json`` under which the reason stands if there is no table of pairs."""
 
 
 @dataclass(frozen=True)
@@ -51,23 +57,33 @@ def per_camera(ranking: Ranking, camids: IntArray) -> pd.DataFrame:
     )
 
 
-def per_camera_pair(query: FeatureSet, gallery: FeatureSet, block: int = 256) -> pd.DataFrame:
+def cameras_of(query: FeatureSet, gallery: FeatureSet) -> int:
+    """Count the cameras that queries and gallery show."""
+    return len(np.union1d(query.camids, gallery.camids))
+
+
+def per_camera_pair(
+    query: FeatureSet,
+    gallery: FeatureSet,
+    block: int = 256,
+    protocol: Protocol = CROSS_CAMERA,
+) -> pd.DataFrame:
     """For the queries of each camera, rank only the gallery rows of each other camera.
 
-    The protocol is that of `rank_queries`, without re-ranking. Distractors under the other camera
-    stay as wrong answers. Columns: ``query_camera``, ``gallery_camera``, and those of `per_camera`.
-    A small gallery is easy to search: compare the pairs with each other, not with the figures of
-    the whole gallery.
+    By ``any_camera``, a camera is paired with itself, too. The protocol is that of `rank_queries`,
+    without re-ranking. Distractors under the other camera stay as wrong answers. Columns:
+    ``query_camera``, ``gallery_camera``, and those of `per_camera`. A small gallery is easy to
+    search: compare the pairs with each other, not with the figures of the whole gallery.
 
     This takes the time of one `rank_queries` and the memory of one camera's gallery. Raises
     `UserError` if the two sets can't be compared or show a single camera.
     """
     tables = []
     for camid in np.unique(gallery.camids):
-        is_asked = query.camids != camid
+        is_asked = (query.camids != camid) | (protocol == ANY_CAMERA)
         if is_asked.any():
             seen_there = _rows(gallery, gallery.camids == camid)
-            ranking = rank_queries(_rows(query, is_asked), seen_there, block)
+            ranking = rank_queries(_rows(query, is_asked), seen_there, block, protocol=protocol)
             table = per_camera(ranking, query.camids[is_asked])
             table = table.rename(columns={"camera": "query_camera"})
             table.insert(1, "gallery_camera", camid)
@@ -78,6 +94,12 @@ def per_camera_pair(query: FeatureSet, gallery: FeatureSet, block: int = 256) ->
         )
     pairs = pd.concat(tables)
     return pairs.sort_values(["query_camera", "gallery_camera"], ignore_index=True)
+
+
+def no_camera_pairs(note: str) -> pd.DataFrame:
+    """Return the columns of `per_camera_pair` with one row, whose ``note`` says why it is empty."""
+    columns = ("query_camera", "gallery_camera", "queries", "queries_with_match", "rank1", "mAP")
+    return pd.DataFrame([dict.fromkeys(columns, "") | {"note": note}])
 
 
 def camera_metrics(table: pd.DataFrame, *cameras: str) -> dict[str, dict[str, float]]:

@@ -2,8 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,7 +16,8 @@ from reid.common.errors import UserError, listed
 from reid.common.files import replacing_folder, write_json
 from reid.data import paths
 from reid.data.images import UnreadableImageError, photo_facts
-from reid.data.market import QUERY_FOLDER, SUBSETS, TRAIN_FOLDER, parse_name
+from reid.data.market import QUERY_FOLDER, SUBSETS, TRAIN_FOLDER
+from reid.data.names import MARKET_NAMES, ImageName, PersonZero, form_of
 from reid.preparation.sources import Files, Source
 
 SCHEMA = pa.schema(
@@ -42,12 +44,11 @@ NAMED = 3
 """The unreadable images that are named for each reason."""
 
 
-def index_row(name: str, content: bytes) -> dict[str, Any]:
-    """Return the row of an image. Person, camera etc. are null if the name has another pattern."""
+def index_row(name: str, parsed: ImageName | None, content: bytes) -> dict[str, Any]:
+    """Return the row of an image. Person, camera etc. are null if the name has another form."""
     facts = photo_facts(content)
-    parsed = parse_name(name)
     return {
-        **dict.fromkeys(("pid", "camid", "sequence", "frame", "box")),
+        **dict.fromkeys(ImageName._fields),
         **(parsed._asdict() if parsed else {}),
         **facts._asdict(),
         "name": name,
@@ -76,13 +77,18 @@ Unreadable = dict[str, list[str]]
 
 
 def _write_subset(
-    path: Path, files: Files, images: list[PurePosixPath], progress: tqdm, unreadable: Unreadable
+    path: Path,
+    files: Files,
+    images: list[PurePosixPath],
+    parse: Callable[[str], ImageName | None],
+    progress: tqdm,
+    unreadable: Unreadable,
 ) -> None:
     """Write the rows of one subset. Add the unreadable images to ``unreadable``."""
 
     def read(image: PurePosixPath) -> dict[str, Any] | UnreadableImageError:
         try:
-            return index_row(image.name, files.read(image))
+            return index_row(image.name, parse(image.name), files.read(image))
         except UnreadableImageError as e:
             return e
 
@@ -111,7 +117,13 @@ def _lines(unreadable: Unreadable) -> list[str]:
     ]
 
 
-def ingest(source: Source, destination: Path, gallery: str) -> dict[str, Any]:
+def ingest(
+    source: Source,
+    destination: Path,
+    gallery: str,
+    names: str = MARKET_NAMES,
+    person_0: PersonZero = "distractor",
+) -> dict[str, Any]:
     """Write ``train``, ``query`` and ``gallery`` ``.parquet`` and ``source.json``.
 
     Each parquet file has one row per image, sorted by name: name, pid, camid, sequence, frame, box,
@@ -123,15 +135,22 @@ def ingest(source: Source, destination: Path, gallery: str) -> dict[str, Any]:
         source: the data set.
         destination: the folder to write. It is replaced as a whole.
         gallery: the folder of the layout that is the gallery, ``bounding_box_test`` or ``gt_bbox``.
+        names: how file names give person and camera: a form of `reid.data.names` or a regular
+            expression.
+        person_0: whether the number 0 in a name means a distractor or a person, whose id is then
+            `reid.data.names.PERSON_ZERO_PID`.
 
     Returns:
-        The content of ``source.json``: the data set's name, its gallery folder, the number of
-        images per subset, of images in other formats per subset (``other_formats``) and of ignored
-        files per folder (``strangers``).
+        The content of ``source.json``: the data set's name, its gallery folder, how names and
+        person 0 were read, the number of images per subset, of images in other formats per subset
+        (``other_formats``) and of ignored files per folder (``strangers``).
 
     Raises:
-        UserError: some images can't be decoded. The message has one line per reason.
+        UserError: some images can't be decoded. The message has one line per reason. Or ``names``
+            is neither a form nor an expression that can be used.
     """
+    form = form_of(names)
+    parse = partial(form.parse, person_0=person_0)
     folders = dict(zip(SUBSETS, (TRAIN_FOLDER, QUERY_FOLDER, gallery), strict=True))
     images = {subset: source.folders.get(folder, []) for subset, folder in folders.items()}
     total = sum(map(len, images.values()))
@@ -140,7 +159,12 @@ def ingest(source: Source, destination: Path, gallery: str) -> dict[str, Any]:
         with tqdm(total=total, desc="ingest", unit=" images", disable=None) as progress:
             for subset, files in images.items():
                 _write_subset(
-                    paths.subset_file(part, subset), source.files, files, progress, unreadable
+                    paths.subset_file(part, subset),
+                    source.files,
+                    files,
+                    parse,
+                    progress,
+                    unreadable,
                 )
         if unreadable:
             count = sum(map(len, unreadable.values()))
@@ -152,6 +176,8 @@ def ingest(source: Source, destination: Path, gallery: str) -> dict[str, Any]:
         summary = {
             "name": source.name,
             "gallery": gallery,
+            "names": names,
+            "person_0": "person" if form.counts_from_0 else person_0,
             "images": {subset: len(files) for subset, files in images.items()},
             "other_formats": {
                 subset: source.other_formats.get(folder, {}) for subset, folder in folders.items()

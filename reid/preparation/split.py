@@ -6,6 +6,7 @@ import pandas as pd
 
 from reid.common.errors import UserError
 from reid.data.dataset import NO_LABEL, TRAIN, VALIDATION
+from reid.data.protocols import ANY_CAMERA, CROSS_CAMERA, Protocol
 
 
 def _held_out_images(pids: pd.Series, fraction: float, seed: int) -> pd.Index:
@@ -101,7 +102,20 @@ def require_batches(table: pd.DataFrame, batch_size: int, people: int) -> None:
         )
 
 
-def held_out_queries(table: pd.DataFrame, camids: pd.Series) -> tuple[int, int]:
+def with_protocol(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
+    """Add a column ``protocol`` if retrieval is validated by another one than ``cross_camera``.
+
+    If images are held out instead of people, the table stays as it is. So a training becomes stale
+    by a change of the protocol only if it validates retrieval.
+    """
+    if protocol == CROSS_CAMERA or not (table["label"] == NO_LABEL).any():
+        return table
+    return table.assign(protocol=protocol)
+
+
+def held_out_queries(
+    table: pd.DataFrame, camids: pd.Series, protocol: Protocol = CROSS_CAMERA
+) -> tuple[int, int]:
     """Count the queries that validate retrieval, and those of them that have no match.
 
     After each epoch, the first image of every held-out person under each camera is a query, and
@@ -110,17 +124,24 @@ def held_out_queries(table: pd.DataFrame, camids: pd.Series) -> tuple[int, int]:
     Args:
         table: the table that ``split`` returns.
         camids: the camera of each of its rows.
+        protocol: the protocol that decides which gallery images match.
 
     Raises:
-        UserError: people are held out, and no query has a match under another camera.
+        UserError: people are held out, and no query has a match.
     """
     held_out = table.assign(camid=camids.to_numpy())[table["label"] == NO_LABEL]
     gallery = held_out.groupby(["pid", "camid"]).size() - 1
-    has_match = gallery.groupby("pid").transform("sum") > gallery
+    of_person = gallery.groupby("pid").transform("sum")
+    has_match = of_person > (0 if protocol == ANY_CAMERA else gallery)
     if len(has_match) and not has_match.any():
         raise UserError(
-            f"None of the {held_out['pid'].nunique()} held-out people has images under two "
-            "cameras, at least two of them under the same one: retrieval can't be validated. "
-            "Raise split.fraction, or choose split.holdout: images."
+            f"None of the {held_out['pid'].nunique()} held-out people has "
+            + (
+                "two images under one camera"
+                if protocol == ANY_CAMERA
+                else "images under two cameras, at least two of them under the same one"
+            )
+            + ": retrieval can't be validated. Raise split.fraction, or choose split.holdout: "
+            "images."
         )
     return len(has_match), int((~has_match).sum())

@@ -1,7 +1,8 @@
 """The single-query protocol of person re-identification: CMC, mAP and mINP of a set of features.
 
 Gallery rows of pid -1 (junk) are dropped; rows of pid 0 (distractors) stay as wrong answers. For
-each query, the gallery rows of the same person under the same camera are removed. The remaining
+each query, the gallery rows of the same person under the same camera are removed, unless the
+protocol is ``any_camera``, by which they are right answers like others. The remaining
 rows are ranked by similarity: the dot product of L2-normalised features, unless another similarity
 is given. A right answer that ties with wrong ones ranks behind them, so that neither a tie nor the
 order of rows can flatter a model.
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from reid.common.arrays import BoolArray, FloatArray, IntArray
 from reid.common.errors import UserError
 from reid.data.market import DISTRACTOR_PID, JUNK_PID
+from reid.data.protocols import ANY_CAMERA, CROSS_CAMERA, Protocol
 from reid.protocol.feature_set import FeatureSet, check_comparable
 from reid.protocol.tie_order import order_by_value, starts_value
 
@@ -130,6 +132,7 @@ def rank_queries(
     gallery: FeatureSet,
     block: int = 256,
     similarities: Similarities = dot_products,
+    protocol: Protocol = CROSS_CAMERA,
 ) -> Ranking:
     """Rank the gallery for each query.
 
@@ -138,6 +141,7 @@ def rank_queries(
     memory of ``similarities``. Raises `UserError` if the two sets can't be compared.
     """
     check_comparable(query, gallery)
+    query = _asked(query, gallery, protocol)
     candidates = _candidates(gallery)
     ranking = _no_ranking(len(query))
     for index, similarity in _similarity_rows(query.features, candidates, block, similarities):
@@ -187,18 +191,20 @@ def rank_with_answers(
     block: int = 256,
     similarities: Similarities = dot_products,
     watch: Callable[[PairSimilarities], None] | None = None,
+    protocol: Protocol = CROSS_CAMERA,
 ) -> tuple[Ranking, Answers]:
     """Rank the gallery for each query, and find its k best rows for people to look at.
 
     The ranking is that of `rank_queries`, from the same pass over the similarities. The answers,
-    too, leave out junk and the query's person under the query's camera. In a tie, wrong rows come
-    first, and then the lower row number. Re-ranked answers depend on all queries: to show the
-    answers to a few queries, rank all of them.
+    too, leave out junk and, by ``cross_camera``, the query's person under the query's camera. In a
+    tie, wrong rows come first, and then the lower row number. Re-ranked answers depend on all
+    queries: to show the answers to a few queries, rank all of them.
 
     ``watch`` is called with the similarities of each query, in the order of the queries. The arrays
     are valid only during the call. Raises `UserError` if the two sets can't be compared.
     """
     check_comparable(query, gallery)
+    query = _asked(query, gallery, protocol)
     candidates = _candidates(gallery)
     ranking, answers = _no_ranking(len(query)), _no_answers(len(query), k)
     for index, similarity in _similarity_rows(query.features, candidates, block, similarities):
@@ -208,6 +214,16 @@ def rank_with_answers(
         _find_answers(answers, index, query, candidates, similarity)
         _rank(ranking, index, query, candidates, similarity)
     return ranking, answers
+
+
+def _asked(query: FeatureSet, gallery: FeatureSet, protocol: Protocol) -> FeatureSet:
+    """Return the queries as the protocol sees them.
+
+    By ``any_camera``, it is as if all queries came from a camera that the gallery doesn't show.
+    """
+    if protocol != ANY_CAMERA:
+        return query
+    return FeatureSet(query.features, query.pids, np.full(len(query), gallery.camids.min() - 1))
 
 
 class _Candidates(NamedTuple):
@@ -361,6 +377,7 @@ def _require_matches(ranking: Ranking) -> BoolArray:
         raise UserError(
             f"none of the {len(ranking.has_match)} queries has a right answer: no query's person "
             "appears in the gallery under another camera. Check that both number people and "
-            "cameras in the same way, and that the gallery belongs to these queries"
+            "cameras in the same way, and that the gallery belongs to these queries. If all photos "
+            "are of one camera, measure by the protocol any_camera"
         )
     return ranking.has_match

@@ -8,6 +8,7 @@ import pandas as pd
 
 from reid.data import paths
 from reid.data.dataset import NO_LABEL, TRAIN, VALIDATION, decoded_batches, read_subset
+from reid.data.protocols import CROSS_CAMERA, Protocol
 
 FILES_AT_ONCE = 64
 """The image files that are in memory at the same time."""
@@ -25,6 +26,8 @@ class Fold:
     """The people's numbers in the data set, int32 (n,)."""
     camids: np.ndarray
     """The cameras' numbers, int32 (n,)."""
+    protocol: Protocol = CROSS_CAMERA
+    """The protocol by which retrieval among these people is validated."""
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -49,11 +52,13 @@ def read_folds(dataset: Path, split: Path, height: int, width: int) -> tuple[Fol
     rows = read_subset(dataset, "train").reset_index(names="row")
     table = pd.read_parquet(split)
     rows = rows.merge(table[["name", "label", "fold"]], on="name", validate="one_to_one")
+    # The column is there only for another protocol than the usual one.
+    protocol = table["protocol"].iloc[0] if "protocol" in table else CROSS_CAMERA
     rows = rows.sort_values(["pid", "name"])
     parts = [rows[rows["fold"] == fold] for fold in (TRAIN, VALIDATION)]
     images = _decoded(dataset, pd.concat(parts)["row"].to_numpy(), height, width)
     train = len(parts[0])
-    return _fold(parts[0], images[:train]), _fold(parts[1], images[train:])
+    return _fold(parts[0], images[:train], protocol), _fold(parts[1], images[train:], protocol)
 
 
 def _decoded(dataset: Path, rows: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -72,6 +77,6 @@ def _decoded(dataset: Path, rows: np.ndarray, height: int, width: int) -> np.nda
     return images
 
 
-def _fold(rows: pd.DataFrame, images: np.ndarray) -> Fold:
+def _fold(rows: pd.DataFrame, images: np.ndarray, protocol: Protocol) -> Fold:
     pids, labels, camids = (rows[c].to_numpy(np.int32) for c in ("pid", "label", "camid"))
-    return Fold(images, labels, pids, camids)
+    return Fold(images, labels, pids, camids, protocol)

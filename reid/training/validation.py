@@ -55,5 +55,6 @@ def validate_retrieval(embedding: keras.Model, fold: Fold, batch_size: int) -> R
         FeatureSet(embeddings[part], fold.pids[part], fold.camids[part])
         for part in (is_query, ~is_query)
     )
-    metrics = summarise(rank_queries(query, gallery), gallery.pids)
+    ranking = rank_queries(query, gallery, protocol=fold.protocol)
+    metrics = summarise(ranking, gallery.pids)
     return {"val_rank1": metrics.rank1, "val_mAP": metrics.mAP}

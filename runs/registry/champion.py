@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from reid.common.errors import UserError
+from reid.data.protocols import CROSS_CAMERA, Protocol
 from reid.evaluation.confidence import Comparison, Difference, compare
 from reid.evaluation.figures import FIGURES, in_points
 from reid.evaluation.ranking_file import RankedQueries
@@ -47,23 +48,30 @@ class Decision:
 
 
 def protocol_digest(
-    query: pd.DataFrame, gallery: pd.DataFrame, reranking: Mapping[str, Any]
+    query: pd.DataFrame,
+    gallery: pd.DataFrame,
+    reranking: Mapping[str, Any],
+    protocol: Protocol = CROSS_CAMERA,
 ) -> str:
     """Return the hash of what figures must have in common to be compared, 64 hex digits.
 
-    The hash covers every photo of query and gallery, the people on them, their order, and the
-    re-ranking, if any. It doesn't cover the training data.
+    The hash covers every photo of query and gallery, the people on them, their order, the
+    re-ranking, if any, and the protocol. It doesn't cover the training data.
 
     Args:
         query: the index of the subset, with ``name``, ``pid``, ``camid`` and ``sha256``.
         gallery: likewise.
         reranking: the parameters, with ``use``.
+        protocol: the protocol of the figures.
     """
     digest = hashlib.sha256()
     for subset in (query, gallery):
         digest.update(subset[PHOTO_FACTS].to_csv(index=False).encode())
     used = sorted(reranking.items()) if reranking["use"] else "none"
     digest.update(repr(used).encode())
+    # Versions that were registered before there was a choice keep their hash.
+    if protocol != CROSS_CAMERA:
+        digest.update(protocol.encode())
     return digest.hexdigest()
 
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reid.data.market import SAMPLE_NAME, is_market1501
+from reid.data.market import SAMPLE_NAME
+from reid.data.protocols import ANY_CAMERA, protocol_of
 from reid.evaluation.figures import FIGURES, REPORTED, value_and_interval
 
 NOT_FOR = """\
@@ -44,6 +45,8 @@ class CardFacts:
 
     data_name: str
     data_md5: str
+    is_market1501: bool
+    """Whether the photos are those of Market-1501, by their people, cameras and number."""
     images: Mapping[str, int]
     """The number of images of train, query and gallery."""
     train_people: int
@@ -71,7 +74,7 @@ def model_card(facts: CardFacts) -> str:
         "Figures": _figures(facts),
         "Data": _data(facts),
         "Limits": _limits(facts),
-        "Licences": f"- Data: {_data_licence(facts.data_name)}\n- Weights: "
+        "Licences": f"- Data: {_data_licence(facts)}\n- Weights: "
         f"{_weights_licence(how['weights'])}",
         "Not for": NOT_FOR,
         "Made by": _made_by(facts),
@@ -94,11 +97,19 @@ def _protocol(facts: CardFacts) -> str:
     reranking = "re-ranked (the embeddings alone give other figures)"
     scored = int(triplet["queries"] - triplet["queries_without_match"])
     people = int(facts.metrics["comparison"]["people"])
+    without = int(triplet["queries_without_match"])
+    left_out = f" ({without} more have no right answer)" if without else ""
+    if protocol_of(triplet) == ANY_CAMERA:
+        kind = "Single query, any camera (easier than Market-1501's protocol)"
+        own_camera = "count as right answers"
+    else:
+        kind, own_camera = "Market-1501's single query", "are left out"
     return (
-        f"Market-1501's single query, {reranking if triplet['reranked'] else 'no re-ranking'}: "
-        f"{scored} queries of {people} people against {triplet['gallery']:.0f} gallery images, "
+        f"{kind}, {reranking if triplet['reranked'] else 'no re-ranking'}: "
+        f"{scored} queries of {people} people{left_out} against {triplet['gallery']:.0f} gallery "
+        "images, "
         f"{triplet['distractors']:.0f} of them distractors, without {triplet['junk']:.0f} junk "
-        "images. Photos of the query's person by the query's own camera are left out."
+        f"images. Photos of the query's person by the query's own camera {own_camera}."
     )
 
 
@@ -148,10 +159,10 @@ def _limits(facts: CardFacts) -> str:
     )
 
 
-def _data_licence(name: str) -> str:
-    if name == SAMPLE_NAME:
+def _data_licence(facts: CardFacts) -> str:
+    if facts.data_name == SAMPLE_NAME:
         return "drawn by this project, no real person in it."
-    if is_market1501(name):
+    if facts.is_market1501:
         return "Market-1501, for research; its authors' terms also hold for what is made from it."
     return (
         "not known to the pipeline. Ask the provider of the photos whether a model made from them "

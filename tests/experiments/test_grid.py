@@ -25,6 +25,7 @@ def test_grid_is_every_value_with_every_other() -> None:
         (["lr=0.01,"], "as in lr=0.01,0.02"),
         (["lr=1,1"], "twice"),
         (["lr=1", "lr=2"], "given twice"),
+        (["evaluate.protocol=any_camera,cross_camera"], "two protocols can't be compared"),
     ],
 )
 def test_grid_that_makes_no_sense_is_refused(settings: list[str], message: str) -> None:

@@ -14,7 +14,8 @@ from reid.common.errors import UserError
 
 RANK1 = "triplet/rank1"
 CAN_NOT_BE_COMPARED = (
-    "figures on other data or galleries, or re-ranked differently, can't be compared"
+    "figures on other data or galleries, by another protocol, or re-ranked differently, "
+    "can't be compared"
 )
 
 
@@ -187,6 +188,21 @@ def test_figures_by_another_protocol_are_not_compared() -> None:
     starred = [line.split()[1] for line in text.splitlines() if line.startswith(" *")]
     assert starred == ["reranked", "wider", "drawn", "plain"]
     assert CAN_NOT_BE_COMPARED in " ".join(text.split())
+
+
+def test_figures_by_any_camera_are_named_and_not_the_best_of_others() -> None:
+    # The first result is from before there was a choice.
+    results = [result("old", {}, 0.5), result("easier", {"evaluate.protocol": "any_camera"}, 0.9)]
+    text = shown(results, width=160)
+    assert [line.split()[1] for line in text.splitlines() if line.startswith(" *")] == [
+        *("easier", "old")
+    ]
+    assert re.search(r"old .*cross_camera", text)
+    assert re.search(r"easier .*any_camera", text)
+    assert CAN_NOT_BE_COMPARED in " ".join(text.split())
+    assert "all by the protocol any_camera" in shown(results[1:])
+    today = {"evaluate.protocol": "cross_camera", "ingest.names": "market1501"}
+    assert CAN_NOT_BE_COMPARED not in shown([results[0], result("new", today, 0.6)])
 
 
 def test_data_is_known_from_dvc_and_from_mlflow() -> None:

@@ -1,6 +1,7 @@
 """The report of a sweep: the table, the plot and the page."""
 
 import re
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -57,6 +58,12 @@ def test_table_shows_ten_runs_and_how_many_more_there_are() -> None:
     text = shown(runs, 80)
     assert re.findall(r"^ run-(\d+)", text, re.M) == [str(i) for i in range(11, 1, -1)]
     assert "2 more runs are in the page" in " ".join(text.split())
+
+
+def test_protocol_is_named_if_it_is_not_the_usual_one() -> None:
+    run = replace(RUNS[0], metrics=RUNS[0].metrics | {"any_camera": 1})
+    assert "any camera" in " ".join(shown([run], 100).split())
+    assert "any camera" not in " ".join(shown([RUNS[0]], 100).split())
 
 
 def test_values_are_shown_as_they_are() -> None:

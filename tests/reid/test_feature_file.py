@@ -95,6 +95,19 @@ def test_names_the_file_and_the_key(
         read_feature_file(path)
 
 
+def test_person_0_in_a_query_is_told_of_the_way_out_that_makes_it_a_person(tmp_path: Path) -> None:
+    counted_from_0 = {key: arrays()[key] for key in ("q_pids", "g_pids")}
+    counted_from_0 = {key: pids - (pids > 0) for key, pids in counted_from_0.items()}
+    counted_from_0["g_pids"][arrays()["g_pids"] == 0] = -1
+    path = saved(tmp_path / "features.npz", **counted_from_0)
+    with pytest.raises(UserError, match="counts people from 0, add --no-distractors"):
+        read_feature_file(path)
+    query, gallery = read_feature_file(path, distractors=False)
+    np.testing.assert_array_equal(query.pids, arrays()["q_pids"])
+    expected = np.where(arrays()["g_pids"] == 0, -1, arrays()["g_pids"])
+    np.testing.assert_array_equal(gallery.pids, expected)
+
+
 @pytest.mark.parametrize("key", ["qf", "gf", "q_pids", "g_pids", "q_camids", "g_camids"])
 def test_a_missing_key(tmp_path: Path, key: str) -> None:
     kept = {name: array for name, array in arrays().items() if name != key}

@@ -200,6 +200,14 @@ def test_finished_run_of_other_metrics_stays_as_it_is(
     assert [m.value for m in again.client.get_metric_history(again.id, "triplet/loss")] == [1.0]
 
 
+def test_protocol_other_than_the_usual_one_is_a_tag_and_no_metric(tmp_path: Path) -> None:
+    tracker = Tracker(identity(tmp_path))
+    tracker.complete(replace(result([0.5]), metrics={"triplet": {"rank1": 0.5, "any_camera": 1}}))
+    (run,) = runs(tracker)
+    assert run.data.tags["protocol"] == "any_camera"
+    assert run.data.metrics.keys() == {"triplet/rank1", "triplet/loss", "triplet/cmc"}
+
+
 def test_origin_is_the_one_at_the_end(tmp_path: Path) -> None:
     begun = {"git_commit": "a", "params_changed": "lr: 1 -> 2", "data_md5": "123"}
     travelling = tmp_path / "travelling"

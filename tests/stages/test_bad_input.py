@@ -15,32 +15,26 @@ from typing import Any
 import dvc.api
 import numpy as np
 import pytest
-import yaml
-from dvc.repo import Repo
 from PIL import Image
 
 from reid.common.errors import UserError
 from reid.common.settings import Settings, checked
 from reid.data import paths
-from stages import extract, ingest, split, train_baseline, train_triplet, validate
+from stages import evaluate, extract, ingest, split, train_baseline, train_triplet, validate
 from tests.support.photos import jpeg, layout, write_folder, write_zip
 from tests.support.places import ROOT
 from tests.support.project import (
-    QUICK,
     Project,
     assert_one_clear_message,
     with_changes,
 )
+from tests.support.workplace import make_workplace
 
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project to run stages in, in this process: parameters and ``dvc.yaml``."""
-    Repo.init(str(tmp_path), no_scm=True).close()
-    shutil.copy(ROOT / paths.PIPELINE, tmp_path)
-    params = yaml.safe_load((ROOT / paths.PARAMS).read_text(encoding="utf-8"))
-    text = yaml.safe_dump(with_changes(params, QUICK))
-    (tmp_path / paths.PARAMS).write_text(text, encoding="utf-8")
+    make_workplace(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -80,8 +74,9 @@ def wrong_name(data: Path) -> None:
     write_folder(layout(8) | {"query/holiday.jpg": jpeg(900)}, data / "photos")
 
 
-def query_without_match(data: Path) -> None:
-    write_folder(layout(8) | {"query/0099_c1s1_000001_00.jpg": jpeg(900)}, data / "photos")
+def gallery_of_other_people(data: Path) -> None:
+    files = {n.replace("_test/00", "_test/09"): content for n, content in layout(8).items()}
+    write_folder(files, data / "photos")
 
 
 def overlap(data: Path) -> None:
@@ -113,7 +108,7 @@ def test_data_that_cannot_be_read_is_refused_by_ingest(
     [
         (without_query, r"Train, query and gallery each contain images\n.*\n    query"),
         (wrong_name, r"holiday\.jpg"),
-        (query_without_match, r"0099_c1s1_000001_00\.jpg"),
+        (gallery_of_other_people, "At least 2 people have a query, and a gallery image"),
         (overlap, r"0009_c1s1_000077_00\.jpg"),
     ],
 )
@@ -173,6 +168,24 @@ def test_no_space_for_an_output_is_reported_and_the_old_output_stays(workplace: 
             ingest.Params,
             {"ingest": {"gallery": "attic"}},
             r"ingest\.gallery: Input should be 'bounding_box_test' or 'gt_bbox' \(got 'attic'\)",
+        ),
+        (
+            "ingest",
+            ingest.Params,
+            {"ingest": {"names": r"(?P<person>\d+)_.*"}},
+            r"ingest\.names: \(\?P<person>\\d\+\)_\.\* has no group pid\. Choose market1501, .*",
+        ),
+        (
+            "ingest",
+            ingest.Params,
+            {"ingest": {"names": "(?P<pid>"}},
+            r"ingest\.names: \(\?P<pid> is no regular expression: .*Choose market1501, ",
+        ),
+        (
+            "evaluate@triplet",
+            evaluate.Params,
+            {"evaluate": {"protocol": "every_camera"}},
+            r"evaluate\.protocol: .*'cross_camera' or 'any_camera' \(got 'every_camera'\)",
         ),
         ("validate", validate.Params, {"validate": {"cameras": 0}}, r"validate\.cameras: .*got 0"),
         ("split", split.Params, {"split": {"fraction": 1.5}}, r"split\.fraction: .*less than 1"),

@@ -13,13 +13,18 @@ def naive_order(
     gf: Sequence[Sequence[float]],
     g_pids: Sequence[int],
     g_camids: Sequence[int],
+    any_camera: bool = False,
 ) -> list[int]:
-    """Return the gallery rows in the order of the protocol: in a tie, wrong rows come first."""
+    """Return the gallery rows in the order of the protocol: in a tie, wrong rows come first.
+
+    ``any_camera`` keeps the rows of the query's person under the query's camera.
+    """
     ranked = []
     for row, feature in enumerate(gf):
         if g_pids[row] == -1:
             continue
-        if g_pids[row] == query_pid and g_camids[row] == query_camid:
+        is_same_camera = g_camids[row] == query_camid
+        if g_pids[row] == query_pid and is_same_camera and not any_camera:
             continue
         similarity = math.fsum(a * b for a, b in zip(query_feature, feature, strict=True))
         is_right = g_pids[row] == query_pid
@@ -52,6 +57,7 @@ def naive_metrics(
     gf: Sequence[Sequence[float]],
     g_pids: Sequence[int],
     g_camids: Sequence[int],
+    any_camera: bool = False,
 ) -> dict[str, Any]:
     """Return all figures, and under ``ranks`` the ranks of each query's right answers."""
     all_ranks = []
@@ -63,6 +69,7 @@ def naive_metrics(
             gf=gf,
             g_pids=g_pids,
             g_camids=g_camids,
+            any_camera=any_camera,
         )
         all_ranks.append(naive_ranks(order, pid, g_pids))
     matched = [ranks for ranks in all_ranks if ranks]

@@ -6,3 +6,5 @@ ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "tests" / "support" / "fixtures"
 SHARED = ROOT.parent / "shared"
 """Not part of the repository: a test that needs it is skipped where it is absent."""
+MARKET_NAMES = SHARED / "data" / "market1501_filenames.txt"
+"""The 36,036 file names of Market-1501; not in the repository."""

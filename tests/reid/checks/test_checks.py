@@ -1,10 +1,10 @@
 import csv
 import html
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,10 @@ from reid.checks.expectations import Limits, check
 from reid.checks.facts import image_facts, subset_facts
 from reid.checks.report import Offender, Outcome, Report, Severity
 from reid.common.files import write_json
-from reid.data.market import SUBSETS, ImageName, parse_name
+from reid.data.market import SUBSETS, holds_market1501
+from reid.data.names import ImageName, parse_name
+from reid.data.protocols import Protocol
+from tests.support.places import MARKET_NAMES
 
 VALID = (
     "train/0001_c1s1_000001_01.jpg",
@@ -32,6 +35,9 @@ VALID = (
 LIMITS = Limits(
     dataset="mine",
     gallery_folder="bounding_box_test",
+    names="market1501",
+    protocol="cross_camera",
+    official_counts=True,
     cameras=6,
     min_width=16,
     min_height=32,
@@ -80,16 +86,18 @@ def case(
     add: tuple[str, ...] = (),
     remove: tuple[str, ...] = (),
     limits: Mapping[str, Any] | None = None,
+    also: Sequence[str] = (),
     **index: Any,
 ) -> Any:
     files = [file for file in (*VALID, *add) if file not in remove]
     judged = replace(LIMITS, **(limits or {}))
     title = f"{expectation}-{rows[0]}"
-    return pytest.param(index_of(files, **index), judged, expectation, severity, rows, id=title)
+    failing = [expectation, *also]
+    return pytest.param(index_of(files, **index), judged, failing, severity, rows, id=title)
 
 
 @pytest.mark.parametrize(
-    ("index", "limits", "expectation", "severity", "rows"),
+    ("index", "limits", "failing", "severity", "rows"),
     [
         case(
             "name_follows_pattern",
@@ -106,7 +114,7 @@ def case(
         case(
             "camera_in_range",
             "fatal",
-            ["gallery/-1_c0s1_000012_01.jpg", "gallery/0003_c7s1_000011_01.jpg"],
+            ["gallery/0003_c7s1_000011_01.jpg"],
             add=("gallery/0003_c7s1_000011_01.jpg", "gallery/-1_c0s1_000012_01.jpg"),
         ),
         case(
@@ -134,16 +142,43 @@ def case(
         ),
         case(
             "one_query_per_person_and_camera",
-            "fatal",
+            "warning",
             [VALID[4], "query/0003_c1s2_000011_00.jpg"],
             add=("query/0003_c1s2_000011_00.jpg",),
         ),
         case(
             "query_has_match_under_another_camera",
+            "warning",
+            ["query/0005_c1s1_000011_00.jpg"],
+            add=(
+                "query/0005_c1s1_000011_00.jpg",
+                "gallery/0005_c1s1_000012_01.jpg",  # the same camera is no match
+            ),
+        ),
+        case(
+            "enough_people_to_be_sure",
+            "fatal",
+            ["query"],
+            remove=VALID[8:],  # no query has a right answer: it is said once, not for each
+        ),
+        case(
+            "query_has_match",
+            "warning",
+            ["query/0005_c1s1_000011_00.jpg"],
+            add=(
+                "query/0005_c1s1_000011_00.jpg",
+                "query/0003_c1s2_000011_00.jpg",  # a second query under this camera is as good
+            ),
+            limits={"protocol": "any_camera"},
+        ),
+        case(
+            "query_not_in_gallery",
             "fatal",
             [VALID[4]],
-            remove=(VALID[8],),
-            add=("gallery/0003_c1s1_000011_01.jpg",),  # the same camera is no match
+            add=("gallery/0003_c1s1_000005_01.jpg",),
+            same_bytes=[(VALID[4], "gallery/0003_c1s1_000005_01.jpg")],
+            limits={"protocol": "any_camera"},
+            also=["bytes_once_under_an_id"],
         ),
         case("subset_present", "fatal", ["train"], remove=VALID[:4]),
         case("subset_present", "fatal", ["query"], remove=VALID[4:6]),
@@ -153,6 +188,12 @@ def case(
             ["train"],
             add=("train/0005_c1s1_000011_01.jpg",),  # a single image makes no pair
             limits={"people_per_batch": 3, "few_images": 1},
+        ),
+        case(
+            "no_strangers_in_train_or_query",
+            "fatal",
+            ["query/0000_c1s1_000012_00.jpg"],
+            add=("query/0000_c1s1_000012_00.jpg", "gallery/0000_c2s1_000013_00.jpg"),
         ),
         case("enough_images_for_a_batch", "fatal", ["train"], limits={"batch_size": 5}),
         case("usual_size", "warning", [VALID[6]], sizes={VALID[6]: (64, 127)}),
@@ -166,11 +207,11 @@ def case(
     ],
 )
 def test_each_fault_fails_only_its_expectation(
-    index: pd.DataFrame, limits: Limits, expectation: str, severity: str, rows: list[str]
+    index: pd.DataFrame, limits: Limits, failing: list[str], severity: str, rows: list[str]
 ) -> None:
     report = check(index, limits)
-    assert list(failures(report)) == [expectation]
-    outcome = failures(report)[expectation]
+    assert sorted(failures(report)) == sorted(failing)
+    outcome = failures(report)[failing[0]]
     assert outcome.severity == severity
     assert [offender.row for offender in outcome.offenders] == rows
     assert report.ok == (severity == "warning")
@@ -202,7 +243,7 @@ def test_empty_index_is_reported_as_three_missing_subsets() -> None:
     assert outcome.offenders == tuple(Offender(subset, "images 0") for subset in SUBSETS)
 
 
-def market1501_like(gallery_folder: str) -> list[str]:
+def names_like_market1501(gallery_folder: str) -> list[str]:
     """Make valid file names, as many as the official data set has."""
 
     def of(subset: str, count: int, first_pid: int, people: int) -> list[str]:
@@ -223,28 +264,152 @@ def market1501_like(gallery_folder: str) -> list[str]:
     return [*train, *query, *galleries[gallery_folder]]
 
 
+@pytest.fixture(scope="module")
+def market1501() -> pd.DataFrame:
+    """An index with the official counts."""
+    return index_of(names_like_market1501("bounding_box_test"))
+
+
+def found(report: Report) -> dict[str, str]:
+    """Return the rows that fail, by the names of the expectations."""
+    return {name: listed(o.offenders) for name, o in failures(report).items()}
+
+
+def listed(offenders: Iterable[Offender]) -> str:
+    return "; ".join(map(str, offenders))
+
+
+def test_hand_drawn_gallery_has_official_counts_too() -> None:
+    index = index_of(names_like_market1501("gt_bbox"))
+    limits = replace(LIMITS, gallery_folder="gt_bbox")
+    assert found(check(index, limits)) == {}
+    assert found(check(index[:-1], limits)) == {
+        "official_images": "gallery: images 25258, official_images 25259"
+    }
+
+
+@pytest.mark.parametrize("dataset", ["market1501", "Market1501-master", "my photos"])
+def test_market1501_less_some_images_is_fatal_under_any_name(
+    market1501: pd.DataFrame, dataset: str
+) -> None:
+    junk = market1501.index[market1501["pid"] == -1]
+    report = check(market1501.drop(junk[:300]), replace(LIMITS, dataset=dataset))
+    assert found(report) == {
+        "official_images": "gallery: images 19432, official_images 19732",
+        "official_junk": "gallery: junk 3519, official_junk 3819",
+    }
+    assert not report.ok
+
+
+def test_market1501_with_a_query_too_many_of_a_person_is_fatal(market1501: pd.DataFrame) -> None:
+    changed = market1501.copy()
+    first, second = changed.index[changed["subset"] == "query"][:2]
+    changed.loc[first, ["pid", "camid"]] = changed.loc[second, ["pid", "camid"]]
+    failed = failures(check(changed, LIMITS))
+    assert failed["one_query_per_person_and_camera"].severity == "fatal"
+
+
+def test_market1501_that_was_changed_on_purpose_can_be_used(market1501: pd.DataFrame) -> None:
+    limits = replace(LIMITS, dataset="my photos", official_counts=False)
+    junk = market1501.index[market1501["pid"] == -1]
+    assert found(check(market1501.drop(junk[:300]), limits)) == {}
+
+
+def test_part_of_market1501_is_a_warning_because_of_its_name() -> None:
+    report = check(index_of(VALID), replace(LIMITS, dataset="Market-1501-tiny"))
+    assert list(failures(report)) == ["official_images"]
+    assert report.ok
+
+
+@pytest.mark.skipif(not MARKET_NAMES.exists(), reason="the list of Market-1501's names is missing")
+def test_official_names_are_recognised_and_parts_of_them_are_not() -> None:
+    folders = {"bounding_box_train": "train", "query": "query", "bounding_box_test": "gallery"}
+    paths = [line.split("/") for line in MARKET_NAMES.read_text().split()]
+    index = index_of(f"{folders[folder]}/{name}" for folder, name in paths)
+    shuffled = index.sample(frac=1, random_state=0)
+    assert holds_market1501(index, "bounding_box_test")
+    assert holds_market1501(shuffled[:-900], "bounding_box_test")
+    assert not holds_market1501(shuffled[: len(index) // 2], "bounding_box_test")
+    assert not holds_market1501(index[index["subset"] != "gallery"], "bounding_box_test")
+
+
 @pytest.mark.parametrize(
-    ("gallery_folder", "one_less"),
+    ("train", "query", "gallery", "people", "cameras"),
     [
-        (
-            "bounding_box_test",
-            {
-                "official_images": "gallery: images 19731, official_images 19732",
-                "official_junk": "gallery: junk 3818, official_junk 3819",
-            },
-        ),
-        ("gt_bbox", {"official_images": "gallery: images 25258, official_images 25259"}),
+        (7_365, 1_400, 5_332, 1_467, 2),  # CUHK03-NP
+        (16_522, 2_228, 17_661, 7_140, 8),  # DukeMTMC-reID
+        (13_000, 3_000, 20_000, 1_600, 6),  # nearly as many images, of more people
+        (13_000, 3_000, 20_000, 1_501, 7),  # another camera
+        (13_000, 3_000, 20_000, 1_200, 6),  # fewer people
     ],
 )
-def test_official_counts_are_expected_of_the_official_name(
-    gallery_folder: str, one_less: dict[str, str]
+def test_other_data_sets_are_not_market1501(
+    train: int, query: int, gallery: int, people: int, cameras: int
 ) -> None:
-    index = index_of(market1501_like(gallery_folder))
-    limits = replace(LIMITS, gallery_folder=gallery_folder, dataset="market-1501-v15.09.15")
-    assert failures(check(index, limits)) == {}
-    first_in_gallery = index.index[index["subset"] == "gallery"][0]
-    failed = failures(check(index.drop(first_in_gallery), limits))
-    assert {name: str(*outcome.offenders) for name, outcome in failed.items()} == one_less
+    number = np.arange(train + query + gallery)
+    index = pd.DataFrame({"pid": 1 + number % people, "camid": 1 + number % cameras})
+    assert not holds_market1501(index.astype("Int32"), "bounding_box_test")
+
+
+def advice(report: Report, name: str) -> str:
+    return failures(report)[name].hint
+
+
+@pytest.mark.parametrize(
+    ("pattern", "form"),
+    [
+        ("{pid}_c{camid}_f0046985.jpg", "dukemtmc"),
+        ("{pid}_c00{camid}_00016450_0.jpg", "veri776"),
+        ("{pid}_000_0{camid}_0303morning_0008_0.jpg", "msmt17"),
+        ("{pid}_c{camid}_1.png", "cuhk03np"),
+    ],
+)
+def test_names_of_another_data_set_are_the_only_message(pattern: str, form: str) -> None:
+    files = {
+        f"{subset}/{pattern.format(pid=pid, camid=camid)}"
+        for subset, pids in (("train", "0001 0002"), ("query", "0003"), ("gallery", "0003 0004"))
+        for pid in pids.split()
+        for camid in (1, 2)
+    }
+    report = check(index_of(files), LIMITS)
+    assert list(failures(report)) == ["name_follows_pattern"]
+    assert f"ingest.names: {form} " in advice(report, "name_follows_pattern")
+    text = report.to_text()
+    assert "4 to 6 digits (or -1) of the person" in text
+    assert "0002_c1s1_000451_03.jpg" in text
+
+
+def test_name_that_no_form_reads_is_advised_to_get_an_expression() -> None:
+    report = check(index_of([*VALID, "gallery/IMG_1.jpg"]), LIMITS)
+    assert "ingest.names" in advice(report, "name_follows_pattern")
+    assert "regular expression" in advice(report, "name_follows_pattern")
+
+
+def test_unread_names_hide_no_fault_of_other_photos() -> None:
+    index = index_of([*VALID, "train/IMG_1.jpg", "gallery/0002_c3s1_000011_01.jpg"])
+    assert list(failures(check(index, LIMITS))) == [
+        "name_follows_pattern",
+        "train_and_test_people_disjoint",
+    ]
+
+
+def with_one_camera(index: pd.DataFrame) -> pd.DataFrame:
+    return index.assign(camid=index["camid"].mask(index["camid"].notna(), 1))
+
+
+def test_one_camera_is_one_message_that_says_what_can_be_measured() -> None:
+    index = with_one_camera(index_of(VALID))
+    report = check(index, LIMITS)
+    assert list(failures(report)) == ["enough_people_to_be_sure"]
+    hint = advice(report, "enough_people_to_be_sure")
+    assert "All photos carry camera 1." in hint
+    assert "evaluate.protocol: any_camera" in hint
+    assert failures(check(index, replace(LIMITS, protocol="any_camera"))) == {}
+
+
+def test_person_0_in_a_query_is_advised_to_be_made_a_person() -> None:
+    report = check(index_of([*VALID, "query/0000_c1s1_000012_00.jpg"]), LIMITS)
+    assert "ingest.person_0: person" in advice(report, "no_strangers_in_train_or_query")
 
 
 def test_expectation_that_cannot_be_checked_raises() -> None:
@@ -266,8 +431,9 @@ def random_index() -> pd.DataFrame:
     return index.assign(sha256=rng.integers(0, 60, len(index)).astype(str))
 
 
-def test_image_facts_agree_with_plain_loops(random_index: pd.DataFrame) -> None:
-    facts = image_facts(random_index, ("query", "gallery"))
+@pytest.mark.parametrize("protocol", get_args(Protocol))
+def test_image_facts_agree_with_plain_loops(random_index: pd.DataFrame, protocol: Protocol) -> None:
+    facts = image_facts(random_index, ("query", "gallery"), protocol)
     columns = (random_index[column] for column in ("subset", "name", "sha256"))
     images = [
         (subset, parse_name(name), sha256) for subset, name, sha256 in zip(*columns, strict=True)
@@ -278,6 +444,10 @@ def test_image_facts_agree_with_plain_loops(random_index: pd.DataFrame) -> None:
         same_bytes = [n.pid for _, n, other in known if other == sha256]
         wanted = dict.fromkeys(facts.columns[facts.columns.get_loc("pid_outside_gallery") :])
         wanted["pids_of_these_bytes"] = len(set(same_bytes))
+        if subset == "query":
+            wanted["copies_in_gallery"] = [
+                (s, other) for s, _, other in images if s == "gallery"
+            ].count(("gallery", sha256))
         if name:
             wanted["copies_under_this_pid"] = same_bytes.count(name.pid)
         if name and subset != "gallery":
@@ -290,7 +460,8 @@ def test_image_facts_agree_with_plain_loops(random_index: pd.DataFrame) -> None:
                 wanted["images_of_train_person_in_test"] = len(alike) - in_train
             else:
                 wanted["queries_of_this_person_and_camera"] = alike.count(("query", True))
-                wanted["matches_under_another_camera"] = alike.count(("gallery", False))
+                right = [(s, same) for s, same in alike if not same or protocol == "any_camera"]
+                wanted["right_answers"] = [s for s, _ in right].count("gallery")
         return wanted
 
     for position, image in enumerate(images):
@@ -299,8 +470,25 @@ def test_image_facts_agree_with_plain_loops(random_index: pd.DataFrame) -> None:
         assert {k: None if pd.isna(v) else v for k, v in found.items()} == wanted
 
 
-def test_subset_facts_agree_with_plain_loops(random_index: pd.DataFrame) -> None:
-    facts = subset_facts(random_index).set_index("subset")
+@pytest.mark.parametrize("protocol", get_args(Protocol))
+def test_subset_facts_agree_with_plain_loops(
+    random_index: pd.DataFrame, protocol: Protocol
+) -> None:
+    facts = subset_facts(random_index, protocol).set_index("subset")
+    tests = {
+        subset: {
+            (parsed.pid, parsed.camid)
+            for name in random_index.loc[random_index["subset"] == subset, "name"]
+            if (parsed := parse_name(name)) and parsed.pid > 0
+        }
+        for subset in ("query", "gallery")
+    }
+    answered = {
+        pid
+        for pid, camid in tests["query"]
+        for other, elsewhere in tests["gallery"]
+        if pid == other and (camid != elsewhere or protocol == "any_camera")
+    }
     for subset in SUBSETS:
         names = random_index.loc[random_index["subset"] == subset, "name"]
         pids = [parsed.pid for parsed in map(parse_name, names) if parsed]
@@ -315,7 +503,7 @@ def test_subset_facts_agree_with_plain_loops(random_index: pd.DataFrame) -> None
             "junk": pids.count(-1),
             "images_to_train_on": len(names) if is_train else None,
             "people_with_a_pair": len(pairs) if is_train else None,
-            "people_asked_for": len(people) if is_query else None,
+            "people_with_an_answer": len(answered) if is_query else None,
             "other_formats": None,
         }
 
@@ -337,8 +525,8 @@ def test_unusual_photos_are_warnings() -> None:
 
 FAULTY = (
     *VALID,
-    "train/<b>$x.jpg",
-    *(f"query/0003_c1s1_{i:06}_00.jpg" for i in range(100, 112)),
+    "gallery/<b>$x.jpg",
+    *(f"query/0000_c1s1_{i:06}_00.jpg" for i in range(100, 113)),
     "train/0005_c1s1_000011_01.jpg",
 )
 
@@ -355,8 +543,8 @@ def test_terminal_text_lists_fatal_failures_first(faulty: tuple[Report, Path]) -
     text = report.to_text()
     headings = re.findall(r"^[A-Z]+(?=: )", text, re.MULTILINE)
     assert headings == ["FATAL", "FATAL", "WARNING"]
-    assert "Every person has at most one query under each camera\n  Fails for 13 images" in text
-    assert "query/0003_c1s1_000104_00.jpg" not in text
+    assert "nor distractors (id 0000)\n  Fails for 13 images" in text
+    assert "query/0000_c1s1_000105_00.jpg" not in text
     assert "and 8 more" in text
     assert all(outcome.hint in text for outcome in failures(report).values())
 
@@ -395,8 +583,8 @@ def test_data_docs_name_the_first_ten_rows_that_fail(faulty: tuple[Report, Path]
     for outcome in failures(report).values():
         assert outcome.description in page
         assert outcome.hint in page
-    assert "query/0003_c1s1_000108_00.jpg" in page
-    assert "query/0003_c1s1_000109_00.jpg" not in page
+    assert "query/0000_c1s1_000109_00.jpg" in page
+    assert "query/0000_c1s1_000110_00.jpg" not in page
     assert "and 3 more" in page
 
 
@@ -409,13 +597,13 @@ def test_data_docs_hold_a_table_of_all_rows_that_fail(faulty: tuple[Report, Path
         for outcome in report.outcomes
         for offender in outcome.offenders
     ]
-    assert {"row": "query/0003_c1s1_000111_00.jpg", "severity": "fatal"}.items() <= rows[13].items()
+    assert {"row": "query/0000_c1s1_000112_00.jpg", "severity": "fatal"}.items() <= rows[13].items()
 
 
 def test_data_docs_show_a_file_name_as_text(faulty: tuple[Report, Path]) -> None:
     _, folder = faulty
     page = readable_offline(folder)
-    assert "train/&lt;b&gt;$x.jpg" in page
+    assert "gallery/&lt;b&gt;$x.jpg" in page
     assert "<b>" not in page
 
 

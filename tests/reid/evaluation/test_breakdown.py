@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid.common.errors import UserError
+from reid.data.protocols import Protocol
 from reid.evaluation.breakdown import (
     WrongFirstAnswers,
     camera_metrics,
@@ -26,7 +27,11 @@ from tests.support.naive_evaluation import naive_metrics, naive_order, naive_ran
 
 
 def naive_row(
-    query: FeatureSet, query_rows: list[int], gallery: FeatureSet, gallery_rows: list[int]
+    query: FeatureSet,
+    query_rows: list[int],
+    gallery: FeatureSet,
+    gallery_rows: list[int],
+    any_camera: bool = False,
 ) -> dict[str, Any]:
     """Compute the figures of some queries against some gallery rows."""
     expected = naive_metrics(
@@ -36,6 +41,7 @@ def naive_row(
         gf=[gallery.features[row].tolist() for row in gallery_rows],
         g_pids=[gallery.pids[row] for row in gallery_rows],
         g_camids=[gallery.camids[row] for row in gallery_rows],
+        any_camera=any_camera,
     )
     return {
         "queries": len(query_rows),
@@ -100,21 +106,26 @@ class TestPerCamera:
 
 class TestPerCameraPair:
     @settings(deadline=None, max_examples=30)
-    @given(problems(), st.integers(1, 8))
-    def test_against_the_definitions(self, problem: Problem, block: int) -> None:
+    @given(problems(), st.integers(1, 8), st.sampled_from(get_args(Protocol)))
+    def test_against_the_definitions(
+        self, problem: Problem, block: int, protocol: Protocol
+    ) -> None:
         query, gallery = problem
+        is_any = protocol == "any_camera"
         expected = [
             {
                 "query_camera": asking,
                 "gallery_camera": asked,
-                **naive_row(query, rows_of(query, asking), gallery, rows_of(gallery, asked)),
+                **naive_row(
+                    query, rows_of(query, asking), gallery, rows_of(gallery, asked), is_any
+                ),
             }
             for asking in cameras_of(query)
             for asked in cameras_of(gallery)
-            if asking != asked
+            if asking != asked or is_any
         ]
         if expected:
-            assert_table(per_camera_pair(query, gallery, block), expected)
+            assert_table(per_camera_pair(query, gallery, block, protocol), expected)
         else:
             with pytest.raises(UserError, match=f"show only camera {query.camids[0]}"):
                 per_camera_pair(query, gallery, block)

@@ -5,11 +5,9 @@ import pandas as pd
 import pytest
 
 from reid.common.errors import UserError
-from reid.data.market import parse_name
-from reid.preparation.split import held_out_queries, require_batches, split
-from tests.support.places import SHARED
-
-MARKET_NAMES = SHARED / "data" / "market1501_filenames.txt"
+from reid.data.names import parse_name
+from reid.preparation.split import held_out_queries, require_batches, split, with_protocol
+from tests.support.places import MARKET_NAMES
 
 
 def index(counts: list[int]) -> pd.DataFrame:
@@ -82,6 +80,22 @@ def test_held_out_people_need_a_match_under_another_camera(
             held_out_queries(held_out, camids)
     else:
         assert held_out_queries(held_out, camids) == (2, without_match)
+
+
+def test_held_out_people_of_one_camera_are_validated_by_any_camera() -> None:
+    train, one_camera = index([2, 2, 2]), pd.Series([1] * 6)
+    table = split(train, "people", 0.3, seed=0)
+    assert held_out_queries(table, one_camera, "any_camera") == (1, 0)
+    single = split(index([1, 1, 1]), "people", 0.3, seed=0)
+    with pytest.raises(UserError, match="two images under one camera"):
+        held_out_queries(single, pd.Series([1] * 3), "any_camera")
+
+
+def test_split_names_the_protocol_only_if_it_validates_by_another_one() -> None:
+    people, images = (split(index([2, 2, 2]), holdout, 0.5, 0) for holdout in ("people", "images"))
+    assert set(with_protocol(people, "any_camera")["protocol"]) == {"any_camera"}
+    assert with_protocol(people, "cross_camera") is people
+    assert with_protocol(images, "any_camera") is images
 
 
 def test_fraction_that_leaves_a_side_empty_is_explained() -> None:

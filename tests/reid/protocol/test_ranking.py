@@ -3,7 +3,7 @@
 import json
 import tracemalloc
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid.common.errors import UserError
+from reid.data.protocols import ANY_CAMERA, Protocol
 from reid.feature_file import read_feature_file
 from reid.protocol.feature_set import FeatureSet
 from reid.protocol.ranking import (
@@ -45,7 +46,7 @@ def evaluate(query: FeatureSet, gallery: FeatureSet, block: int = 256) -> Metric
     return summarise(rank_queries(query, gallery, block), gallery.pids)
 
 
-def naive(query: FeatureSet, gallery: FeatureSet) -> dict[str, Any]:
+def naive(query: FeatureSet, gallery: FeatureSet, any_camera: bool = False) -> dict[str, Any]:
     return naive_metrics(
         qf=query.features.tolist(),
         q_pids=query.pids.tolist(),
@@ -53,7 +54,11 @@ def naive(query: FeatureSet, gallery: FeatureSet) -> dict[str, Any]:
         gf=gallery.features.tolist(),
         g_pids=gallery.pids.tolist(),
         g_camids=gallery.camids.tolist(),
+        any_camera=any_camera,
     )
+
+
+PROTOCOLS = st.sampled_from(get_args(Protocol))
 
 
 class TestAgainstOtherEvaluators:
@@ -80,11 +85,11 @@ class TestAgainstOtherEvaluators:
 
 class TestAgainstTheDefinitions:
     @settings(deadline=None, max_examples=150)
-    @given(problems(), st.integers(1, 8))
-    def test_every_query(self, problem: Problem, block: int) -> None:
+    @given(problems(), st.integers(1, 8), PROTOCOLS)
+    def test_every_query(self, problem: Problem, block: int, protocol: Protocol) -> None:
         query, gallery = problem
-        expected = naive(query, gallery)
-        ranking = rank_queries(query, gallery, block)
+        expected = naive(query, gallery, protocol == ANY_CAMERA)
+        ranking = rank_queries(query, gallery, block, protocol=protocol)
         for index, ranks in enumerate(expected["ranks"]):
             assert ranking.has_match[index] == bool(ranks)
             if ranks:
@@ -116,10 +121,10 @@ class TestAgainstTheDefinitions:
                 evaluate(query, gallery)
 
     @settings(deadline=None, max_examples=50)
-    @given(problems(), st.integers(1, 50), st.integers(1, 8))
-    def test_best_rows(self, problem: Problem, k: int, block: int) -> None:
+    @given(problems(), st.integers(1, 50), st.integers(1, 8), PROTOCOLS)
+    def test_best_rows(self, problem: Problem, k: int, block: int, protocol: Protocol) -> None:
         query, gallery = problem
-        _, matches = rank_with_answers(query, gallery, k, block)
+        _, matches = rank_with_answers(query, gallery, k, block, protocol=protocol)
         for index in range(len(query)):
             order = naive_order(
                 query_feature=query.features[index].tolist(),
@@ -128,6 +133,7 @@ class TestAgainstTheDefinitions:
                 gf=gallery.features.tolist(),
                 g_pids=gallery.pids.tolist(),
                 g_camids=gallery.camids.tolist(),
+                any_camera=protocol == ANY_CAMERA,
             )[:k]
             found = len(order)
             assert matches.rows[index].tolist() == order + [-1] * (k - found)
@@ -141,13 +147,13 @@ class TestAgainstTheDefinitions:
             assert not matches.right[index, found:].any()
 
     @settings(deadline=None, max_examples=50)
-    @given(problem=problems(), k=st.integers(1, 12), block=st.integers(1, 9))
+    @given(problem=problems(), k=st.integers(1, 12), block=st.integers(1, 9), protocol=PROTOCOLS)
     def test_matching_does_not_disturb_the_ranking(
-        self, problem: Problem, k: int, block: int
+        self, problem: Problem, k: int, block: int, protocol: Protocol
     ) -> None:
         query, gallery = problem
-        ranking, _ = rank_with_answers(query, gallery, k, block)
-        assert_same(ranking, rank_queries(query, gallery, block))
+        ranking, _ = rank_with_answers(query, gallery, k, block, protocol=protocol)
+        assert_same(ranking, rank_queries(query, gallery, block, protocol=protocol))
 
     @settings(deadline=None, max_examples=50)
     @given(problems())

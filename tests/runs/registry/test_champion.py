@@ -1,11 +1,13 @@
 """Who becomes champion: rankings whose truth is known, because it was drawn."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from reid.data.protocols import Protocol
 from reid.evaluation.ranking_file import RankedQueries
 from reid.protocol.ranking import Ranking
 from runs.registry.champion import Contender, Decision, decide, protocol_digest
@@ -187,3 +189,17 @@ class TestProtocol:
         assert digest(k1=5) == digest()
         assert digest(use=True) != digest()
         assert digest(use=True, k1=5) != digest(use=True)
+
+    def test_protocol_counts(self) -> None:
+        any_camera = protocol_digest(index(), index(), NONE, "any_camera")
+        assert any_camera != protocol_digest(index(), index(), NONE, "cross_camera")
+
+    def test_figures_by_any_camera_do_not_beat_a_champion_across_cameras(self) -> None:
+        rng = np.random.default_rng(0)
+        easier, harder = (drawn(rng, rank1, rank1) for rank1 in (0.95, 0.5))
+        digests = [protocol_digest(index(), index(), NONE, p) for p in get_args(Protocol)]
+        champion = Contender("1", digests[0], "these photos", harder)
+        candidate = Contender("2", digests[1], "these photos, any camera", easier)
+        decision = decide(candidate, champion, 1000, 0)
+        assert not decision.promoted
+        assert "this one on these photos, any camera" in decision.reason

@@ -24,6 +24,7 @@ FIGURES = {
 FACTS = CardFacts(
     data_name="station",
     data_md5="0123456789abcdef",
+    is_market1501=False,
     images={"train": 600, "query": 210, "gallery": 1160},
     train_people=61,
     cameras=7,
@@ -73,7 +74,10 @@ def test_figures_are_in_per_cent_with_intervals_next_to_the_baseline() -> None:
 
 def test_says_what_it_was_measured_on() -> None:
     text = card()
-    assert "no re-ranking: 200 queries of 82 people against 1100 gallery images" in text
+    assert (
+        "no re-ranking: 200 queries of 82 people (10 more have no right answer) against 1100 "
+        "gallery images"
+    ) in text
     for fact in ("`station`", "md5 `0123456789abcdef`", "600 training images of 61 people"):
         assert fact in text
     for fact in ("7 cameras", "`gt_bbox`", "256x128", "osnet", "`cccccccccc`", "`ffffffffff`"):
@@ -94,15 +98,26 @@ def test_names_what_it_must_not_be_used_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("facts", "said"),
     [
-        ("station", "not known to the pipeline"),
-        ("Market-1501-v15.09.15", "for research"),
-        ("synthetic-pedestrians", "no real person"),
+        ({"data_name": "station"}, "not known to the pipeline"),
+        ({"data_name": "station", "is_market1501": True}, "Market-1501, for research"),
+        ({"data_name": "synthetic-pedestrians"}, "no real person"),
     ],
 )
-def test_licence_of_the_data_is_stated_or_stated_as_unknown(name: str, said: str) -> None:
-    assert said in card(data_name=name)
+def test_licence_of_the_data_is_stated_or_stated_as_unknown(
+    facts: dict[str, Any], said: str
+) -> None:
+    assert said in card(**facts)
+
+
+def test_says_that_answers_of_any_camera_count() -> None:
+    assert "by the query's own camera are left out" in card()
+    metrics = {**FACTS.metrics, "triplet": {**FACTS.metrics["triplet"], "any_camera": 1}}
+    text = card(metrics=metrics)
+    assert "any camera (easier than Market-1501's protocol), no re-ranking: 200 queries" in text
+    assert "by the query's own camera count as right answers" in text
+    assert "left out" not in text
 
 
 @pytest.mark.parametrize(
