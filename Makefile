@@ -12,8 +12,12 @@
 
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
+# The environment's own Python can't make the environment.
+OUTSIDE := $(subst $(BIN):,,$(PATH))
 
 export PATH := $(BIN):$(PATH)
+# Without this, uv would install into another environment that is active in the shell.
+export VIRTUAL_ENV := $(CURDIR)/.venv
 export MLFLOW_DISABLE_TELEMETRY := true
 
 LR ?= 0.005,0.01,0.02
@@ -83,11 +87,28 @@ lock: .venv/dev
 # Where only pip reaches an index: INSTALL="python -m pip install"
 INSTALL ?= uv pip install --quiet --system-certs --compile-bytecode
 
+# TensorFlow has packages for these versions of Python only. pyproject.toml names them, too.
+NOT_SUPPORTED := error: $(PYTHON) is Python %d.%d, but TensorFlow needs Python 3.11, 3.12 or 3.13. \
+  Install one of these and name it, for example: make PYTHON=python3.13
+CHECK := import sys; version = sys.version_info; \
+  sys.exit(None if (3, 11) <= version < (3, 14) else "$(NOT_SUPPORTED)" % version[:2])
+
+# An interrupted installation leaves no .venv/run. Such an environment is made anew, and so is one
+# whose Python is gone or is not supported.
+ifneq ($(shell [ -e .venv/run ] && .venv/bin/python -c '$(CHECK)' 2> /dev/null && echo whole),whole)
+.venv/run: .venv/new
+endif
+
+.PHONY: .venv/new
+.venv/new:
+	@PATH='$(OUTSIDE)' $(PYTHON) -c '$(CHECK)'
+	rm -rf .venv
+	PATH='$(OUTSIDE)' $(PYTHON) -m venv .venv
+
 .venv/run: requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
-	  "error: Python 3.11 or newer is needed; name one with make PYTHON=python3.11")'
-	$(PYTHON) -m venv .venv
+ifeq ($(firstword $(INSTALL)),uv)
 	python -m pip install --quiet --disable-pip-version-check $$(grep ^uv== requirements-dev.lock)
+endif
 	$(INSTALL) -r requirements.lock
 	@touch $@
 
