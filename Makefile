@@ -3,7 +3,7 @@
 # make test    install and run all tests
 # make test-quick   run the tests that need no project, long training or server
 # make sweep   try learning rates and margins: LR=0.005,0.01 MARGIN=0.2,0.3 JOBS=1
-# make ui      show the runs in MLflow: PORT=5000
+# make ui      show the runs in MLflow: PORT=5050
 # make lint    check style and types
 # make verify  run the pipeline in two fresh clones and compare all outputs
 # make bench   time evaluation, re-ranking, training input and commands that must stay quick
@@ -23,8 +23,6 @@ export MLFLOW_DISABLE_TELEMETRY := true
 LR ?= 0.005,0.01,0.02
 MARGIN ?= 0.2,0.3,0.5
 JOBS ?= 1
-# `python -m reid compare --open` reads MLFLOW_PORT, too.
-PORT ?= $(or $(MLFLOW_PORT),5000)
 
 .PHONY: repro gpu test test-quick sweep ui lint lock plots-page bench verify
 
@@ -60,10 +58,7 @@ sweep: .venv/run pull
 	@python -m experiments.sweep -S lr=$(LR) -S triplet.margin=$(MARGIN) --jobs $(JOBS)
 
 ui: .venv/run
-	@case "$$MLFLOW_TRACKING_URI" in \
-	  http*) echo "The runs are on a server: open $$(echo "$$MLFLOW_TRACKING_URI" | sed -E 's,//[^/]*@,//,')" ;; \
-	  *) mlflow ui --port $(PORT) --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
-	esac
+	@python -m reid ui $(if $(PORT),--port $(PORT))
 
 verify: .venv/run
 	python -m verify clones

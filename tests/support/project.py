@@ -18,6 +18,7 @@ import psutil
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from sqlalchemy.engine import URL
 
 from runs.tracking import alone
 from sample.dataset import write_sample
@@ -38,6 +39,8 @@ PROJECT_FILES = (
     ".dvcignore",
     ".gitignore",
 )
+LONGEST = 2 * DEADLINE
+"""Seconds; far more than a whole pipeline takes on a busy machine."""
 TRAININGS = {"stages.train_baseline", "stages.train_triplet"}
 TINY = SampleSize(
     train_people=6, train_images=48, test_people=4, queries=8, gallery=16, distractors=3, junk=2
@@ -96,8 +99,17 @@ class Project:
 
     root: Path
 
+    @property
+    def store(self) -> str:
+        """The URI of the project's own store."""
+        url = URL.create("sqlite+pysqlite", database=str(self.root / "mlflow.db"))
+        return url.render_as_string()
+
     def run(self, *command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command in the project; its output is text, both streams in ``stdout``."""
+        """Run a command in the project; its output is text, both streams in ``stdout``.
+
+        It fails if the command takes longer than ``LONGEST`` seconds.
+        """
         return subprocess.run(
             command,
             cwd=self.root,
@@ -106,6 +118,7 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
+            timeout=LONGEST,
         )
 
     @contextmanager
@@ -203,7 +216,7 @@ class Project:
     def mlflow_runs(self) -> list[Run]:
         """All runs of the project's own store, the oldest first."""
         with alone(self.root):
-            client = MlflowClient(f"sqlite:///{self.root / 'mlflow.db'}")
+            client = MlflowClient(self.store)
         return client.search_runs(
             [e.experiment_id for e in client.search_experiments()],
             order_by=["attributes.start_time ASC"],
