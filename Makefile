@@ -3,7 +3,7 @@
 # make test    install and run all tests
 # make test-quick   run the tests that need no project, long training or server
 # make sweep   try learning rates and margins: LR=0.005,0.01 MARGIN=0.2,0.3 JOBS=1
-# make ui      show the runs in MLflow: PORT=5000
+# make ui      show the runs in MLflow: PORT=5050
 # make lint    check style and types
 # make verify  run the pipeline in two fresh clones and compare all outputs
 # make bench   time evaluation, re-ranking, training input and commands that must stay quick
@@ -12,15 +12,17 @@
 
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
+# The environment's own Python can't make the environment.
+OUTSIDE := $(subst $(BIN):,,$(PATH))
 
 export PATH := $(BIN):$(PATH)
+# Without this, uv would install into another environment that is active in the shell.
+export VIRTUAL_ENV := $(CURDIR)/.venv
 export MLFLOW_DISABLE_TELEMETRY := true
 
 LR ?= 0.005,0.01,0.02
 MARGIN ?= 0.2,0.3,0.5
 JOBS ?= 1
-# `python -m reid compare --open` reads MLFLOW_PORT, too.
-PORT ?= $(or $(MLFLOW_PORT),5000)
 
 .PHONY: repro gpu test test-quick sweep ui lint lock plots-page bench verify
 
@@ -56,10 +58,7 @@ sweep: .venv/run pull
 	@python -m experiments.sweep -S lr=$(LR) -S triplet.margin=$(MARGIN) --jobs $(JOBS)
 
 ui: .venv/run
-	@case "$$MLFLOW_TRACKING_URI" in \
-	  http*) echo "The runs are on a server: open $$(echo "$$MLFLOW_TRACKING_URI" | sed -E 's,//[^/]*@,//,')" ;; \
-	  *) mlflow ui --port $(PORT) --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
-	esac
+	@python -m reid ui $(if $(PORT),--port $(PORT))
 
 verify: .venv/run
 	python -m verify clones
@@ -83,11 +82,28 @@ lock: .venv/dev
 # Where only pip reaches an index: INSTALL="python -m pip install"
 INSTALL ?= uv pip install --quiet --system-certs --compile-bytecode
 
+# TensorFlow has packages for these versions of Python only. pyproject.toml names them, too.
+NOT_SUPPORTED := error: $(PYTHON) is Python %d.%d, but TensorFlow needs Python 3.11, 3.12 or 3.13. \
+  Install one of these and name it, for example: make PYTHON=python3.13
+CHECK := import sys; version = sys.version_info; \
+  sys.exit(None if (3, 11) <= version < (3, 14) else "$(NOT_SUPPORTED)" % version[:2])
+
+# An interrupted installation leaves no .venv/run. Such an environment is made anew, and so is one
+# whose Python is gone or is not supported.
+ifneq ($(shell [ -e .venv/run ] && .venv/bin/python -c '$(CHECK)' 2> /dev/null && echo whole),whole)
+.venv/run: .venv/new
+endif
+
+.PHONY: .venv/new
+.venv/new:
+	@PATH='$(OUTSIDE)' $(PYTHON) -c '$(CHECK)'
+	rm -rf .venv
+	PATH='$(OUTSIDE)' $(PYTHON) -m venv .venv
+
 .venv/run: requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
-	  "error: Python 3.11 or newer is needed; name one with make PYTHON=python3.11")'
-	$(PYTHON) -m venv .venv
+ifeq ($(firstword $(INSTALL)),uv)
 	python -m pip install --quiet --disable-pip-version-check $$(grep ^uv== requirements-dev.lock)
+endif
 	$(INSTALL) -r requirements.lock
 	@touch $@
 

@@ -1,23 +1,23 @@
 """The state that a result came from, restored in a new folder."""
 
+import logging
 import shutil
-import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-from dvc.config import Config
+from dvc.logger import set_loggers_level
 from dvc.repo import Repo
 
 from experiments.dvc_errors import explained
-from reid.common.errors import UserError
+from reid.common.errors import UserError, first_line
 from reid.data.paths import PIPELINE
 from runs.git import git
 from runs.worktree import CHANGES
-from verify.clones import environment
 
 DVC = (sys.executable, "-m", "dvc")
 CACHE = "cache-of-the-project"
-"""The name of a DVC remote in the new folder: the cache of the original project."""
+"""The name of the original project's cache as a remote of the new one."""
 
 
 def require_commit(root: Path, commit: str) -> None:
@@ -63,42 +63,45 @@ def restore(root: Path, commit: str, kept: Path, folder: Path) -> Path:
             git("apply", "--whitespace=nowarn", str(patch.resolve()), folder=project)
         shutil.copytree(kept, project, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CHANGES))
         with explained():
-            _use_storage_of(root, project)
-            _bring_data(project)
+            _bring_data(root, project)
         return project
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
-def _use_storage_of(root: Path, folder: Path) -> None:
-    with Repo(str(root)) as repo:
-        remotes = {name: dict(remote) for name, remote in repo.config["remote"].items()}
-        default = repo.config["core"].get("remote")
-        cache = repo.cache.local_cache_dir
-    with Config(str(folder / ".dvc")).edit("local") as local:
-        local["remote"] = {**remotes, CACHE: {"url": cache}}
-        if default:
-            local["core"] = {"remote": default}
+def _bring_data(root: Path, folder: Path) -> None:
+    """Fetch the data of the project in ``folder`` from the storage of the project in ``root``.
+
+    The storage is not written to a configuration file: a remote's password may be in it, and DVC
+    can't write a path with umlauts.
+
+    Raises:
+        UserError: the storage lacks some of the data.
+    """
+    with Repo(str(root)) as original:
+        remotes = {name: dict(remote) for name, remote in original.config["remote"].items()}
+        core = {k: v for k, v in original.config["core"].items() if k == "remote"}
+        cache = original.cache.local_cache_dir
+    storage = {"remote": {**remotes, CACHE: {"url": cache}}, "core": core}
+    # DVC would warn of what one remote lacks, though the next may have it.
+    with set_loggers_level(logging.CRITICAL), Repo(str(folder), config=storage) as repo:
+        for stage in repo.index.stages:
+            if stage.is_data_source:
+                _pull(repo, stage.path_in_repo, (CACHE, core.get("remote")))
 
 
-def _bring_data(folder: Path) -> None:
-    with Repo(str(folder)) as repo:
-        sources = [stage.path_in_repo for stage in repo.index.stages if stage.is_data_source]
-    for source in sources:
-        for remote in (("--remote", CACHE), ()):
-            done = subprocess.run(
-                [*DVC, "pull", "--quiet", *remote, source],
-                cwd=folder,
-                env=environment(),
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode == 0:
-                break
+def _pull(repo: Repo, source: str, remotes: Iterable[str | None]) -> None:
+    """Pull what a ``.dvc`` file tracks from the first of some remotes that has it."""
+    reason = "the project has no remote"
+    for remote in filter(None, remotes):
+        try:
+            repo.pull(str(Path(repo.root_dir) / source), remote=remote)
+        # Each kind of remote raises errors of its own.
+        except Exception as e:
+            reason = first_line(e)
         else:
-            raise UserError(
-                f"the files of {source} are neither in the project's cache nor in its remote: "
-                f"{done.stderr.strip()}"
-            )
+            return
+    raise UserError(
+        f"the files of {source} are neither in the project's cache nor in its remote: {reason}"
+    )

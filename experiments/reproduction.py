@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rich.table import Table
+from rich.text import Text
 
 from experiments.checkout import DVC, require_commit, restore
 from experiments.joining import TO_PUBLISH
@@ -118,7 +119,11 @@ def reproduction_table(done: Reproduction) -> Table:
         caption = "every file that DVC hashes has the same bytes, the models included"
     else:
         caption = f"figures may move by {TOLERANCE}, as between CPU types; counts may not"
-    words = {"equal": "equal", "within": "within tolerance", "differs": "[bold red]differs[/]"}
+    words = {
+        "equal": Text("equal"),
+        "within": Text("within tolerance"),
+        "differs": Text("differs", "bold red"),
+    }
     table = slim_table(title=f"Run {short(done.run_id)} computed again", caption=caption)
     table.add_column("metric")
     for heading in ("run", "again", "difference"):

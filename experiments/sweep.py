@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shlex
 import signal
 import sys
 import time
@@ -14,7 +15,6 @@ from typing import Annotated
 import dvc.api
 import typer
 from dvc.repo import Repo
-from rich.console import Console
 from rich.text import Text
 from tqdm import tqdm
 
@@ -24,9 +24,12 @@ from experiments.sweep_page import write_sweep
 from experiments.sweep_run import MODEL, SweepRun
 from experiments.sweep_table import sweep_table
 from experiments.temporary_run import TemporaryRun, end_all
+from reid import terminal
 from reid.common.errors import UserError, listed
 from reid.data.paths import metrics_file
-from runs.fingerprint import fingerprint_now
+from runs.dvc_experiment import require_path_for_temporary_folders
+from runs.fingerprint import fingerprint_now, project_root, worktree
+from runs.worktree import LISTED
 
 FOLDER = Path("sweeps")
 POLL_SECONDS = 0.5
@@ -35,7 +38,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = 130
 """The exit status after Ctrl-C, as shells have it."""
 
-console = Console(highlight=False, emoji=False)
+console = terminal.console()
 
 
 @dataclass
@@ -137,6 +140,16 @@ def plan(repo: Repo, grid: dict[str, list[str]]) -> Sweep:
     return Sweep(name, runs)
 
 
+def require_known_code() -> None:
+    """Raise UserError if git doesn't know a file among the code: no run of a sweep has it."""
+    if unknown := worktree().unknown:
+        files = shlex.join(unknown) if len(unknown) <= LISTED else "them"
+        raise UserError(
+            f"git doesn't know {listed(unknown)}. The runs of a sweep have only the files that "
+            f"git knows: run `git add {files}`, or move what is not needed"
+        )
+
+
 def follow(sweep: Sweep, jobs: int, request: StopRequest) -> None:
     """Run all runs, at most ``jobs`` at a time, until they have ended or a stop is requested.
 
@@ -221,6 +234,8 @@ def main(
 ) -> None:
     """Run the pipeline with every combination of some parameters' values, and compare."""
     grid = parse_grid(settings)
+    require_path_for_temporary_folders(project_root())
+    require_known_code()
     request = StopRequest()
     with Repo() as repo:
         sweep = plan(repo, grid)
@@ -228,7 +243,6 @@ def main(
         f"{sweep.name}: {len(sweep.runs)} runs over {' x '.join(grid)}, {jobs} at a time. "
         "Ctrl-C stops them.",
         soft_wrap=True,
-        markup=False,
     )
     follow(sweep, jobs, request)
     if len(sweep.finished) < len(sweep.runs):

@@ -65,8 +65,8 @@ def sweep_page(title: str, runs: Sequence[SweepRun]) -> str:
         protocol=protocol_words(runs),
         value_and_interval=value_and_interval,
         interval=tqdm.format_interval,
-        # `</script>` in a name must not end the script.
-        plot=json.dumps(parallel_coordinates(runs)).replace("</", "<\\/"),
+        # No name may end the script: in JSON, a `<` is always within a text.
+        plot=json.dumps(parallel_coordinates(runs)).replace("<", "\\u003c"),
     )
     page = PLOTS_PAGE.read_text(encoding="utf-8").replace("{refresh_tag}", "")
     return page.replace("<title>Plots<", f"<title>{title}<").replace("{plot_divs}", body)

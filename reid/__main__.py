@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +16,7 @@ from reid.common.errors import UserError
 from reid.data import paths
 from reid.data.dataset import read_source, read_subset
 from reid.data.protocols import CROSS_CAMERA, Protocol
+from reid.terminal import console
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -114,7 +114,7 @@ def search(
                 Text(answer.file),
                 f"{answer.similarity:.3f}",
             )
-        Console().print(table)
+        console().print(table)
 
 
 def _save_picture(image: "Image.Image", path: Path) -> None:
@@ -166,8 +166,13 @@ def compare(
         bool, typer.Option("--open", help="Open MLflow's comparison of them.")
     ] = False,
     port: Annotated[
-        int, typer.Option(envvar="MLFLOW_PORT", help="The port of `make ui`, for --open.")
-    ] = 5000,
+        int | None,
+        typer.Option(
+            envvar="MLFLOW_PORT",
+            help="The port of `make ui`, for --open. Default: that of the last `make ui`.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Show DVC experiments and MLflow runs side by side, one row per result."""
     from experiments.results_table import results_table, sorted_by  # noqa: PLC0415
@@ -177,19 +182,40 @@ def compare(
     if as_json:
         print(json.dumps([asdict(result) for result in results], indent=2))  # noqa: T201
     else:
-        console = Console()
-        console.print(results_table(results, sort, console, top))
+        terminal = console()
+        terminal.print(results_table(results, sort, terminal, top))
         if len(results) > top:
-            console.print(f"{len(results) - top} more: --top {len(results)} shows all.")
+            terminal.print(f"{len(results) - top} more: --top {len(results)} shows all.")
     if in_browser:
+        from runs.fingerprint import project_root  # noqa: PLC0415
+        from runs.ui import PORT, noted_port  # noqa: PLC0415
+
         chosen = results if which else [result for result in results[:top] if result.run_id]
+        port = port or noted_port(project_root())
         page = comparison_page(chosen, port)
         typer.echo(page, err=True)
         if not is_served(page):
-            ui = f"make ui PORT={port}" if port != 5000 else "make ui"
-            typer.echo(f"MLflow does not run there: run `{ui}`, then open this page", err=True)
+            command = "make ui" if port == PORT else f"make ui PORT={port}"
+            typer.echo(f"MLflow does not run there: run `{command}`, then open this page", err=True)
         elif not webbrowser.open(page):
             typer.echo("no browser was found: open this page in one", err=True)
+
+
+@app.command()
+def ui(
+    port: Annotated[
+        int, typer.Option(envvar="MLFLOW_PORT", min=1, max=65535, help="The port of the pages.")
+    ] = 5000,
+) -> None:
+    """Show the runs in MLflow: parameters, loss curves, figures."""
+    from runs.fingerprint import project_root  # noqa: PLC0415
+    from runs.ui import server_of_runs, show_runs  # noqa: PLC0415
+
+    root = project_root()
+    if server := server_of_runs(root):
+        typer.echo(f"The runs are on a server: open {server}")
+    else:
+        show_runs(root, port)
 
 
 @app.command()
@@ -219,7 +245,7 @@ def reproduce(
     destination = folder or default_folder(root, found)
     typer.echo(f"run {found.info.run_id} ({found.info.run_name}) into {destination}", err=True)
     done = reproduce(root, store, found, destination)
-    Console().print(reproduction_table(done))
+    console().print(reproduction_table(done))
     if not done.is_reproduced:
         raise UserError(f"the run was not reproduced; {done.folder} holds the new result.")
 
@@ -236,21 +262,20 @@ def report() -> None:
         read_metrics,
     )
 
-    console = Console()
+    terminal = console()
     metrics = read_metrics(paths.METRICS)
-    console.print(metrics_table(read_source(paths.DATASET)["name"], metrics))
-    console.print(difference_line(read_difference(paths.METRICS)), highlight=False)
-    console.print(mistakes_line(metrics), highlight=False)
-    console.print(camera_table(paths.PLOTS, metrics))
-    console.print(
+    terminal.print(metrics_table(read_source(paths.DATASET)["name"], metrics))
+    terminal.print(difference_line(read_difference(paths.METRICS)))
+    terminal.print(mistakes_line(metrics))
+    terminal.print(camera_table(paths.PLOTS, metrics))
+    terminal.print(
         "Look next at\n"
         "  dvc plots show                   all plots on one page\n"
         "  plots/triplet/answers.png        queries and their first ten answers\n"
         "  build/data_docs/index.html       what the validation found in the data\n"
         "  make ui                          runs, parameters and loss curves in MLflow\n"
         "  dvc exp run -S lr=0.02           a second result; see python -m reid compare\n"
-        "  python -m reid search PHOTO      a photo of your own against the gallery",
-        highlight=False,
+        "  python -m reid search PHOTO      a photo of your own against the gallery"
     )
 
 

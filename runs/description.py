@@ -1,6 +1,7 @@
 """An MLflow run's description: where its result comes from, and the command that repeats it."""
 
 from reid.common.errors import listed
+from runs.markdown import code
 from runs.run_identity import RunIdentity
 from runs.worktree import LISTED, WorkTree
 
@@ -18,13 +19,13 @@ def describe(
         run_id: of the run.
     """
     facts = {
-        "Git commit": f"`{worktree.commit}`, {_changes(worktree)}"
+        "Git commit": f"{code(worktree.commit)}, {_changes(worktree)}"
         if worktree.commit
         else "none yet",
         "Parameters": _params(worktree),
-        "Experiment": f"`{experiment}`" if experiment else "none: made by `dvc repro`",
-        "Data": f"`data`, md5 `{data_md5}`",
-        "Fingerprint": f"`{identity.fingerprint}`",
+        "Experiment": code(experiment) if experiment else "none: made by `dvc repro`",
+        "Data": f"{code('data')}, md5 {code(data_md5)}",
+        "Fingerprint": code(identity.fingerprint),
     }
     table = ["| | |", "|:--|:--|", *(f"| {name} | {fact} |" for name, fact in facts.items())]
     if worktree.commit:
@@ -40,12 +41,14 @@ def describe(
 def _changes(worktree: WorkTree) -> str:
     if not worktree.determining:
         return "only parameters changed" if worktree.params else "unchanged"
-    changed = listed([f"`{path}`" for path in worktree.determining], LISTED)
+    changed = listed([code(path) for path in worktree.determining], LISTED)
     return f"with uncommitted changes of {changed}"
 
 
 def _params(worktree: WorkTree) -> str:
     if not worktree.params:
         return "those of the commit"
-    changes = [f"`{name}` {was} → {now}" for name, (was, now) in worktree.params.items()]
+    changes = [
+        f"{code(name)} {code(was)} → {code(now)}" for name, (was, now) in worktree.params.items()
+    ]
     return listed(changes, LISTED)

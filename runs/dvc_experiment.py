@@ -40,3 +40,26 @@ def kept_experiment(root: Path, said: str) -> str:
     except (UserError, OSError):  # There is no git program; DVC works without one.
         return ""
     return kept[found[0]] if found else ""
+
+
+def require_path_for_temporary_folders(root: Path) -> None:
+    """Raise UserError if DVC can't run experiments in temporary folders of a project.
+
+    DVC hands the code to such a folder, and takes the result back, with git and an address in which
+    it escapes nothing; it writes the path of its cache in ASCII. With a ``%``, the pipeline runs
+    and its result is lost.
+    """
+    path = str(root.resolve())
+    if not path.isascii() or set(path) & set("#?%"):
+        raise UserError(
+            f"DVC can't run experiments in temporary folders of {path}, because this path has a "
+            "#, ?, % or a letter that is not ASCII. Move the project, or use `dvc exp run` without "
+            "--temp and --queue"
+        )
+
+
+def require_result_is_kept() -> None:
+    """Raise UserError if this process runs in an experiment whose result DVC would lose."""
+    root = os.environ.get("DVC_ROOT")
+    if root and not Path.cwd().samefile(root):
+        require_path_for_temporary_folders(Path(root))

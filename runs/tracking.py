@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pandas as pd
 from filelock import FileLock
@@ -65,7 +65,7 @@ ORIGIN = (
 """Tags that say where a result comes from; not every result has all of them."""
 DESCRIPTION = "mlflow.note.content"
 """The tag that MLflow's pages show as a run's description, in markdown."""
-SQLITE = "sqlite:///"
+SQLITE, SQLITE_DRIVER = "sqlite:///", "sqlite+pysqlite"
 ARTIFACTS = "mlartifacts"
 """The folder of a project for the files of its runs, if no server keeps them."""
 FACTS = ("queries", "queries_without_match", "gallery", "junk", "distractors", "people")
@@ -108,9 +108,8 @@ def tracking_uri(root: Path) -> str:
     A relative sqlite path counts from the project's folder, also in a temporary experiment.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
-    if uri.startswith(SQLITE):
-        return f"{SQLITE}{root.resolve() / uri.removeprefix(SQLITE)}"
-    return uri
+    file = sqlite_file(uri)
+    return uri if file is None else _with_file(uri, root.resolve() / file)
 
 
 @contextmanager
@@ -132,8 +131,23 @@ def alone(root: Path) -> Iterator[None]:
 
 def sqlite_file(uri: str) -> Path | None:
     """Return the file of a sqlite store; None for any other kind of store."""
-    url = make_url(uri) if uri.startswith(SQLITE) else None
+    url = make_url(uri) if uri.startswith("sqlite") else None
     return Path(url.database) if url and url.database else None
+
+
+def _with_file(uri: str, file: Path) -> str:
+    """Return the URI of a sqlite store, with its options, for another file.
+
+    A path with `%` or `?` has to be escaped. MLflow doesn't know that: it creates the folder of a
+    file in a URI that begins with ``SQLITE``, as it is spelled there. The name of the driver keeps
+    it from doing so.
+    """
+    url = make_url(uri).set(database=str(file))
+    options = url.query and f"?{urlencode(url.query, doseq=True)}"
+    plain = f"{SQLITE}{file}{options or ''}"
+    if sqlite_file(plain) == file:
+        return plain
+    return url.set(drivername=SQLITE_DRIVER).render_as_string(hide_password=False)
 
 
 def _client(uri: str) -> MlflowClient:
@@ -148,8 +162,7 @@ def _create_database(uri: str) -> None:
         return
     with replacing_file(database) as part:
         part.unlink(missing_ok=True)
-        new = make_url(uri).set(database=str(part)).render_as_string(hide_password=False)
-        MlflowClient(new).search_experiments(max_results=1)
+        MlflowClient(_with_file(uri, part)).search_experiments(max_results=1)
 
 
 def find_experiment(client: MlflowClient) -> Experiment | None:
@@ -160,7 +173,7 @@ def find_experiment(client: MlflowClient) -> Experiment | None:
     """
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is not None and found.lifecycle_stage != LifecycleStage.ACTIVE:
-        store = without_credentials(client.tracking_uri)
+        store = shlex.quote(without_credentials(client.tracking_uri))
         raise UserError(
             f"the experiment {EXPERIMENT} was deleted in MLflow; `MLFLOW_TRACKING_URI={store} "
             f"mlflow experiments restore --experiment-id {found.experiment_id}` restores it "

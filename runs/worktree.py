@@ -52,6 +52,8 @@ class WorkTree:
     """A patch of all changed files that don't travel whole."""
     whole: tuple[str, ...] = ()
     """The files that travel whole."""
+    unknown: tuple[str, ...] = ()
+    """The files among the code that git neither tracks nor ignores."""
 
     def tags(self) -> dict[str, str]:
         """Return the tags of the MLflow run.
@@ -105,13 +107,15 @@ def compared_with(commit: str, declared: Declarations) -> WorkTree:
     changed = sorted({*tracked, *new} - {PARAMS, LOCK, *declared.figures})
     roots = (PIPELINE, *declared.data, *declared.inputs)
     determining = tuple(path for path in changed if _is_below(path, roots))
+    unknown = [path for path in new if path not in whole]
     return WorkTree(
         commit,
         determining,
         _changed_params(commit),
         _patch(commit, [path for path in tracked if path not in whole])
-        + b"".join(_patches_of_new([path for path in new if path not in whole])),
+        + b"".join(_patches_of_new(unknown)),
         whole,
+        tuple(unknown),
     )
 
 

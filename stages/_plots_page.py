@@ -14,6 +14,9 @@ from reid.data.paths import PIPELINE, PLOTS
 if TYPE_CHECKING:
     from runs.tracking import Tracker
 
+PICTURE = ".png"
+"""How the names of the plots that are pictures end."""
+
 
 def write_plots_page(folder: Path) -> Path:
     """Draw all plots of ``dvc.yaml`` but the pictures, on one page without other files.
@@ -22,7 +25,8 @@ def write_plots_page(folder: Path) -> Path:
         UserError: DVC can't draw them.
     """
     plots = yaml.safe_load(Path(PIPELINE).read_text(encoding="utf-8"))["plots"]
-    names = [name for plot in plots if isinstance(plot, dict) for name in plot]
+    drawn = (plot for plot in plots if isinstance(plot, dict))
+    names = [name for plot in drawn for name in plot if not name.endswith(PICTURE)]
     show = [sys.executable, "-m", "dvc", "plots", "show", "--out", str(folder), *names]
     done = subprocess.run(show, capture_output=True, text=True, check=False)
     page = folder / "index.html"

@@ -34,10 +34,12 @@ def run(main: Callable[[], None]) -> None:
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     for package in ("__main__", "reid", "runs", "stages"):
         logging.getLogger(package).setLevel(logging.INFO)
+    from runs.dvc_experiment import require_result_is_kept  # noqa: PLC0415
     from runs.live_epochs import hold_begun_run, mark_failed  # noqa: PLC0415
 
     hold_begun_run()
     try:
+        _explained(require_result_is_kept)
         _explained(main)
     except BaseException:
         mark_failed()

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from math import isnan, nan
 
 from rich.box import MARKDOWN
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from reid import terminal
 from reid.data.paths import LOCK
 from reid.evaluation.figures import FIGURES
 from verify.recurrence import Recurrence
@@ -22,9 +22,9 @@ DIGITS = 7
 
 def show(table: Table) -> None:
     """Print a table; without a terminal that limits it, it is as wide as it needs to be."""
-    console = Console()
+    console = terminal.console()
     console.width = console.width if console.is_terminal else WIDTH
-    console.print(table, highlight=False)
+    console.print(table)
 
 
 def figures_table(judgement: Judgement, base: ResultFiles | None = None) -> Table:

@@ -5,11 +5,11 @@ MLflow copies this file into the model and runs the copy (its "models from code"
 """
 
 import base64
-import binascii
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -22,10 +22,34 @@ from reid.data.images import UnreadableImageError, decode
 
 PHOTOS_AT_ONCE = 64
 """The photos that are embedded at once, so that a long request doesn't take more memory."""
+URL_LETTERS = str.maketrans("-_", "+/")
+"""The two letters of base64 for URLs, and those of plain base64."""
+
+
+def decode_base64(text: str) -> bytes:
+    """Decode base64 in the forms in which browsers and libraries write it.
+
+    The text may be a data URL (RFC 2397), may use the letters for URLs (RFC 4648, section 5), may
+    lack its padding and may have spaces and line breaks.
+
+    Raises:
+        UnreadableImageError: the text is not base64.
+    """
+    is_url = text.lstrip()[:5].lower() == "data:"
+    head, _, data = text.partition(",") if is_url else ("", "", text)
+    if is_url and not head.rstrip().lower().endswith(";base64"):
+        raise UnreadableImageError("its data URL must begin like data:image/jpeg;base64,")
+    letters = "".join((unquote(data) if is_url else data).split())
+    letters = letters.translate(URL_LETTERS).rstrip("=")
+    padding = "=" * (-len(letters) % 4)
+    try:
+        return base64.b64decode(letters + padding, validate=True)
+    except ValueError as e:
+        raise UnreadableImageError(f"it is not base64 ({e})") from e
 
 
 def decode_photo(text: object, height: int, width: int) -> np.ndarray:
-    """Decode an image file in base64 to uint8 (height, width, 3). The text may have line breaks.
+    """Decode an image file in base64 to uint8 (height, width, 3).
 
     Raises:
         UnreadableImageError: the text is not base64, or its bytes are not an image that can be
@@ -33,11 +57,7 @@ def decode_photo(text: object, height: int, width: int) -> np.ndarray:
     """
     if not isinstance(text, str):
         raise UnreadableImageError("it is not text; give the file's bytes in base64")
-    try:
-        content = base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError) as e:
-        raise UnreadableImageError(f"it is not base64 ({e})") from e
-    return decode(content, height, width)
+    return decode(decode_base64(text), height, width)
 
 
 def decode_photos(table: pd.DataFrame, height: int, width: int) -> np.ndarray:
@@ -83,7 +103,7 @@ class PhotoEmbedder(PythonModel):
 
         Args:
             context: not used.
-            model_input: a column ``image``, with a JPEG or PNG file in base64 in each row.
+            model_input: a column ``image``: a JPEG or PNG file per row, in base64 or as a data URL.
             params: not used.
 
         Returns:

@@ -12,6 +12,7 @@ from typing import Any
 from reid.data.market import SAMPLE_NAME
 from reid.data.protocols import ANY_CAMERA, protocol_of
 from reid.evaluation.figures import FIGURES, REPORTED, value_and_interval
+from runs.markdown import code, plain
 
 NOT_FOR = """\
 - Surveillance, or any search for people, without a legal ground and the knowledge of who answers \
@@ -136,9 +137,9 @@ def _figures(facts: CardFacts) -> str:
 def _data(facts: CardFacts) -> str:
     images = facts.images
     return (
-        f"`{facts.data_name}`, md5 `{facts.data_md5}`: {images['train']} training images of "
+        f"{code(facts.data_name)}, md5 `{facts.data_md5}`: {images['train']} training images of "
         f"{facts.train_people} people, {images['query']} queries, {images['gallery']} gallery "
-        f"images, {facts.cameras} cameras, gallery `{facts.params['ingest']['gallery']}`."
+        f"images, {facts.cameras} cameras, gallery {code(facts.params['ingest']['gallery'])}."
     )
 
 
@@ -183,7 +184,7 @@ def _weights_licence(weights: str) -> str:
             "started from Keras's ImageNet download; its terms are not known to the pipeline, and "
             "ImageNet's photos are for non-commercial research."
         )
-    return f"started from `{weights}`, whose terms the pipeline doesn't know."
+    return f"started from {code(weights)}, whose terms the pipeline doesn't know."
 
 
 def _made_by(facts: CardFacts) -> str:
@@ -192,7 +193,7 @@ def _made_by(facts: CardFacts) -> str:
     if facts.commit and facts.has_changes:
         commit += " with uncommitted changes, which the run holds in `pipeline`"
     return (
-        f"{how['backbone']}, alpha {how['alpha']}, softmax and triplet loss, lr "
+        f"{plain(how['backbone'])}, alpha {how['alpha']}, softmax and triplet loss, lr "
         f"{facts.params['lr']}, seed {facts.params['seed']}. Fingerprint "
         f"`{facts.fingerprint[:10]}`{commit}; the run has all parameters."
     )

@@ -15,6 +15,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS, MLFLOW_RUN_NOTE
 
 from reid.common.errors import UserError, first_line
 from reid.evaluation.ranking_file import RankedQueries, read_ranking
+from runs.markdown import plain
 from runs.params import flatten
 from runs.registry.champion import Contender, Decision, decide
 from runs.registry.model_card import MODEL_DESCRIPTION
@@ -232,10 +233,9 @@ class Registry:
             self._write_reason(version, decision)
             if not decision.promoted or self._promote(version, champion):
                 break
+        said = f"{_headline(decision)}, because {plain(decision.reason)}."
         self.client.update_model_version(
-            REGISTERED,
-            version.version,
-            f"{_headline(decision)}, because {decision.reason}.\n\n{submission.package.card}",
+            REGISTERED, version.version, f"{said}\n\n{submission.package.card}"
         )
         # The decision comes last: an interrupted one is missing and is made again.
         decided = PROMOTED if decision.promoted else KEPT

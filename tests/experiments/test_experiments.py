@@ -27,7 +27,7 @@ from experiments.reproduction import Reproduction
 from reid.__main__ import main
 from reid.evaluation.figures import COUNTS, FIGURES
 from tests.support.finished import copied, finished_project
-from tests.support.mlflow_server import free_port, mlflow_server
+from tests.support.mlflow_server import free_port, mlflow_pages
 from tests.support.places import ROOT
 from tests.support.project import Project, assert_one_clear_message
 from verify.recurrence import Recurrence
@@ -38,7 +38,7 @@ NEW_CODE = "reid/newly_written.py"
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Project:
     folder = tmp_path_factory.mktemp("experiments")
-    return copied(finished_project(shared_folder, "quick"), folder / "a project")
+    return copied(finished_project(shared_folder, "quick"), folder / "a project & co")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def apart(project: Project) -> Run:
 
 
 def client_of(project: Project) -> MlflowClient:
-    return MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
+    return MlflowClient(project.store)
 
 
 def kept(project: Project, run: Run, folder: Path) -> Path:
@@ -320,8 +320,9 @@ def test_open_gives_the_page_that_compares(project: Project, apart: Run, edited:
     assert "opened" not in output
     assert f"MLflow does not run there: run `make ui PORT={port}`" in output
     assert re.search(rf"^http://127\.0\.0\.1:{port}/#/compare-runs\?", output, re.M)
-    with mlflow_server(project, port):
-        output = project.must(*command, BROWSER="echo opened %s", MLFLOW_PORT=str(port))
+    with mlflow_pages(project, port):
+        # The port of `make ui` is known.
+        output = project.must(*command, BROWSER="echo opened %s")
     (page,) = re.findall(r"^opened (\S+)", output, re.M)
     assert page.startswith(f"http://127.0.0.1:{port}/#/compare-runs?")
     asked = parse_qs(urlsplit(urlsplit(page).fragment).query)
@@ -344,12 +345,12 @@ def test_reproduce_gives_the_same_figures_and_changes_nothing(
         return project.must("git", "status", "--short"), project.must("git", "show-ref"), rows
 
     before = project_now()
-    folder = tmp_path / "again"
-    store = f"sqlite:///{project.root / 'mlflow.db'}"
+    folder = tmp_path / "again? #2 50%20 für"
     output = project.must(
-        *reproduce(edited.info.run_id[:10], str(folder)), MLFLOW_TRACKING_URI=store
+        *reproduce(edited.info.run_id[:10], str(folder)), MLFLOW_TRACKING_URI=project.store
     )
     assert project_now() == before
+    assert list(tmp_path.iterdir()) == [folder]
     ran = set(re.findall("^Running stage '(.*)'", output, re.M))
     assert ran >= {"ingest", "train_baseline", "train_triplet", "evaluate@triplet", "track"}
     assert "every file that DVC hashes has the same bytes" in output
@@ -361,7 +362,7 @@ def test_reproduce_gives_the_same_figures_and_changes_nothing(
         assert (folder / name).read_text().endswith("# edited\n")
     assert (folder / NEW_CODE).exists()
     assert_one_clear_message(
-        project.run(*reproduce(edited.info.run_id, str(folder))), "again exists already"
+        project.run(*reproduce(edited.info.run_id, str(folder))), "für exists already"
     )
 
 

@@ -15,11 +15,12 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from sqlalchemy.engine import make_url
 
 from reid.common.errors import UserError
 from reid.common.files import write_json
 from runs.run_identity import RunIdentity, nameless
-from runs.tracking import PipelineResult, Tracker
+from runs.tracking import PipelineResult, Tracker, tracking_uri
 from tests.support.places import ROOT
 from tests.support.waiting import DEADLINE, wait_until
 
@@ -284,7 +285,7 @@ def test_mlflow_shows_a_new_experiment_as_model_training(tmp_path: Path) -> None
 def test_message_after_a_move_says_how_runs_find_their_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, now = tmp_path / "a project", tmp_path / "renamed"
+    before, now = tmp_path / "a project? #1 50%20 für", tmp_path / "renamed? %41"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
     before.mkdir()
     tracker = Tracker(identity(before))
@@ -298,6 +299,21 @@ def test_message_after_a_move_says_how_runs_find_their_files(
     again.log_file(Path(__file__), "tests")
     assert again.id == tracker.id
     assert list(now.rglob(Path(__file__).name))
+    # All of the store lies in the project, whatever its path.
+    assert set(tmp_path.iterdir()) == {before, now}
+
+
+@pytest.mark.parametrize("name", ["plain", "50%", "%20 ü", "a?b=c", "#1", "?", "a+b;c&d", "[x]@:y"])
+@pytest.mark.parametrize("asked", [None, "sqlite:///mlflow.db?timeout=30&a=b"])
+def test_store_lies_in_the_project_whatever_its_path(
+    tmp_path: Path, name: str, asked: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    if asked:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", asked)
+    url = make_url(tracking_uri(tmp_path / name))
+    assert url.database == str(tmp_path / name / "mlflow.db")
+    assert dict(url.query) == ({"timeout": "30", "a": "b"} if asked else {})
 
 
 def test_deleted_experiment_is_named_with_the_command_that_restores_it(tmp_path: Path) -> None:

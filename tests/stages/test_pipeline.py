@@ -27,7 +27,7 @@ def stages_run(output: str) -> set[str]:
 def drawn_plots(project: Project) -> set[str]:
     """Names of the plots of ``dvc.yaml`` that are no pictures."""
     plots = yaml.safe_load((project.root / "dvc.yaml").read_text())["plots"]
-    return {name for plot in plots if isinstance(plot, dict) for name in plot}
+    return {name for plot in plots for name in plot if not name.endswith(".png")}
 
 
 def lines_of(project: Project, plot: str) -> set[tuple[str, str]]:

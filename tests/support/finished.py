@@ -55,7 +55,8 @@ def copied(project: Project, root: Path) -> Project:
     shutil.copytree(project.root, root, symlinks=True)
     shutil.rmtree(root / ".dvc" / "tmp", ignore_errors=True)
     if (root / "mlflow.db").exists():
-        _move_store(root / "mlflow.db", str(project.root), str(root))
+        for old, new in ((project.root.as_uri(), root.as_uri()), (str(project.root), str(root))):
+            _move_store(root / "mlflow.db", old, new)
     copy = Project(root)
     # Git knows files by their time and place on disk, and would read all of them again and again.
     copy.must("git", "update-index", "-q", "--refresh")

@@ -1,7 +1,7 @@
 """MLflow's own server, as several machines share it."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -24,12 +24,26 @@ def mlflow_server(project: Project, port: int) -> Iterator[str]:
 
     It has no processes for jobs of its own, which take longer to start than the server.
     """
-    with project.started(
+    command = (
         *("mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         *("--backend-store-uri", f"sqlite:///{project.root.parent / 'server.db'}"),
         *("--artifacts-destination", str(project.root.parent / "server-artifacts")),
-        MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",
-    ) as process:
+    )
+    with _served(project, port, command) as address:
+        yield address
+
+
+@contextmanager
+def mlflow_pages(project: Project, port: int) -> Iterator[str]:
+    """Give the address of a project's own pages, as ``make ui`` shows them."""
+    command = ("python", "-m", "reid", "ui", "--port", str(port))
+    with _served(project, port, command) as address:
+        yield address
+
+
+@contextmanager
+def _served(project: Project, port: int, command: Sequence[str]) -> Iterator[str]:
+    with project.started(*command, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false") as process:
         address = f"http://127.0.0.1:{port}"
 
         def is_up() -> bool:

@@ -1,7 +1,9 @@
 """Backbones by name. Each backbone is a file in this folder with ``LIMITS`` and ``build``."""
 
+import os
 import warnings
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 
 from reid.common.errors import UserError, first_line
@@ -42,7 +44,7 @@ def build(
     """
     if name not in names():
         raise UserError(
-            f"model.backbone: there is no backbone {name!r}. Choose one of {', '.join(names())}."
+            f"model.backbone: there is no backbone {name!r}. {_where_it_is(name) or _choices()}"
         )
     module = import_module(f"{__name__}.{name}")
     module.LIMITS.check(name, height, width, alpha, last_stride, weights)
@@ -62,6 +64,25 @@ def build(
         load_weights(model, weights)
     _follow_short_trainings(model)
     return model
+
+
+def _choices() -> str:
+    return f"Choose one of {', '.join(names())}."
+
+
+def _where_it_is(name: str) -> str:
+    """Say what to do if git doesn't know the file of a backbone; empty if there is no file.
+
+    DVC names the project's folder in ``DVC_ROOT``, also in an experiment that runs elsewhere.
+    """
+    file = Path(*__name__.split("."), f"{name}.py")
+    project = os.environ.get("DVC_ROOT", "")
+    if name.startswith("_") or not (project and (Path(project) / file).is_file()):
+        return ""
+    return (
+        f"{file} lies in {project}, but an experiment in a temporary folder or in the queue has "
+        f"only the files that git knows. Run `git add {file}` and start the experiment again."
+    )
 
 
 def _follow_short_trainings(model: keras.Model) -> None:

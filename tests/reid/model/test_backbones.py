@@ -302,6 +302,20 @@ def test_osnet_costs_what_its_authors_count(
     assert (counted, multiplied) == (parameters, multiplications)
 
 
+def test_backbone_that_git_does_not_know_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As in an experiment in a temporary folder or in DVC's queue.
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    file = tmp_path / "reid" / "model" / "backbones" / "mine.py"
+    file.parent.mkdir(parents=True)
+    with pytest.raises(UserError, match=r"no backbone 'mine'\. Choose one of"):
+        backbones.build("mine", HEIGHT, WIDTH, 1, 2, "none")
+    file.touch()
+    with pytest.raises(UserError, match=r"'mine'.*`git add reid/model/backbones/mine\.py`"):
+        backbones.build("mine", HEIGHT, WIDTH, 1, 2, "none")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

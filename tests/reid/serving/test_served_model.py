@@ -5,6 +5,7 @@ import base64
 import io
 import sys
 from unittest.mock import Mock
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from PIL import Image
 
 from reid.data.images import decode
 from reid.serving.packaging import SERVED_NEEDS, pinned_requirements
-from reid.serving.served_model import decode_photos
+from reid.serving.served_model import decode_base64, decode_photos
 from tests.support.imports import needed
 from tests.support.places import ROOT
 
@@ -43,10 +44,33 @@ class TestInput:
         expected = [decode(content, HEIGHT, WIDTH) for content in (jpeg, png)]
         np.testing.assert_array_equal(decoded(text(jpeg), text(png)), expected)
 
-    def test_base64_may_be_broken_into_lines(self) -> None:
-        jpeg = photo("JPEG")
-        lines = base64.encodebytes(jpeg).decode()
-        np.testing.assert_array_equal(decoded(lines), decoded(text(jpeg)))
+    @pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
+    def test_base64_may_have_any_form_that_browsers_and_libraries_write(
+        self, image_format: str
+    ) -> None:
+        content = photo(image_format)
+        plain, for_urls = text(content), base64.urlsafe_b64encode(content).decode()
+        forms = [
+            base64.encodebytes(content).decode(),
+            base64.encodebytes(content).decode().replace("\n", "\r\n"),
+            f" \n{plain}\t",
+            plain.rstrip("="),
+            for_urls,
+            for_urls.rstrip("="),
+            f"data:image/{image_format.lower()};base64,{plain}",
+            f"data:;base64,{for_urls.rstrip('=')}\n",
+            f" DATA:image/x;name=a.b;BASE64,{plain}",
+            f"data:image/png;base64,{quote(plain, safe='')}",
+        ]
+        assert {decode_base64(form) for form in forms} == {content}
+        photos = decoded(plain, *forms)
+        assert (photos == photos[0]).all()
+
+    def test_any_number_of_bytes_comes_through_without_padding(self) -> None:
+        for length in range(256):
+            content = bytes(range(255, 255 - length, -1))
+            for encode in (base64.b64encode, base64.urlsafe_b64encode):
+                assert decode_base64(encode(content).decode().rstrip("=")) == content
 
     def test_each_photo_is_decoded_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         opened = Mock(side_effect=Image.open)
@@ -61,6 +85,13 @@ class TestInput:
         ("bad", "why"),
         [
             ("me.jpg", "it is not base64"),
+            ("photo", "it is not base64"),
+            ("pho=to", "it is not base64"),
+            ("ümlaut", "it is not base64"),
+            ("data:image/png,iVBO", "its data URL must begin like data:image/jpeg;base64,"),
+            ("data:image/svg+xml,%3Csvg%3E", "its data URL must begin like"),
+            ("data:image/png;base64,", "the file is empty"),
+            ("data:image/png;base64,<img>", "it is not base64"),
             (text(b"no photo"), "not an image in a known format"),
             (text(photo("JPEG")[:-30]), "image file is truncated"),
             ("", "the file is empty"),
