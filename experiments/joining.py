@@ -10,7 +10,7 @@ from dvc.repo import Repo
 from dvc.scm import SCMError
 
 from experiments.fingerprint_cache import CommitFingerprints
-from reid.data.names import MARKET_NAMES
+from reid.data.market import MARKET_NAMES
 from reid.data.paths import MODELS
 from reid.data.protocols import CROSS_CAMERA
 from reid.evaluation.figures import FIGURES

@@ -14,8 +14,14 @@ from tqdm import tqdm
 
 from reid.common.errors import UserError
 from reid.common.files import replacing_file
-from reid.data.market import DISTRACTOR_PID, JUNK_PID, NAME_EXAMPLE, SAMPLE_NAME
-from reid.data.names import ImageName, parse_name
+from reid.data.market import (
+    DISTRACTOR_PID,
+    JUNK_PID,
+    NAME_EXAMPLE,
+    SAMPLE_NAME,
+    ImageName,
+    parse_name,
+)
 from sample.camera import CAMERAS
 from sample.names import SampleSize, plan_names
 from sample.person import Person, sample_person

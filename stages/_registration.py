@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from reid.checks.official import holds_market1501
 from reid.data import paths
 from reid.data.dataset import read_index, read_source
-from reid.data.market import holds_market1501
 from reid.data.protocols import words_for
 from reid.evaluation.figures import FIGURES
 from runs.registry.champion import protocol_digest

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from reid.common.errors import UserError, listed
 from reid.common.settings import Settings
 from reid.data import paths
-from reid.data.names import PersonZero, form_of
+from reid.data.market import PersonZero, form_of
 from reid.preparation.ingest import ingest
 from reid.preparation.sources import open_source
 from stages._stage import declared, run

@@ -19,20 +19,24 @@ from great_expectations.expectations import Expectation
 
 from reid.checks.data_docs import write_data_docs
 from reid.checks.facts import image_facts, people_with_an_answer, subset_facts
-from reid.checks.report import Offender, Outcome, Report, Severity
-from reid.data.market import (
-    DISTRACTOR_PID,
-    JUNK_PID,
+from reid.checks.official import (
     MARKET1501,
     MARKET1501_COUNTS,
-    QUERY_FOLDER,
-    SUBSETS,
-    TRAIN_FOLDER,
     Counts,
     holds_market1501,
     is_called_market1501,
 )
-from reid.data.names import FORMS, form_of, forms_that_read
+from reid.checks.report import Offender, Outcome, Report, Severity
+from reid.data.market import (
+    DISTRACTOR_PID,
+    FORMS,
+    JUNK_PID,
+    QUERY_FOLDER,
+    SUBSETS,
+    TRAIN_FOLDER,
+    form_of,
+    forms_that_read,
+)
 from reid.data.protocols import ANY_CAMERA, CROSS_CAMERA, Protocol
 
 # Great Expectations logs each of its temporary folders.
@@ -71,7 +75,7 @@ class Limits:
     Attributes:
         dataset: the data set's name.
         gallery_folder: ``bounding_box_test`` or ``gt_bbox``.
-        names: how file names were read: a form of `reid.data.names` or a regular expression.
+        names: how file names were read: a form of `reid.data.market` or a regular expression.
         protocol: the protocol of the figures, which decides which answers are right.
         official_counts: whether Market-1501 must have its official counts.
         cameras: the highest camera number.
@@ -116,7 +120,8 @@ def _words(name: str, severity: Severity, description: str, hint: str) -> dict[s
 
 def _name_expectation(index: pd.DataFrame, names: str) -> Expectation:
     """Return the expectation that every name can be read, with advice that fits these names."""
-    fitting = forms_that_read(index["name"].tolist())
+    is_unread = index["pid"].isna().any()
+    fitting = forms_that_read(index["name"].tolist()) if is_unread else []
     if fitting:
         advice = f"Set ingest.names: {fitting[0]} in params.yaml. It reads all names."
     else:

@@ -1,14 +1,16 @@
-"""The Market-1501 layout: its folders, its special ids, and the official contents.
+"""The Market-1501 layout: its folders, its ids, and the file names in it and in other data sets.
 
-Source: L. Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV 2015, and the
-``readme.txt`` of ``Market-1501-v15.09.15.zip``.
+Sources: L. Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV 2015, and the
+``readme.txt`` of ``Market-1501-v15.09.15.zip``; the file names of DukeMTMC-reID (Z. Zheng et al.
+2017), VeRi-776 (X. Liu et al. 2016), MSMT17 (L. Wei et al. 2018) and CUHK03-NP (Z. Zhong et al.
+2017).
 """
 
-from typing import NamedTuple
+import re
+from typing import Literal, NamedTuple
 
-import pandas as pd
+from reid.common.errors import UserError
 
-MARKET1501 = "Market-1501"
 SAMPLE_NAME = "synthetic-pedestrians"
 """The name of the bundled sample, which is ignored if data/ holds another data set."""
 
@@ -27,57 +29,149 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 NAME_EXAMPLE = "0002_c1s1_000451_03.jpg"
 
+MARKET_NAMES = "market1501"
 
-class Counts(NamedTuple):
-    """The official contents of a folder. A count that was never published is None."""
+PersonZero = Literal["distractor", "person"]
+"""Whom the number 0 in a name means: nobody (Market-1501's distractors), or a person."""
 
-    images: int
-    people: int
-    distractors: int | None
-    junk: int | None
+PERSON_ZERO_PID = 2**31 - 1
+"""The id of person 0 in data sets that count people from 0, because 0 is the distractors'.
 
+All other people keep the number that is in their names.
+"""
 
-MARKET1501_COUNTS = {
-    "bounding_box_train": Counts(images=12_936, people=751, distractors=0, junk=0),
-    "query": Counts(images=3_368, people=750, distractors=0, junk=0),
-    "bounding_box_test": Counts(images=19_732, people=750, distractors=2_798, junk=3_819),
-    "gt_bbox": Counts(images=25_259, people=1_501, distractors=None, junk=None),
-}
-MARKET1501_PEOPLE, MARKET1501_CAMERAS = 1_501, 6
-"""The official people and cameras. Both are numbered from 1 without a gap."""
-ALMOST = 0.9
-"""The share of the official people and images from which on a data set is Market-1501."""
+ONLY_CAMERA = 1
+"""The camera of all photos if their names don't give any."""
+
+OPTIONAL_GROUPS = ("sequence", "frame", "box")
+GROUPS = ("pid", "camid", *OPTIONAL_GROUPS)
+"""The named groups of an expression."""
 
 
-def holds_market1501(index: pd.DataFrame, gallery_folder: str) -> bool:
-    """Return whether a data set is Market-1501, perhaps with some images too few or too many.
+class ImageName(NamedTuple):
+    """The parts of a file name: person, camera, sequence of the camera, frame, box in the frame.
 
-    What the data set is called doesn't matter. It is Market-1501 if
-
-    - no person's number is above 1,501 and no camera's above 6,
-    - at least 90 % of the numbers from 1 to 1,501 occur, and
-    - the number of images differs by at most 10 % from the official one of these three folders.
-
-    Other sets have other people (MSMT17, DukeMTMC-reID) or other numbers of images (CUHK03-NP: 40 %
-    of Market-1501's). A small part of Market-1501 is a data set of its own.
-
-    Args:
-        index: one row per image of all subsets, with ``pid`` and ``camid``.
-        gallery_folder: ``bounding_box_test`` or ``gt_bbox``.
+    What a form of names doesn't have is None.
     """
-    folders = (TRAIN_FOLDER, QUERY_FOLDER, gallery_folder)
-    images = sum(MARKET1501_COUNTS[folder].images for folder in folders)
-    if abs(len(index) - images) > (1 - ALMOST) * images:
-        return False
-    people = index.loc[index["pid"].gt(DISTRACTOR_PID).fillna(False).astype(bool), "pid"]
-    return bool(
-        people.nunique() >= ALMOST * MARKET1501_PEOPLE
-        and people.max() <= MARKET1501_PEOPLE
-        and index["camid"].max() <= MARKET1501_CAMERAS
+
+    pid: int
+    camid: int
+    sequence: int | None = None
+    frame: int | None = None
+    box: int | None = None
+
+
+class NameForm(NamedTuple):
+    """A form of file names."""
+
+    expression: re.Pattern[str]
+    """The expression for the whole name, with or without its ending (.jpg)."""
+    description: str
+    """The form in words, with the numbers of digits and an example."""
+    counts_from_0: bool = False
+    """Whether person 0 is always a person in this form."""
+
+    def parse(self, name: str, person_0: PersonZero = "distractor") -> ImageName | None:
+        """Parse a file name. Return None if it doesn't have this form.
+
+        Every number has to fit in 31 bits.
+        """
+        match = self.expression.fullmatch(_without_ending(name)) or self.expression.fullmatch(name)
+        if not match:
+            return None
+        texts = {"camid": str(ONLY_CAMERA)} | match.groupdict()
+        is_absent = [group for group in OPTIONAL_GROUPS if texts.get(group) is None]
+        try:
+            numbers = {group: int(texts[group]) for group in GROUPS if group not in is_absent}
+        except (TypeError, ValueError):
+            return None
+        if not all(-1 <= number < PERSON_ZERO_PID for number in numbers.values()):
+            return None
+        if numbers["pid"] == DISTRACTOR_PID and (person_0 == "person" or self.counts_from_0):
+            numbers["pid"] = PERSON_ZERO_PID
+        return ImageName(**numbers)
+
+
+def _without_ending(name: str) -> str:
+    """Remove the ending of an image's name. Some official names of Market-1501 have two."""
+    for _ in range(2):
+        stem, dot, ending = name.rpartition(".")
+        if f"{dot}{ending}".lower() in IMAGE_SUFFIXES:
+            name = stem
+    return name
+
+
+def _form(expression: str, description: str, counts_from_0: bool = False) -> NameForm:
+    pattern = re.compile(rf"(?P<pid>-1|\d{{4,6}})_{expression}", re.IGNORECASE)
+    return NameForm(pattern, f"4 to 6 digits (or -1) of the person, {description}", counts_from_0)
+
+
+FORMS = {
+    MARKET_NAMES: _form(
+        r"c(?P<camid>\d{1,3})s(?P<sequence>\d{1,3})_(?P<frame>\d{6,9})_(?P<box>\d{2,4})",
+        "_c, 1 to 3 digits of the camera, s, 1 to 3 of the sequence, _, 6 to 9 of the frame, _, "
+        f"2 to 4 of the box: {NAME_EXAMPLE}",
+    ),
+    "dukemtmc": _form(
+        r"c(?P<camid>\d{1,3})_f(?P<frame>\d{4,9})",
+        "_c, 1 to 3 digits of the camera, _f, 4 to 9 of the frame: 0005_c2_f0046985.jpg",
+    ),
+    "veri776": _form(
+        r"c(?P<camid>\d{1,3})_(?P<frame>\d{4,9})_(?P<box>\d{1,4})",
+        "_c, 1 to 3 digits of the camera, _, 4 to 9 of the frame, _, 1 to 4 of the box: "
+        "0001_c001_00016450_0.jpg",
+    ),
+    "msmt17": _form(
+        # The number of the photo, then the camera, then a month and a day with a time of the day.
+        r"\d{1,6}_(?P<camid>\d{1,3})_\d{4}[a-z]+_(?P<frame>\d{1,9})_(?P<box>\d{1,4})(?:_ex)?",
+        "_, 1 to 6 of the photo, _, 1 to 3 of the camera, _, the day, _, 1 to 9 of the frame, _, "
+        "1 to 4 of the box: 0000_000_01_0303morning_0008_0.jpg",
+        counts_from_0=True,
+    ),
+    "cuhk03np": _form(
+        r"c(?P<camid>\d{1,3})_(?P<box>\d{1,6})",
+        "_c, 1 to 3 digits of the camera, _, 1 to 6 of the photo: 0001_c1_1.png",
+    ),
+}
+"""The forms that ``ingest.names`` chooses by their names."""
+
+
+def form_of(names: str) -> NameForm:
+    """Return the form that ``ingest.names`` means: one of ``FORMS``, or a regular expression.
+
+    An expression must have a group ``pid``. The groups ``camid``, ``sequence``, ``frame`` and
+    ``box`` are optional; without ``camid``, all photos are of one camera.
+
+    Raises:
+        UserError: ``names`` is neither.
+    """
+    if names in FORMS:
+        return FORMS[names]
+    known = f"Choose {', '.join(FORMS)}, or a regular expression with the group (?P<pid>...)"
+    try:
+        expression = re.compile(names)
+    except re.error as e:
+        raise UserError(f"{names} is no regular expression: {e}. {known}") from e
+    if "pid" not in expression.groupindex:
+        raise UserError(f"{names} has no group pid. {known}")
+    unknown = [group for group in expression.groupindex if group not in GROUPS]
+    if unknown:
+        raise UserError(f"unknown groups {', '.join(unknown)}: use {', '.join(GROUPS)}")
+    return NameForm(
+        expression, f"the expression {names}, whose groups are numbers below {PERSON_ZERO_PID:,}"
     )
 
 
-def is_called_market1501(dataset: str) -> bool:
-    """Return whether a data set's name is one of Market-1501's: ``market1501-master``."""
-    letters = "".join(letter for letter in dataset.casefold() if letter.isalnum())
-    return letters.startswith("market1501")
+def parse_name(name: str) -> ImageName | None:
+    """Parse a name of Market-1501, ``0002_c1s1_000451_03.jpg``; None if it has another form."""
+    return FORMS[MARKET_NAMES].parse(name)
+
+
+def forms_that_read(names: list[str]) -> list[str]:
+    """Return the forms that read all of these names."""
+    return [form for form in FORMS if all(FORMS[form].parse(name) for name in names)]
+
+
+def person_number(pid: int) -> int:
+    """Return a person's number as it is in the file names."""
+    return 0 if pid == PERSON_ZERO_PID else pid

@@ -9,8 +9,7 @@ from PIL import Image
 from reid.common.arrays import IntArray
 from reid.data.dataset import read_images
 from reid.data.images import decode
-from reid.data.market import DISTRACTOR_PID
-from reid.data.names import person_number
+from reid.data.market import DISTRACTOR_PID, person_number
 from reid.evaluation import picture
 from reid.evaluation.picture import Photo
 from reid.protocol.ranking import Answers

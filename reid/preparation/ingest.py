@@ -16,8 +16,15 @@ from reid.common.errors import UserError, listed
 from reid.common.files import replacing_folder, write_json
 from reid.data import paths
 from reid.data.images import UnreadableImageError, photo_facts
-from reid.data.market import QUERY_FOLDER, SUBSETS, TRAIN_FOLDER
-from reid.data.names import MARKET_NAMES, ImageName, PersonZero, form_of
+from reid.data.market import (
+    MARKET_NAMES,
+    QUERY_FOLDER,
+    SUBSETS,
+    TRAIN_FOLDER,
+    ImageName,
+    PersonZero,
+    form_of,
+)
 from reid.preparation.sources import Files, Source
 
 SCHEMA = pa.schema(
@@ -135,10 +142,10 @@ def ingest(
         source: the data set.
         destination: the folder to write. It is replaced as a whole.
         gallery: the folder of the layout that is the gallery, ``bounding_box_test`` or ``gt_bbox``.
-        names: how file names give person and camera: a form of `reid.data.names` or a regular
+        names: how file names give person and camera: a form of `reid.data.market` or a regular
             expression.
         person_0: whether the number 0 in a name means a distractor or a person, whose id is then
-            `reid.data.names.PERSON_ZERO_PID`.
+            `reid.data.market.PERSON_ZERO_PID`.
 
     Returns:
         The content of ``source.json``: the data set's name, its gallery folder, how names and

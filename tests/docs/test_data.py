@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from reid.data.dataset import read_index
-from reid.data.names import FORMS, form_of, forms_that_read
+from reid.data.market import FORMS, form_of, forms_that_read
 from reid.preparation.ingest import ingest
 from reid.preparation.sources import open_source
 from tests.support.photos import jpeg, write_folder, write_zip

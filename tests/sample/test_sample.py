@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 
 from reid.common.errors import UserError
-from reid.data.market import GALLERY_FOLDERS, QUERY_FOLDER, TRAIN_FOLDER
-from reid.data.names import ImageName, parse_name
+from reid.data.market import GALLERY_FOLDERS, QUERY_FOLDER, TRAIN_FOLDER, ImageName, parse_name
 from sample.camera import CAMERAS
 from sample.dataset import SAMPLE_NAME, SAMPLE_SEED, write_dataset, write_sample
 from sample.names import SampleSize, plan_names

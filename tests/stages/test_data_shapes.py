@@ -15,7 +15,7 @@ from PIL import Image
 
 from reid.data import paths
 from reid.data.dataset import read_index, read_source, read_subset
-from reid.data.names import PERSON_ZERO_PID
+from reid.data.market import PERSON_ZERO_PID
 from reid.evaluation import picture
 from reid.report import camera_table, difference_line, metrics_table, read_difference
 from stages import compare, evaluate, ingest, split, validate

@@ -13,10 +13,10 @@ import pytest
 from reid.checks.data_docs import write_data_docs
 from reid.checks.expectations import Limits, check
 from reid.checks.facts import image_facts, subset_facts
+from reid.checks.official import holds_market1501
 from reid.checks.report import Offender, Outcome, Report, Severity
 from reid.common.files import write_json
-from reid.data.market import SUBSETS, holds_market1501
-from reid.data.names import ImageName, parse_name
+from reid.data.market import SUBSETS, ImageName, parse_name
 from reid.data.protocols import Protocol
 from tests.support.places import MARKET_NAMES
 

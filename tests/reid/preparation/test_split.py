@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from reid.common.errors import UserError
-from reid.data.names import parse_name
+from reid.data.market import parse_name
 from reid.preparation.split import held_out_queries, require_batches, split, with_protocol
 from tests.support.places import MARKET_NAMES
 

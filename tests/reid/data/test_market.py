@@ -3,7 +3,7 @@
 import pytest
 
 from reid.common.errors import UserError
-from reid.data.names import (
+from reid.data.market import (
     FORMS,
     PERSON_ZERO_PID,
     ImageName,
