@@ -1,5 +1,6 @@
 """What holds for all tests, and the projects that they share."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -9,6 +10,17 @@ from tests.support.finished import copied, finished_project, unfinished_project
 from tests.support.project import Project
 
 SLOW_FIXTURES = {"shared_folder", "unfinished", "project", "resumable", "trained"}
+
+
+def pytest_configure() -> None:
+    """Let the processes that tests start obey Ctrl-C and end with their terminal.
+
+    A background job of a shell ignores the one, `nohup` the other, and all children inherit that.
+    They do not inherit a handler: the system's own takes its place.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

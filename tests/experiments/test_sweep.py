@@ -220,7 +220,7 @@ def test_stopped_training_keeps_its_checkpoint(unfinished: Project) -> None:
     assert {run.info.status for run in project.mlflow_runs()} == {"FAILED"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_sweep_that_is_stopped_while_dvc_works_with_git_leaves_git_as_it_was(
     project: Project, number: signal.Signals
 ) -> None:

@@ -10,7 +10,6 @@ It runs in the current folder, which is a project. ``WHAT`` is one of
 """
 
 import logging
-import signal
 import sys
 import time
 
@@ -21,8 +20,6 @@ WAIT = 600
 
 def main(what: str, *seconds: str) -> None:
     """Report the epochs."""
-    # A shell's background jobs ignore SIGINT, and their children inherit that.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     logging.basicConfig(format="%(message)s")
     for limit in seconds:
         live_epochs.END_SECONDS = float(limit)
