@@ -118,13 +118,13 @@ def _prepare_other_choices(project: Project) -> None:
 def watched(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Watched:
     """What is declared and what is read, with the usual parameters and with the others."""
     found = []
-    for prepare in (lambda project: None, _prepare_other_choices):
+    for prepare, cold in ((lambda project: None, True), (_prepare_other_choices, False)):
         folder = tmp_path_factory.mktemp("watched")
         project = copied(unfinished_project(shared_folder), folder / "project")
         prepare(project)
         project.set_params({"triplet": {"epochs": 2}})  # The first only warms up.
         (folder / "seen").mkdir()
-        seen = watch_stages(project, folder / "seen")
+        seen = watch_stages(project, folder / "seen", cold)
         found.append((declarations(project.root), seen))
     return found
 

@@ -47,12 +47,13 @@ def declarations(root: Path) -> dict[str, Declared]:
     return declared
 
 
-def watch_stages(project: Project, reports: Path) -> dict[str, Seen]:
+def watch_stages(project: Project, reports: Path, cold: bool = False) -> dict[str, Seen]:
     """Run a project's pipeline by ``dvc repro``, each stage watched; its ``dvc.yaml`` is edited.
 
     Args:
         project: not run yet.
         reports: a folder for what is seen.
+        cold: whether each stage imports the libraries itself, so that what they open is seen, too.
     """
     file = project.root / "dvc.yaml"
     pipeline = yaml.safe_load(file.read_text())
@@ -64,7 +65,7 @@ def watch_stages(project: Project, reports: Path) -> dict[str, Seen]:
     file.write_text(yaml.safe_dump(pipeline, sort_keys=False))
     # Python opens what is compiled, DVC's hashing the sources: with both done, sources stay shut.
     project.must("python", "-m", "compileall", "-q", ".")
-    path = {"PYTHONPATH": str(ROOT)}
+    path = {"PYTHONPATH": str(ROOT)} | ({"START_COLD": "yes"} if cold else {})
     project.must("python", "-c", "import runs.fingerprint as l; l.fingerprint()", **path)
     project.must("dvc", "repro", **path)
     return {report.name: Seen.read(report) for report in reports.iterdir()}
