@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
 
 import dvc.api
 import pandas as pd
 import psutil
 import pytest
+from dvc.repo import Repo
 from mlflow import MlflowClient
 
 from experiments.temporary_run import BEGUN, reason_of_failure
@@ -190,8 +191,16 @@ def test_dvc_shows_each_experiment_with_its_own_figures(swept: Project) -> None:
 
 
 def test_later_sweep_takes_finished_runs_from_the_cache(swept: Project) -> None:
+    with chdir(swept.root), Repo() as repo:
+        # As another process does that is about to run it.
+        queue = repo.experiments.tempdir_queue
+        repo.experiments.queue_one(queue, name="others", params={"params.yaml": ["lr=0.5"]})
     done = run_sweep(swept, "-S", "lr=0.01")
     assert done.returncode == 0, done.stdout
+    with chdir(swept.root), Repo() as repo:
+        (left,) = repo.experiments.stash_revs.values()
+    assert left.name == "others"
+    swept.must("git", "update-ref", "-d", "refs/exps/stash")
     (log,) = swept.root.glob("sweeps/*/sweep[2-9]-lr0.01.log")
     assert "Stage 'train_baseline' is cached - skipping run" in log.read_text()
     assert "Running stage 'train_baseline'" not in log.read_text()
