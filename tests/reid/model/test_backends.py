@@ -18,7 +18,7 @@ from reid.model.network import EMBEDDING, load_network, save_network
 from tests.support import loss_of_a_sure_mistake
 from tests.support.places import ROOT
 from tests.support.project import Project
-from tests.support.small_training import SHALLOW, fold, network
+from tests.support.small_training import TINY, fold, network
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trained]:
     keras.backend.clear_session()
     make_deterministic(seed=1, threads=2)
     start = folder / "start.keras"
-    save_network(network(SHALLOW), start)
+    save_network(network(TINY), start)
     found = {}
     for way, (backend, *options) in WAYS.items():
         arguments = (str(start), str(folder / way), *options)
@@ -77,7 +77,7 @@ def test_compiled_training_has_the_history_of_plain_tensorflow(
 
 
 def test_tensorflow_loads_what_jax_trained(trained: dict[str, Trained]) -> None:
-    images = fold(1, 5, size=SHALLOW.height).images
+    images = fold(1, 5, size=TINY.height).images
     tensorflow, jax = (
         load_network(trained[way].folder / "model" / "last.keras").predict_on_batch(images)
         for way in ("tensorflow", "jax")

@@ -55,13 +55,9 @@ class KilledError(Exception):
 
 @pytest.mark.parametrize(
     ("settings", "precision"),
-    [
-        (SGD, "float32"),
-        (ADAMW, "float32"),
-        (SGD, "mixed_bfloat16"),
-        (ADAMW, "mixed_float16"),
-    ],
-    ids=["sgd", "all ingredients", "bfloat16", "float16, all ingredients"],
+    # Only float16 has a state of its own, the factor of the loss.
+    [(SGD, "float32"), (ADAMW, "mixed_float16")],
+    ids=["sgd", "all ingredients"],
 )
 def test_training_killed_after_each_epoch_ends_with_the_same_bytes(
     settings: OptimisationSettings, precision: Precision, tmp_path: Path
