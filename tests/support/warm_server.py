@@ -16,6 +16,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -53,6 +54,8 @@ def become(
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    # Libraries have asked for it when they were imported.
+    tempfile.tempdir = None
     sys.dont_write_bytecode = bool(environment.get("PYTHONDONTWRITEBYTECODE"))
     is_module = command[0] == "-m"
     program, *arguments = command[1:] if is_module else command
