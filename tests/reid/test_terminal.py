@@ -100,6 +100,7 @@ def test_names_of_models_and_cameras_are_shown_as_they_are(tmp_path: Path) -> No
     name = "[red] :smile:"
     facts = {"queries_with_match": 1, "rank1": 0.5, "mAP": 0.5}
     write_json(paths.cameras_file(tmp_path / name), {name: facts})
+    write_json(paths.camera_pairs_file(tmp_path / name), {})
     assert shown(camera_table(tmp_path, [name])).count(name) == 2
 
 
