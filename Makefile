@@ -1,7 +1,7 @@
 # make repro   install, fetch sample and weights, run the pipeline, show the figures
 # make gpu     run the recipe of params-gpu.yaml as an experiment
 # make test    install and run all tests
-# make test-quick   run the tests that need no project, long training or server
+# make test-quick   run the quick tests, without projects, backbones, trainings and servers
 # make sweep   try learning rates and margins: LR=0.005,0.01 MARGIN=0.2,0.3 JOBS=1
 # make ui      show the runs in MLflow: PORT=5050
 # make lint    check style and types

@@ -13,6 +13,8 @@ from mlflow import MlflowClient
 from reid.common.errors import UserError
 from runs.run_store import RunStore
 
+pytestmark = pytest.mark.slow
+
 
 def test_store_that_is_down_is_named_without_its_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -207,6 +207,7 @@ def probed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[st
     return undeclared(declared, seen), unread(declared, seen)
 
 
+@pytest.mark.slow
 @linux_only
 @pytest.mark.parametrize(
     ("stage", "lines"),
@@ -233,6 +234,7 @@ def test_what_is_read_undeclared_is_named(
     assert [line for line in found if line.startswith((f"{stage}:", f"{stage} "))] == lines
 
 
+@pytest.mark.slow
 @linux_only
 def test_what_is_read_outside_the_project_is_named(probed: tuple[list[str], list[str]]) -> None:
     found, _ = probed
@@ -240,6 +242,7 @@ def test_what_is_read_outside_the_project_is_named(probed: tuple[list[str], list
     assert line.endswith("/home/secret.txt")
 
 
+@pytest.mark.slow
 @linux_only
 def test_what_is_declared_and_not_read_is_named(probed: tuple[list[str], list[str]]) -> None:
     _, idle = probed

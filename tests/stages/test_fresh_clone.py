@@ -29,6 +29,7 @@ def test_every_file_has_the_bytes_that_were_committed(clone: Path) -> None:
     assert dict(zip(files, here, strict=True)) == dict(zip(files, committed, strict=True))
 
 
+@pytest.mark.slow
 def test_stage_can_be_an_experiment_although_no_remote_has_the_results(
     clone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,8 @@ import runpy
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.support.places import ROOT
 from tests.support.project import Project
 
@@ -16,6 +18,7 @@ def test_page_is_built_from_its_parts() -> None:
     assert build() == (PAGE / "page.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_plots_are_shown_without_a_network(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.must("git", "init", "--quiet")

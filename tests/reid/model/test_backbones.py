@@ -17,6 +17,8 @@ from reid.model import backbones
 from reid.model.backend import keras, make_deterministic
 from reid.model.network import load_network, save_network
 
+pytestmark = pytest.mark.slow
+
 HEIGHT, WIDTH = 100, 64
 """At a sixteenth of this size, rows are odd and columns even: Keras pads the two differently."""
 

@@ -43,6 +43,7 @@ def test_embedding_of_a_network_without_neck_is_the_feature_at_length_one() -> N
     assert outputs[EMBEDDING] == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_half_precision_trains_the_same_network_and_is_saved_in_full(
     precision: Precision, tmp_path: Path
@@ -99,6 +100,7 @@ def test_steps_compiled_by_xla_normalise_maps_with_a_large_mean() -> None:
     assert np.isfinite(step(maps).numpy()).all()
 
 
+@pytest.mark.slow
 def test_saved_network_can_be_loaded_with_keras_alone(tmp_path: Path) -> None:
     model = for_training(network(NETWORK))
     norms = [layer for layer in model.get_layer(BACKBONE).layers if "_BN" in layer.name]
