@@ -73,6 +73,11 @@ class JoinedResult:
     """The DVC experiment that made the run last; DVC may have removed it."""
 
     @property
+    def known_params(self) -> Mapping[str, str]:
+        """The parameters, with those of ``LATER_PARAMETERS`` also if the result is older."""
+        return {**LATER_PARAMETERS, **self.params}
+
+    @property
     def protocol(self) -> tuple[str, ...]:
         """What figures must share to be compared.
 
@@ -82,8 +87,7 @@ class JoinedResult:
         names = [DATA, GALLERY]
         if self.params.get(f"{RERANKING}.use") == str(True):
             names += sorted(name for name in self.params if name.startswith(f"{RERANKING}."))
-        later = [self.params.get(name, usual) for name, usual in LATER_PARAMETERS.items()]
-        return (*(self.params.get(name, "") for name in names), *later)
+        return tuple(self.known_params.get(name, "") for name in (*names, *LATER_PARAMETERS))
 
     @property
     def is_published(self) -> bool:

@@ -7,10 +7,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from experiments.joining import LATER_PARAMETERS, METRICS, PROTOCOL, TO_PUBLISH, JoinedResult
+from experiments.joining import METRICS, PROTOCOL, TO_PUBLISH, JoinedResult
 from experiments.slim_table import fits, parameter_heading, slim_table
 from reid.common.errors import UserError
-from reid.data.protocols import ANY_CAMERA, CROSS_CAMERA
+from reid.data.protocols import ANY_CAMERA
 from reid.evaluation.figures import FIGURES
 from runs.run_store import short
 
@@ -39,7 +39,7 @@ def differing_params(results: Sequence[JoinedResult]) -> list[str]:
     """
     values: dict[str, set[str]] = {}
     for result in results:
-        for name, value in (LATER_PARAMETERS | dict(result.params)).items():
+        for name, value in result.known_params.items():
             values.setdefault(name, set()).add(value)
     return [name for name, found in values.items() if len(found) > 1]
 
@@ -90,7 +90,7 @@ def _caption(results: Sequence[JoinedResult], metric: str) -> Text:
             "figures on other data or galleries, by another protocol, or re-ranked differently, "
             "can't be compared"
         )
-    protocols = {r.params.get(PROTOCOL, CROSS_CAMERA) for r in results if r.metrics}
+    protocols = {r.known_params[PROTOCOL] for r in results if r.metrics}
     if protocols == {ANY_CAMERA}:
         caption += f"; all by the protocol {ANY_CAMERA}"
     return Text(f"{caption}\n", style="italic dim")
@@ -126,14 +126,10 @@ def _table(
         if "origin" in parts:
             place = Text(result.place, style="bold red" if result.run_metrics else "")
             cells += [place, Text(short(result.run_id) or "-"), Text(result.status)]
-        cells += [Text(_value(result, name)) for name in names]
+        cells += [Text(result.known_params.get(name, "-")) for name in names]
         cells += [_figure(result, name, bests.get(name, inf)) for name in metrics]
         table.add_row(*cells)
     return table
-
-
-def _value(result: JoinedResult, name: str) -> str:
-    return result.params.get(name, LATER_PARAMETERS.get(name, "-"))
 
 
 def _comparable(results: Sequence[JoinedResult]) -> dict[Protocol, list[JoinedResult]]:
@@ -164,8 +160,8 @@ def _params(results: Sequence[JoinedResult], names: Sequence[str]) -> Table:
     table.add_column("result", overflow="fold", max_width=32)
     table.add_column("parameters that differ: the first result's, and what others have instead")
     for result in results if names else ():
-        first = {} if result is results[0] else LATER_PARAMETERS | dict(results[0].params)
-        params = LATER_PARAMETERS | dict(result.params)
+        first = {} if result is results[0] else results[0].known_params
+        params = result.known_params
         values = [
             f"{name}={params[name]}"
             for name in names

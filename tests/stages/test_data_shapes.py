@@ -104,7 +104,11 @@ def photo(name: str, seed: int, size: tuple[int, int]) -> bytes:
     return file.getvalue()
 
 
-def drawn(shape: Shape) -> tuple[dict[str, bytes], dict[str, tuple[int, int]]]:
+Truth = dict[str, tuple[int, int]]
+"""Person and camera by file name."""
+
+
+def drawn(shape: Shape) -> tuple[dict[str, bytes], Truth]:
     """Draw the files of a data set; also return person and camera of each file's name."""
     files, truth = {}, {}
     last_test = shape.first_person + TEST_PEOPLE
@@ -125,12 +129,14 @@ def drawn(shape: Shape) -> tuple[dict[str, bytes], dict[str, tuple[int, int]]]:
     return files, truth
 
 
-def prepare(shape: Shape, files: dict[str, bytes], workplace: Path) -> None:
-    """Run the stages up to ``split`` in the working folder."""
+def prepare(shape: Shape, workplace: Path) -> Truth:
+    """Draw a data set, and run the stages up to ``split`` in the working folder."""
+    files, truth = drawn(shape)
     make_workplace(workplace, {"evaluate": {"resamples": 1000}, **shape.params})
     write_folder(files, paths.DATA / "photos")
     for stage in (ingest, validate, split):
         stage.main()
+    return truth
 
 
 def measure(model: str, patch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -158,7 +164,7 @@ def figures_from_definitions(any_camera: bool) -> dict[str, Any]:
     return figures
 
 
-def assert_right(figures: dict[str, Any], truth: dict[str, tuple[int, int]], shape: Shape) -> None:
+def assert_right(figures: dict[str, Any], truth: Truth, shape: Shape) -> None:
     """Check people and cameras by the names, and the figures by their definitions."""
     rows = read_index(paths.DATASET)[["name", "pid", "camid"]].to_numpy()
     assert {name: (pid, camid) for name, pid, camid in rows} == {
@@ -186,8 +192,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_data_of_another_shape_ends_with_right_figures(
     shape: Shape, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files, truth = drawn(shape)
-    prepare(shape, files, workplace)
+    truth = prepare(shape, workplace)
     assert_right(measure("triplet", monkeypatch), truth, shape)
 
 
@@ -195,8 +200,7 @@ def test_any_camera_is_named_wherever_figures_are(
     workplace: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    files, truth = drawn(ONE_CAMERA)
-    prepare(ONE_CAMERA, files, workplace)
+    truth = prepare(ONE_CAMERA, workplace)
     titles: list[str] = []
     sheet = picture.answers_sheet
 
@@ -230,8 +234,7 @@ def test_pairs_of_many_cameras_are_left_out_and_the_output_says_so(
     workplace: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    files, truth = drawn(A_CAMERA_EACH)
-    prepare(A_CAMERA_EACH, files, workplace)
+    truth = prepare(A_CAMERA_EACH, workplace)
     metrics = {"triplet": measure("triplet", monkeypatch)}
     assert_right(metrics["triplet"], truth, A_CAMERA_EACH)
     note = "left out: 32 cameras, more than 30"

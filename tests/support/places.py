@@ -3,7 +3,8 @@
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FIXTURES = ROOT / "tests" / "support" / "fixtures"
+SUPPORT = ROOT / "tests" / "support"
+FIXTURES = SUPPORT / "fixtures"
 SHARED = ROOT.parent / "shared"
 """Not part of the repository: a test that needs it is skipped where it is absent."""
 MARKET_NAMES = SHARED / "data" / "market1501_filenames.txt"

@@ -23,12 +23,11 @@ from sqlalchemy.engine import URL
 from runs.tracking import alone
 from sample.dataset import write_sample
 from sample.names import SampleSize
-from tests.support.places import ROOT
+from tests.support.places import ROOT, SUPPORT
 from tests.support.quick_models import HOLD
 from tests.support.waiting import DEADLINE, wait_until
 from tests.support.warm import warm_environment
 
-SUPPORT = ROOT / "tests" / "support"
 PROJECT_FILES = (
     "reid",
     "runs",

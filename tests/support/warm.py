@@ -9,10 +9,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from tests.support.places import ROOT
+from tests.support.places import SUPPORT
 from tests.support.waiting import wait_until
-
-SUPPORT = ROOT / "tests" / "support"
 
 
 @cache
