@@ -12,9 +12,9 @@ from tests.support.places import ROOT
 INGEST = "python -m stages.ingest"
 
 
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("clone")
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    folder = tmp_path / "clone"
     # With `--config`, the new repository keeps the settings.
     options = ("--quiet", "--config", "core.autocrlf=true", "--config", "core.eol=crlf")
     git("clone", *options, str(ROOT), str(folder))
