@@ -21,7 +21,7 @@ from stages.validate import Params, limits_of
 
 def main() -> None:
     """Print the seconds of each step and the highest memory use so far."""
-    from reid.checks.expectations import check  # noqa: PLC0415
+    from reid.checks.judge import check  # noqa: PLC0415
 
     console = Console()
     began = time.monotonic()

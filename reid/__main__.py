@@ -72,7 +72,8 @@ def search(
     picture: Annotated[Path | None, typer.Option(help="Write the answers as a picture.")] = None,
 ) -> None:
     """Find the people of the gallery who look most like a photo of your own."""
-    from reid.model.backend_choice import choose  # noqa: PLC0415
+    from reid.data.images import decode_all  # noqa: PLC0415
+    from reid.inference.engine import load_engine  # noqa: PLC0415
     from reid.serving.search import (  # noqa: PLC0415
         nearest_people,
         person_name,
@@ -83,15 +84,8 @@ def search(
 
     content = read_photo(photo)
     gallery = read_gallery_features(paths.features_folder(model), paths.DATASET)
-    # TensorFlow is always installed, and reads what any backend has trained.
-    choose("tensorflow")
-    from reid.data.images import decode_all  # noqa: PLC0415
-    from reid.model.embedding import embed  # noqa: PLC0415
-    from reid.model.network import embedder, load_network  # noqa: PLC0415
-
-    network = embedder(load_network(gallery.model))
-    _, height, width, _ = network.input_shape
-    embedding = embed(network, [decode_all([content], height, width)], 1, gallery.flip)[0]
+    engine = load_engine(gallery.network)
+    (embedding,) = engine.embed([decode_all([content], engine.height, engine.width)])
     answers = nearest_people(
         embedding, gallery.embeddings, read_subset(paths.DATASET, "gallery"), top
     )

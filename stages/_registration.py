@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -62,11 +63,11 @@ def _submission(
     )
     features = np.load(paths.embeddings_file(paths.features_folder(MODEL), "query"), mmap_mode="r")
     package = Package(
-        network=result.artifacts[str(paths.model_folder(MODEL))],
+        network=paths.exported_folder(MODEL),
+        keras=result.artifacts[str(paths.model_folder(MODEL))],
         ranking=paths.ranking_file(MODEL),
-        flip=result.params["extract"]["flip"],
         dimension=features.shape[1],
-        requirements=pinned_requirements(paths.REQUIREMENTS),
+        requirements=pinned_requirements(Path(), result.params["extract"]["engine"]),
         card=model_card(facts),
     )
     figures = {

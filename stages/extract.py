@@ -5,14 +5,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from pydantic import Field
 
 from reid.common.arrays import has_unit_length
 from reid.common.errors import UserError
-from reid.common.files import replacing_folder, sha256, write_json
+from reid.common.files import replacing_folder, sha256, sha256_of_folder, write_json
 from reid.common.settings import Settings
 from reid.data import paths
 from reid.data.dataset import decoded_batches
+from reid.inference.engine import EngineName, load_engine
 from reid.model.backend_choice import Backend, choose
 from runs.fingerprint import inputs_hash, require_unedited
 from stages._params import Seed, Threads
@@ -20,15 +20,14 @@ from stages._stage import declared, run
 
 logger = logging.getLogger(__name__)
 
+DECODED_AT_ONCE = 256
+"""The images that are decoded while those before them are embedded."""
+
 
 class Extract(Settings):
-    """The parameters of the group ``extract``."""
+    """The parameters of the group ``extract`` that decide how images are embedded."""
 
-    checkpoint: paths.SavedEpoch
-    batch_size: int = Field(ge=1)
-    """The number of images to embed at once."""
-    flip: bool
-    """Whether to embed the mirror image of each image too."""
+    engine: EngineName
 
 
 class Params(Settings):
@@ -46,43 +45,38 @@ def main() -> None:
     stage = f"extract@{name}"
     before = inputs_hash(stage)
     params = declared(stage, Params)
-    choose(params.backend)
-    from reid.model.backend import make_deterministic  # noqa: PLC0415
+    if params.extract.engine == "keras":
+        choose(params.backend)
+        from reid.model.backend import make_deterministic  # noqa: PLC0415
 
-    make_deterministic(params.seed, params.threads)
-    from reid.model.embedding import embed  # noqa: PLC0415
-    from reid.model.network import embedder, load_network  # noqa: PLC0415
-
-    weights = paths.network_file(paths.model_folder(name), params.extract.checkpoint)
-    model = embedder(load_network(weights))
-    _, height, width, _ = model.input_shape
-    size = params.extract.batch_size
+        make_deterministic(params.seed, params.threads)
+    exported = paths.exported_folder(name)
+    engine = load_engine(exported)
     with replacing_folder(paths.features_folder(name)) as part:
         for subset in ("query", "gallery"):
             parquet = paths.subset_file(paths.DATASET, subset)
-            batches = decoded_batches(parquet, size, height, width)
-            embeddings = embed(model, batches, size, params.extract.flip)
-            _require_embeddings(embeddings, subset, weights)
+            batches = decoded_batches(parquet, DECODED_AT_ONCE, engine.height, engine.width)
+            embeddings = engine.embed(batches)
+            _require_embeddings(embeddings, subset, exported)
             np.save(paths.embeddings_file(part, subset), embeddings)
             logger.info("%s %s: %d embeddings of %d numbers", name, subset, *embeddings.shape)
         write_json(
             paths.source_file(part),
             {
-                "model": weights.as_posix(),
-                "model_sha256": sha256(weights),
-                "flip": params.extract.flip,
+                "network": exported.as_posix(),
+                "network_sha256": sha256_of_folder(exported),
                 "gallery_sha256": sha256(paths.subset_file(paths.DATASET, "gallery")),
             },
         )
         require_unedited(stage, before)
 
 
-def _require_embeddings(embeddings: np.ndarray, subset: str, weights: Path) -> None:
+def _require_embeddings(embeddings: np.ndarray, subset: str, network: Path) -> None:
     """Raise UserError if some of the embeddings (n, d) are zero or NaN."""
     without = np.count_nonzero(~has_unit_length(embeddings))
     if without:
         raise UserError(
-            f"{without} of {len(embeddings)} {subset} embeddings of {weights} are zero or NaN: its "
+            f"{without} of {len(embeddings)} {subset} embeddings of {network} are zero or NaN: its "
             "training diverged. Lower lr or raise optimisation.warmup_epochs."
         )
 

@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 
+from reid.checks.limits import Limits
 from reid.common.errors import UserError
 from reid.common.files import write_json
 from reid.common.settings import Settings
@@ -14,9 +15,6 @@ from reid.data.dataset import read_index, read_source
 from reid.data.protocols import Protocol
 from stages._params import BaselineBatches, TripletBatches
 from stages._stage import declared, run
-
-if TYPE_CHECKING:
-    from reid.checks.expectations import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +49,8 @@ class Params(Settings):
     triplet: TripletBatches
 
 
-def limits_of(params: Params, source: Mapping[str, Any]) -> "Limits":
+def limits_of(params: Params, source: Mapping[str, Any]) -> Limits:
     """Return the limits that a data set has to keep. ``source`` is what ``ingest`` says of it."""
-    from reid.checks.expectations import Limits  # noqa: PLC0415
-
     own = params.validate_
     return Limits(
         dataset=source["name"],
@@ -76,7 +72,7 @@ def limits_of(params: Params, source: Mapping[str, Any]) -> "Limits":
 def main() -> None:
     """Write ``build/validation.json`` and ``build/data_docs``. Fail if a failure is fatal."""
     params = declared("validate", Params)
-    from reid.checks.expectations import check  # noqa: PLC0415
+    from reid.checks.judge import check  # noqa: PLC0415
 
     limits = limits_of(params, read_source(paths.DATASET))
     report = check(read_index(paths.DATASET), limits, paths.DATA_DOCS)

@@ -1,46 +1,28 @@
 """The expectations that a data set must meet before models are trained and measured on it.
 
-Great Expectations checks them on two tables: one row per image, and one row per subset.
 Importing this module takes seconds, because it imports Great Expectations.
 """
 
-import logging
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import great_expectations as gx
 import great_expectations.expectations as gxe
 import pandas as pd
-from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
-from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.expectations import Expectation
 
-from reid.checks.data_docs import write_data_docs
-from reid.checks.facts import image_facts, people_with_an_answer, subset_facts
-from reid.checks.official import (
-    MARKET1501,
-    MARKET1501_COUNTS,
-    Counts,
-    holds_market1501,
-    is_called_market1501,
-)
-from reid.checks.report import Offender, Outcome, Report, Severity
+from reid.checks.facts import people_with_an_answer
+from reid.checks.limits import Limits
+from reid.checks.official import MARKET1501, Counts
+from reid.checks.report import Severity
 from reid.data.market import (
     DISTRACTOR_PID,
     FORMS,
     JUNK_PID,
     QUERY_FOLDER,
-    SUBSETS,
     TRAIN_FOLDER,
     form_of,
     forms_that_read,
 )
 from reid.data.protocols import ANY_CAMERA, CROSS_CAMERA, Protocol
-
-# Great Expectations logs each of its temporary folders.
-logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
 
 GX_SEVERITY = {Severity.FATAL: "critical", Severity.WARNING: "warning"}
 
@@ -50,63 +32,10 @@ MOST_FLAT = 0.05
 ``docs/data.md`` has the counts behind it.
 """
 
-ROW_NAMES = {"images": "file", "subsets": "subset"}
-"""The column of each table that names a row."""
-
-
 _WITHOUT_MATCH = (
     "Nothing, if the test set is given so: the figures leave these queries out and count them as "
     "queries_without_match. Else add such images to the gallery, or remove these queries."
 )
-
-NEEDED_NAMES = {
-    "train_images_of_this_person": {"train"},
-    "people_with_a_pair": {"train"},
-    "right_answers": {"query", "gallery"},
-    "people_with_an_answer": {"query", "gallery"},
-}
-"""The subsets in which a file name that can't be read makes a fact seem too low."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The settings of the expectations.
-
-    Attributes:
-        dataset: the data set's name.
-        gallery_folder: ``bounding_box_test`` or ``gt_bbox``.
-        names: how file names were read: a form of `reid.data.market` or a regular expression.
-        protocol: the protocol of the figures, which decides which answers are right.
-        official_counts: whether Market-1501 must have its official counts.
-        cameras: the highest camera number.
-        min_width, min_height: the size of the smallest image that can show a person, in pixels.
-        usual_size: the usual width and height of an image, in pixels.
-        people_per_batch: P, the people in a P x K batch of the triplet loss.
-        batch_size: the images in a batch of the softmax loss.
-        few_images: a train person with fewer images than this is worth a warning.
-        other_formats: for each subset, the number of images by ending that were not read.
-    """
-
-    dataset: str
-    gallery_folder: str
-    names: str
-    protocol: Protocol
-    official_counts: bool
-    cameras: int
-    min_width: int
-    min_height: int
-    usual_size: tuple[int, int]
-    people_per_batch: int
-    batch_size: int
-    few_images: int
-    other_formats: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-
-    @property
-    def test_subsets(self) -> tuple[str, ...]:
-        """The subsets in which no train person may appear."""
-        # gt_bbox holds the hand-drawn boxes of both train and test people. If it is the gallery,
-        # its train people are only additional wrong answers: they match no query.
-        return ("query",) if self.gallery_folder == "gt_bbox" else ("query", "gallery")
 
 
 def _words(name: str, severity: Severity, description: str, hint: str) -> dict[str, Any]:
@@ -118,7 +47,7 @@ def _words(name: str, severity: Severity, description: str, hint: str) -> dict[s
     }
 
 
-def _name_expectation(index: pd.DataFrame, names: str) -> Expectation:
+def name_expectation(index: pd.DataFrame, names: str) -> Expectation:
     """Return the expectation that every name can be read, with advice that fits these names."""
     is_unread = index["pid"].isna().any()
     fitting = forms_that_read(index["name"].tolist()) if is_unread else []
@@ -142,7 +71,7 @@ def _name_expectation(index: pd.DataFrame, names: str) -> Expectation:
     )
 
 
-def _image_expectations(limits: Limits) -> list[Expectation]:
+def image_expectations(limits: Limits) -> list[Expectation]:
     """Return the expectations about the table ``image_facts``, without those about answers."""
     usual_size = "{}x{}".format(*limits.usual_size)
     test = " or ".join(limits.test_subsets)
@@ -268,7 +197,7 @@ def _image_expectations(limits: Limits) -> list[Expectation]:
     ]
 
 
-def _answer_expectations(protocol: Protocol, is_official: bool) -> list[Expectation]:
+def answer_expectations(protocol: Protocol, is_official: bool) -> list[Expectation]:
     """Return the expectations about queries and their answers.
 
     Other data sets have fixed test sets, too, with several queries of a person under one camera or
@@ -353,7 +282,7 @@ def _sureness_expectation(index: pd.DataFrame, limits: Limits) -> Expectation:
     )
 
 
-def _subset_expectations(index: pd.DataFrame, limits: Limits) -> list[Expectation]:
+def subset_expectations(index: pd.DataFrame, limits: Limits) -> list[Expectation]:
     """Return the expectations about the table ``subset_facts``."""
     return [
         gxe.ExpectColumnValuesToBeBetween(
@@ -392,7 +321,7 @@ def _subset_expectations(index: pd.DataFrame, limits: Limits) -> list[Expectatio
     ]
 
 
-def _other_format_expectation() -> Expectation:
+def other_format_expectation() -> Expectation:
     """Return the expectation that no image was left unread because of its format."""
     return gxe.ExpectColumnValuesToBeNull(
         column="other_formats",
@@ -406,7 +335,7 @@ def _other_format_expectation() -> Expectation:
     )
 
 
-def _official_expectations(is_official: bool) -> list[Expectation]:
+def official_expectations(is_official: bool) -> list[Expectation]:
     """Return the expectations about the table of ``_with_official_counts``.
 
     A data set that is only called Market-1501 may be a part of it: a warning.
@@ -434,116 +363,3 @@ def _official_expectations(is_official: bool) -> list[Expectation]:
         )
         for count in counts
     ]
-
-
-def _only_known(facts: pd.DataFrame, unread: Collection[str]) -> pd.DataFrame:
-    """Set to null what a file name that can't be read may have made too low.
-
-    Args:
-        facts: the table of `image_facts` or `subset_facts`.
-        unread: the subsets with such names.
-    """
-    facts = facts.copy()
-    for name, needed in NEEDED_NAMES.items():
-        if name in facts and needed & set(unread):
-            facts[name] = pd.NA
-    if "subset" in facts:
-        counts = [name for name in Counts._fields if name != "images"]
-        facts.loc[facts["subset"].isin(list(unread)), counts] = pd.NA
-    return facts
-
-
-def _with_official_counts(subsets: pd.DataFrame, gallery_folder: str) -> pd.DataFrame:
-    """Add the official counts to the table ``subset_facts``."""
-    folders = (TRAIN_FOLDER, QUERY_FOLDER, gallery_folder)
-    official = pd.DataFrame([MARKET1501_COUNTS[f] for f in folders], index=list(SUBSETS))
-    official = official.astype("Int64").add_prefix("official_")
-    return subsets.join(official, on="subset")
-
-
-def _validate(
-    table: pd.DataFrame, name: str, expectations: Sequence[Expectation]
-) -> ExpectationSuiteValidationResult:
-    """Check expectations on a table whose name is ``images`` or ``subsets``."""
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    asset = context.data_sources.add_pandas("index").add_dataframe_asset(name)
-    batches = asset.add_batch_definition_whole_dataframe("all")
-    suite = context.suites.add(gx.ExpectationSuite(name=name, expectations=list(expectations)))
-    definition = gx.ValidationDefinition(name=name, data=batches, suite=suite)
-    return context.validation_definitions.add(definition).run(
-        batch_parameters={"dataframe": table},
-        result_format={
-            "result_format": "COMPLETE",
-            "unexpected_index_column_names": [ROW_NAMES[name]],
-            "partial_unexpected_count": 0,
-            "return_unexpected_index_query": False,
-        },
-    )
-
-
-def _outcome(result: ExpectationValidationResult, unit: str) -> Outcome:
-    """Convert the result of an expectation from Great Expectations' types."""
-    config, found = result.expectation_config, result.result
-    assert config is not None
-    if "unexpected_count" not in found:
-        raise RuntimeError(f"{config.meta['name']} can't be judged: {result.exception_info}")
-    offenders = []
-    for row in found["unexpected_index_list"]:
-        observed = [c for c in sorted(row) if c != ROW_NAMES[unit] and pd.notna(row[c])]
-        values = ", ".join(f"{column} {row[column]}" for column in observed)
-        offenders.append(Offender(row=row[ROW_NAMES[unit]], observed=values))
-    return Outcome(
-        name=config.meta["name"],
-        description=str(config.description),
-        hint=config.meta["hint"],
-        severity=Severity(config.meta["severity"]),
-        unit=unit,
-        success=bool(result.success),
-        offenders=tuple(offenders),
-    )
-
-
-def check(index: pd.DataFrame, limits: Limits, data_docs: Path | None = None) -> Report:
-    """Judge a data set by its index.
-
-    Args:
-        index: one row per image of the three subsets: subset, name (str), pid, camid (Int32, null
-            if the name has another form), width, height (pixels), transparent (bool), flat_bottom
-            (a share), sha256 (hexadecimal).
-        limits: the settings of the expectations.
-        data_docs: the folder to write the Data Docs to, whatever the outcome. It is replaced as a
-            whole; ``index.html`` in it is the page to begin with.
-
-    Raises:
-        RuntimeError: an expectation can't be checked, because a column has the wrong type.
-    """
-    unread = set(index.loc[index["pid"].isna(), "subset"])
-    subsets = subset_facts(index, limits.protocol, limits.other_formats)
-    images = image_facts(index, limits.test_subsets, limits.protocol)
-    if not images["right_answers"].gt(0).any():
-        # `enough_people_to_be_sure` says it once, not for every query.
-        images["right_answers"] = pd.NA
-    subset_expectations = [
-        *_subset_expectations(index, limits),
-        _other_format_expectation(),
-    ]
-    holds = limits.official_counts and holds_market1501(index, limits.gallery_folder)
-    if holds or is_called_market1501(limits.dataset):
-        subsets = _with_official_counts(subsets, limits.gallery_folder)
-        subset_expectations += _official_expectations(holds)
-    image_expectations = [
-        _name_expectation(index, limits.names),
-        *_image_expectations(limits),
-        *_answer_expectations(limits.protocol, holds),
-    ]
-    results = {
-        "subsets": _validate(_only_known(subsets, unread), "subsets", subset_expectations),
-        "images": _validate(_only_known(images, unread), "images", image_expectations),
-    }
-    report = Report(
-        tuple(_outcome(r, unit) for unit, suite in results.items() for r in suite.results)
-    )
-    if data_docs:
-        write_data_docs(data_docs, limits.dataset, report)
-    return report

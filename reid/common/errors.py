@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
 """The user and the password of a URL."""
+NEXT_LINE = "\n  "
+"""The separator of `listed` for a list that has a line for each word."""
 
 
 class UserError(Exception):

@@ -62,3 +62,13 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_folder(folder: Path) -> str:
+    """Return a hash of the names and contents of the files that lie directly in a folder.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+    """
+    files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()

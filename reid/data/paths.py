@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 PARAMS, PIPELINE, LOCK = "params.yaml", "dvc.yaml", "dvc.lock"
-REQUIREMENTS = Path("requirements.txt")
+REQUIREMENTS, ONNX_REQUIREMENTS = Path("requirements.txt"), Path("requirements-onnx.txt")
 
 DATA = Path("data")
 PRETRAINED = Path("pretrained")
@@ -30,6 +30,11 @@ SavedEpoch = Literal["best", "last"]
 def model_folder(model: str) -> Path:
     """Return the folder that a training writes."""
     return Path("models") / model
+
+
+def exported_folder(model: str) -> Path:
+    """Return the folder of a model's network in the form that its engine reads."""
+    return Path("build/networks") / model
 
 
 def features_folder(model: str) -> Path:

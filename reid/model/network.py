@@ -116,14 +116,40 @@ def embedder(network: keras.Model) -> keras.Model:
     return keras.Model(network.input, network.output[EMBEDDING], name=EMBEDDING)
 
 
+def retrieval_network(network: keras.Model, flip: bool) -> keras.Model:
+    """Return the function from photos to embeddings.
+
+    Args:
+        network: a network of ``load_network``.
+        flip: whether the embedding is the mean of the photo's and its mirror image's, brought to
+            length 1 (Wang et al., "Learning Discriminative Features with Multiple Granularities for
+            Person Re-Identification", 2018).
+
+    Returns:
+        A model from photos, uint8 (n, height, width, 3), to embeddings (n, d) of length 1.
+    """
+    embedding = embedder(network)
+    photos = keras.Input(network.input_shape[1:], dtype="uint8", name="photos")
+    images = keras.ops.cast(photos, "float32")
+    result = embedding(images)
+    if flip:
+        both = result + embedding(keras.ops.flip(images, axis=2))
+        result = keras.layers.UnitNormalization(name="mean")(both)
+    return keras.Model(photos, result, name="retrieval")
+
+
 def save_network(network: keras.Model, path: Path) -> None:
     """Save as ``.keras`` without optimizer; the same weights give the same bytes."""
     # A copy has no optimizer that would be saved too, and float32 runs without a GPU.
-    bare = for_keeping(network)
+    save_as_it_is(for_keeping(network), path)
+
+
+def save_as_it_is(network: keras.Model, path: Path) -> None:
+    """Save a network that has no optimizer as ``.keras``; the same weights give the same bytes."""
     with replacing_file(path) as part:
         saved = part.with_suffix(".keras")
         try:
-            bare.save(saved)
+            network.save(saved)
             _settle(saved, part)
         finally:
             saved.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from reid.common.errors import UserError, listed
+from reid.common.errors import NEXT_LINE, UserError, listed
 from reid.common.file_type import FileType, file_type, read_head
 from reid.data.market import GALLERY_FOLDERS, QUERY_FOLDER, SAMPLE_NAME, TRAIN_FOLDER
 from reid.preparation.files import links_lead_nowhere
@@ -113,9 +113,9 @@ def _refuse_leftovers(strangers: Sequence[Path], found: Sequence[Path]) -> None:
     faults = [fault for path in strangers if path.is_file() and (fault := _fault(path))]
     if not faults:
         return
-    text = listed(faults, separator="\n  ")
+    text = listed(faults, separator=NEXT_LINE)
     if len(faults) > 1:
-        text = f"These files can't be read:\n  {text}"
+        text = f"These files can't be read:{NEXT_LINE}{text}"
     if len(found) == 1:
         text += f"\nIf {found[0]} is the data set, remove the other files."
     raise UserError(text)
@@ -164,8 +164,8 @@ def _no_data_set(data: Path, strangers: Sequence[Path]) -> str:
     """Word the fault that there are files in ``data``, and none is a data set."""
     lines = [f"{path.name}: {_words(path)}" for path in strangers]
     return (
-        f"{data} holds no data set of yours, but other files:\n  "
-        f"{listed(lines, separator=chr(10) + '  ')}\n"
+        f"{data} holds no data set of yours, but other files:{NEXT_LINE}"
+        f"{listed(lines, separator=NEXT_LINE)}\n"
         "Put a zip archive or a folder in Market-1501 layout next to them. "
         "To use the bundled sample, leave nothing but the sample there."
     )

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from reid.common.errors import UserError, listed
+from reid.common.errors import NEXT_LINE, UserError, listed
 from reid.common.files import replacing_folder, write_json
 from reid.data import paths
 from reid.data.images import UnreadableImageError, photo_facts
@@ -46,7 +46,6 @@ SCHEMA = pa.schema(
 ROWS_PER_GROUP = 1024
 BYTES_PER_GROUP = 64 * 2**20
 """The most image bytes in a row group, unless one image has more. Groups are read whole."""
-NEXT_LINE = "\n  "
 NAMED = 3
 """The unreadable images that are named for each reason."""
 
@@ -176,7 +175,7 @@ def ingest(
         if unreadable:
             count = sum(map(len, unreadable.values()))
             raise UserError(
-                f"{count:,} of {total:,} images can't be decoded:\n  "
+                f"{count:,} of {total:,} images can't be decoded:{NEXT_LINE}"
                 f"{listed(_lines(unreadable), separator=NEXT_LINE)}\n"
                 "Replace them, or remove them from the data set."
             )

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from reid.common.errors import UserError, listed
+from reid.common.errors import NEXT_LINE, UserError, listed
 from reid.data.market import GALLERY_FOLDERS, NAME_EXAMPLE, QUERY_FOLDER, TRAIN_FOLDER
 from reid.preparation.choice import ARCHIVE, choose, count_strangers
 from reid.preparation.files import Files, FolderFiles, JoinedFiles, ZipFiles
@@ -20,7 +20,6 @@ from reid.preparation.layout import (
 from reid.preparation.parts import belong_together, missing_parts, part_numbers
 from reid.preparation.zip_archive import open_zip
 
-NEXT_LINE = "\n  "
 NEXT_TO_IT = ".."
 """The folder of strangers that lie next to the data set, in ``data/``."""
 
@@ -117,7 +116,7 @@ def _refuse_near_misses(origin: str, found: _Sorted) -> None:
         names = [f"from {folder}/ to {right}/" for folder, right in moves.items()]
         raise UserError(
             f"{origin} holds images in folders that the Market-1501 layout doesn't have. "
-            f"Move them:\n  {listed(names, separator=NEXT_LINE)}"
+            f"Move them:{NEXT_LINE}{listed(names, separator=NEXT_LINE)}"
         )
 
 

@@ -16,6 +16,8 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 import reid
+from reid.data import paths
+from reid.inference.engine import EngineName
 
 CODE = Path(reid.__file__).parent
 SERVED = CODE / "serving" / "served_model.py"
@@ -25,17 +27,14 @@ EXAMPLE = Path(__file__).with_name("assets") / "example.jpg"
 CARD, RANKING = "README.md", "ranking.parquet"
 """Files of the folder next to MLflow's own."""
 
-SERVED_NEEDS = (
-    "keras",
-    "mlflow",
-    "numpy",
-    "pandas",
-    "pillow",
-    "pydantic",
-    "tensorflow",
-    "tensorflow-cpu",
-)
-"""The packages that the served code imports."""
+SERVED_NEEDS = ("mlflow", "numpy", "pandas", "pillow", "pydantic")
+"""The packages that the served code imports on every engine."""
+ENGINE_NEEDS: dict[EngineName, tuple[str, ...]] = {
+    "openvino": ("openvino",),
+    "keras": ("keras", "tensorflow", "tensorflow-cpu"),
+    "onnx": ("onnxruntime",),
+}
+"""The packages that each engine needs."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,11 @@ class Package:
     """The content of the folder."""
 
     network: Path
-    """The ``.keras`` file."""
+    """The folder of the exported network."""
+    keras: Path
+    """The ``.keras`` file that it was exported from, so that it can be exported anew."""
     ranking: Path
     """The file of its ranking of the queries, so that a later version can be compared with it."""
-    flip: bool
-    """Whether the mirror image is embedded too."""
     dimension: int
     """The length of an embedding."""
     requirements: Sequence[str]
@@ -56,10 +55,12 @@ class Package:
     """The model card in markdown."""
 
 
-def pinned_requirements(file: Path) -> list[str]:
-    """Return the lines of a requirements file that the served code needs, with exact versions."""
-    lines = (line.strip() for line in file.read_text(encoding="utf-8").splitlines())
-    return [line for line in lines if line.partition("==")[0] in SERVED_NEEDS]
+def pinned_requirements(project: Path, engine: EngineName) -> list[str]:
+    """Return the lines of a project's requirements that the served code needs on an engine."""
+    needed = (*SERVED_NEEDS, *ENGINE_NEEDS[engine])
+    files = (paths.REQUIREMENTS, paths.ONNX_REQUIREMENTS)
+    lines = (line for f in files for line in (project / f).read_text("utf-8").splitlines())
+    return [line for line in map(str.strip, lines) if line.partition("==")[0] in needed]
 
 
 def signature(dimension: int) -> ModelSignature:
@@ -90,9 +91,8 @@ def save_model(path: str, mlflow_model: Model, package: Package, **_: object) ->
         path,
         mlflow_model=mlflow_model,
         python_model=SERVED,
-        artifacts={"network": str(package.network)},
+        artifacts={"network": str(package.network), "keras": str(package.keras)},
         code_paths=[str(CODE)],
-        model_config={"flip": package.flip},
         pip_requirements=list(package.requirements),
         signature=signature(package.dimension),
         input_example=input_example(),

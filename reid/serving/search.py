@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from reid.common.errors import UserError
-from reid.common.files import sha256
+from reid.common.files import sha256, sha256_of_folder
 from reid.data import paths
 from reid.data.dataset import read_images
 from reid.data.images import UnreadableImageError, photo_facts
@@ -54,10 +54,8 @@ class GalleryFeatures:
 
     embeddings: np.ndarray
     """The embeddings as float32 (n, d), rows of length 1."""
-    model: Path
-    """The file of the network that made the embeddings."""
-    flip: bool
-    """Whether the mirror images were embedded too."""
+    network: Path
+    """The folder of the exported network that made the embeddings."""
 
 
 def read_gallery_features(features: Path, dataset: Path) -> GalleryFeatures:
@@ -70,12 +68,15 @@ def read_gallery_features(features: Path, dataset: Path) -> GalleryFeatures:
     try:
         source = json.loads(paths.source_file(features).read_text(encoding="utf-8"))
         embeddings = np.load(paths.embeddings_file(features, "gallery"))
-        model, flip = Path(source["model"]), source["flip"]
-        made_of = {
-            paths.subset_file(dataset, "gallery"): source["gallery_sha256"],
-            model: source["model_sha256"],
-        }
-        changed = [file for file, digest in made_of.items() if sha256(file) != digest]
+        network, gallery = Path(source["network"]), paths.subset_file(dataset, "gallery")
+        changed = [
+            path
+            for path, now, then in (
+                (gallery, sha256(gallery), source["gallery_sha256"]),
+                (network, sha256_of_folder(network), source["network_sha256"]),
+            )
+            if now != then
+        ]
     except FileNotFoundError as e:
         raise UserError(
             f"{e.filename} does not exist: the gallery has no features of this model yet. "
@@ -89,7 +90,7 @@ def read_gallery_features(features: Path, dataset: Path) -> GalleryFeatures:
         raise UserError(
             f"{' and '.join(map(str, changed))} changed after {features} was made. Run `dvc repro`."
         )
-    return GalleryFeatures(embeddings, model, flip)
+    return GalleryFeatures(embeddings, network)
 
 
 def nearest_people(

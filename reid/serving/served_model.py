@@ -19,9 +19,8 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from reid.common.errors import listed
 from reid.data.images import UnreadableImageError, decode
+from reid.inference.engine import load_engine
 
-PHOTOS_AT_ONCE = 64
-"""The photos that are embedded at once, so that a long request doesn't take more memory."""
 URL_LETTERS = str.maketrans("-_", "+/")
 """The two letters of base64 for URLs, and those of plain base64."""
 
@@ -88,10 +87,7 @@ class PhotoEmbedder(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the network."""
-        from reid.model.network import embedder, load_network  # noqa: PLC0415
-
-        self.network = embedder(load_network(Path(context.artifacts["network"])))
-        self.flip = bool(context.model_config["flip"])
+        self.engine = load_engine(Path(context.artifacts["network"]))
 
     def predict(
         self,
@@ -112,11 +108,9 @@ class PhotoEmbedder(PythonModel):
         Raises:
             MlflowException: photos that can't be read.
         """
-        from reid.model.embedding import embed  # noqa: PLC0415
-
-        _, height, width, _ = self.network.input_shape
-        photos = decode_photos(model_input, height, width)
-        return embed(self.network, [photos], PHOTOS_AT_ONCE, self.flip)
+        return self.engine.embed(
+            [decode_photos(model_input, self.engine.height, self.engine.width)]
+        )
 
 
 set_model(PhotoEmbedder())

@@ -92,7 +92,7 @@ def _stretches(plan: Plan) -> list[tuple[bool, range]]:
     return [(is_frozen, epochs) for is_frozen, epochs in stretches if epochs]
 
 
-def _learning_rates(plan: Plan) -> list[float]:
+def learning_rates(plan: Plan) -> list[float]:
     """Return the learning rate of each epoch. Warn if the warm-up never reaches ``lr``."""
     how = plan.optimisation
     rates = [how.learning_rate(plan.epochs, epoch) for epoch in range(plan.epochs)]
@@ -108,7 +108,7 @@ def _learning_rates(plan: Plan) -> list[float]:
     return rates
 
 
-def _warn_of_unseen(batches: np.ndarray, images: int) -> None:
+def warn_of_unseen(batches: np.ndarray, images: int) -> None:
     """Warn if the batches of an epoch, int (batches, batch size), leave out many images."""
     seen = len(np.unique(batches))
     if seen < ENOUGH * images:
@@ -149,8 +149,8 @@ def train(
     training, validation = folds
     first_epoch = plan.batches(0)
     steps, batch_size = first_epoch.shape
-    _warn_of_unseen(first_epoch, len(training))
-    rates = _learning_rates(plan)
+    warn_of_unseen(first_epoch, len(training))
+    rates = learning_rates(plan)
     history = checkpoint.history()
     done = len(history)
     if done:

@@ -5,7 +5,6 @@ import pandas as pd
 
 from reid.common.arrays import has_unit_length
 from reid.model.backend import keras
-from reid.model.embedding import embed
 from reid.protocol.feature_set import FeatureSet
 from reid.protocol.ranking import rank_queries, summarise
 from reid.training.compiling import targets
@@ -46,7 +45,7 @@ def validate_retrieval(embedding: keras.Model, fold: Fold, batch_size: int) -> R
     these are. Mirrored images are not embedded, because that would take twice the time. Both
     numbers are NaN if an embedding is zero or NaN, as after a training that diverged.
     """
-    embeddings = embed(embedding, [fold.images], batch_size)
+    embeddings = embedding.predict(fold.images, batch_size=batch_size, verbose=0)
     if not has_unit_length(embeddings).all():
         return {"val_rank1": np.nan, "val_mAP": np.nan}
     key = pd.DataFrame({"pid": fold.pids, "camid": fold.camids})

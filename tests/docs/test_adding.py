@@ -36,18 +36,19 @@ def test_no_example_is_long(language: str) -> None:
         assert len([line for line in block.splitlines() if line.strip()]) <= LINES
 
 
-def test_pipeline_runs_with_all_examples(trained: Project, tmp_path: Path) -> None:
-    apply_examples(trained, tmp_path)
-    trained.set_params({"model": {"backbone": "small"}})
-    trained.must("dvc", "repro")
-    counts = json.loads((trained.root / "build" / "cameras.json").read_text())
-    source = json.loads((trained.root / "build" / "dataset" / "source.json").read_text())
+def test_pipeline_runs_with_all_examples(unfinished: Project, tmp_path: Path) -> None:
+    project = unfinished
+    apply_examples(project, tmp_path)
+    project.set_params({"model": {"backbone": "small"}})
+    project.must("dvc", "repro")
+    counts = json.loads((project.root / "build" / "cameras.json").read_text())
+    source = json.loads((project.root / "build" / "dataset" / "source.json").read_text())
     assert sum(counts.values()) == sum(source["images"].values())
-    validation = json.loads((trained.root / "build" / "validation.json").read_text())
+    validation = json.loads((project.root / "build" / "validation.json").read_text())
     (found,) = [e for e in validation["expectations"] if e["name"] == "taller_than_wide"]
     assert found["success"]
-    with zipfile.ZipFile(trained.root / "models" / "triplet" / "best.keras") as file:
+    with zipfile.ZipFile(project.root / "models" / "triplet" / "best.keras") as file:
         assert "conv1" in file.read("config.json").decode()
-    history = pd.read_csv(trained.root / "models" / "triplet" / "history.csv")
+    history = pd.read_csv(project.root / "models" / "triplet" / "history.csv")
     # The contrastive loss of embeddings of length 1: at most 4 per pair, more than 0 untrained.
     assert history["triplet_loss"].between(0, 4, inclusive="neither").all()

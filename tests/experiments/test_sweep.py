@@ -56,19 +56,15 @@ def swept(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Proj
     return made
 
 
-def sweep(*arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "experiments.sweep", *arguments)
-
-
 def run_sweep(project: Project, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return project.run(*sweep(*arguments), REPORT_LIVE="yes")
+    return project.run("python", "-m", "experiments.sweep", *arguments, REPORT_LIVE="yes")
 
 
 @contextmanager
 def started_sweep(project: Project, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
     """Start a sweep in a session of its own; it is killed if it outlives the block."""
     process = subprocess.Popen(
-        sweep(*arguments),
+        [sys.executable, "-m", "experiments.sweep", *arguments],
         cwd=project.root,
         env=os.environ | {"REPORT_LIVE": "yes"},
         stdout=subprocess.PIPE,

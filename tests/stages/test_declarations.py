@@ -37,10 +37,22 @@ NOT_READ = {
     "split: build/validation.json": "it has to be there: no split of data that failed",
     **dict.fromkeys(
         [
+            f"{stage}@{model}: requirements-onnx.txt"
+            for stage in ("export", "extract")
+            for model in EACH_MODEL
+        ],
+        "it stands for the libraries of one engine",
+    ),
+    **dict.fromkeys(
+        [
             f"{stage}: requirements.txt"
             for stage in (
                 *(f"train_{model}" for model in EACH_MODEL),
-                *(f"{stage}@{model}" for stage in ("extract", "evaluate") for model in EACH_MODEL),
+                *(
+                    f"{stage}@{model}"
+                    for stage in ("export", "extract", "evaluate")
+                    for model in EACH_MODEL
+                ),
                 "compare",
             )
         ],
@@ -55,9 +67,13 @@ OTHER_CHOICES: dict[str, Any] = {
     "split": {"holdout": "people"},
     "model": {"weights": WEIGHTS},
     "triplet": {"start": "pretrained"},
+    "extract": {"engine": "keras"},
     "evaluate": {"reranking": {"use": True, "k1": 4, "k2": 2, "original_weight": 0.3}},
 }
 """Parameters with which other files and parameters are read than with the usual ones."""
+
+COLD = ("validate", "train_baseline", "export", "compare", "track")
+"""Stages that import between them all libraries that stages import."""
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="watches through inotify")
 
@@ -118,7 +134,7 @@ def _prepare_other_choices(project: Project) -> None:
 def watched(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Watched:
     """What is declared and what is read, with the usual parameters and with the others."""
     found = []
-    for prepare, cold in ((lambda project: None, True), (_prepare_other_choices, False)):
+    for prepare, cold in ((lambda project: None, COLD), (_prepare_other_choices, ())):
         folder = tmp_path_factory.mktemp("watched")
         project = copied(unfinished_project(shared_folder), folder / "project")
         prepare(project)

@@ -1,6 +1,6 @@
 """What ``dvc.yaml`` declares of each stage, beside what the stage is seen to read."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,13 +47,13 @@ def declarations(root: Path) -> dict[str, Declared]:
     return declared
 
 
-def watch_stages(project: Project, reports: Path, cold: bool = False) -> dict[str, Seen]:
+def watch_stages(project: Project, reports: Path, cold: Collection[str] = ()) -> dict[str, Seen]:
     """Run a project's pipeline by ``dvc repro``, each stage watched; its ``dvc.yaml`` is edited.
 
     Args:
         project: not run yet.
         reports: a folder for what is seen.
-        cold: whether each stage imports the libraries itself, so that what they open is seen, too.
+        cold: the stages that import the libraries themselves, so that what these open is seen, too.
     """
     file = project.root / "dvc.yaml"
     pipeline = yaml.safe_load(file.read_text())
@@ -61,11 +61,13 @@ def watch_stages(project: Project, reports: Path, cold: bool = False) -> dict[st
         python, _, module = stage["cmd"].partition(" -m ")
         assert python == "python", f"{name} can be watched only as `python -m MODULE`"
         report = f"{name}@${{item.model}}" if "matrix" in stage else name
-        stage["cmd"] = f"python -m tests.support.watched_stage {reports / report} {module}"
+        start = "env START_COLD=yes " if name in cold else ""
+        watched = f"tests.support.watched_stage {reports / report} {module}"
+        stage["cmd"] = f"{start}python -m {watched}"
     file.write_text(yaml.safe_dump(pipeline, sort_keys=False))
     # Python opens what is compiled, DVC's hashing the sources: with both done, sources stay shut.
     project.must("python", "-m", "compileall", "-q", ".")
-    path = {"PYTHONPATH": str(ROOT)} | ({"START_COLD": "yes"} if cold else {})
+    path = {"PYTHONPATH": str(ROOT)}
     project.must("python", "-c", "import runs.fingerprint as l; l.fingerprint()", **path)
     project.must("dvc", "repro", **path)
     return {report.name: Seen.read(report) for report in reports.iterdir()}

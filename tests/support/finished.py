@@ -13,8 +13,8 @@ from tests.support.project import Project, make_project
 from tests.support.quick_models import use_quick_models
 
 WITHOUT_KERAS = {
-    "quick": ("train_baseline", "train_triplet", "extract"),
-    "resumable": ("train_triplet", "extract"),
+    "quick": ("train_baseline", "train_triplet", "export", "extract"),
+    "resumable": ("train_triplet", "export", "extract"),
     "trained": (),
 }
 """The kinds of finished projects, and the stages that make their files without Keras."""

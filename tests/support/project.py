@@ -35,6 +35,7 @@ PROJECT_FILES = (
     "experiments",
     "verify",
     "requirements.txt",
+    "requirements-onnx.txt",
     "dvc.yaml",
     "params.yaml",
     ".dvcignore",

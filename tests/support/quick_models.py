@@ -1,10 +1,10 @@
 """Models without a network, for tests of what surrounds a training.
 
 ``python quick_models.py train_baseline`` takes the place of the stage of that name, in a project's
-folder; ``extract_baseline`` likewise. It writes the files that the other stages read. Each learning
-rate gives other features, and learning rates above 1 diverge. If ``REPORT_LIVE`` is set in the
-environment, a training logs its epochs live, and waits after the first of them while ``HOLD`` is
-there.
+folder; ``export_baseline`` and ``extract_baseline`` likewise. It writes the files that the other
+stages read. Each learning rate gives other features, and learning rates above 1 diverge. If
+``REPORT_LIVE`` is set in the environment, a training logs its epochs live, and waits after the
+first of them while ``HOLD`` is there.
 """
 
 import json
@@ -63,6 +63,13 @@ def train(name: str) -> None:
         (folder / file).write_text(json.dumps({"lr": lr}))
 
 
+def export(name: str) -> None:
+    """Write ``build/networks/<name>``, with nothing that an engine could read."""
+    folder = paths.exported_folder(name)
+    folder.mkdir(parents=True)
+    shutil.copyfile(paths.model_folder(name) / "train.json", folder / "network.json")
+
+
 def extract(name: str) -> None:
     """Write ``build/features/<name>``."""
     # A model that Keras trained has no learning rate in this file.
@@ -81,7 +88,7 @@ def extract(name: str) -> None:
 def main() -> None:
     """Run the stage that is named on the command line."""
     kind, _, model = sys.argv[1].partition("_")
-    (train if kind == "train" else extract)(model)
+    {"train": train, "export": export, "extract": extract}[kind](model)
 
 
 if __name__ == "__main__":

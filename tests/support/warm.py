@@ -1,13 +1,13 @@
 """Commands that start warm: in a process that has imported the libraries already."""
 
-import atexit
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from functools import cache
 from pathlib import Path
+
+from filelock import FileLock
 
 from tests.support.places import SUPPORT
 from tests.support.waiting import wait_until
@@ -15,23 +15,26 @@ from tests.support.waiting import wait_until
 
 @cache
 def _server() -> Path:
-    """Start the server of this process, which ends with it; return its socket."""
-    folder = Path(tempfile.mkdtemp(prefix="warm-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    """Return the socket of the session's server. The first worker that asks starts it."""
+    session = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    folder = Path(tempfile.gettempdir()) / f"warm-{session}"
+    folder.mkdir(exist_ok=True)
     address, said = folder / "socket", folder / "said.txt"
-    with said.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, str(SUPPORT / "warm_server.py"), str(address)],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-        )
+    with FileLock(folder / "lock"):
+        if not address.exists():
+            with said.open("wb") as output:
+                process = subprocess.Popen(
+                    [sys.executable, str(SUPPORT / "warm_server.py"), str(address), str(session)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                )
 
-    def is_up() -> bool:
-        assert process.poll() is None, said.read_text()
-        return address.exists()
+            def is_up() -> bool:
+                assert process.poll() is None, said.read_text()
+                return address.exists()
 
-    wait_until(is_up)
+            wait_until(is_up)
     return address
 
 

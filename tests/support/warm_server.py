@@ -2,8 +2,9 @@
 
 The libraries take longer to import than a stage takes to work on tiny data. This server imports
 them once. ``bin/python`` and ``bin/dvc`` send it their commands. For each command it forks itself,
-and the child runs the command as ``python`` does. ``warm_server.py SOCKET`` ends when its input
-ends. It imports nothing of the project: a command runs the code of the folder that it starts in.
+and the child runs the command as ``python`` does. ``warm_server.py SOCKET PROCESS`` ends, and
+removes the socket's folder, when the process of that number ends. It imports nothing of the
+project: a command runs the code of the folder that it starts in.
 """
 
 import atexit
@@ -13,6 +14,7 @@ import json
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -56,6 +58,8 @@ def become(
     os.environ.update(environment)
     # Libraries have asked for it when they were imported.
     tempfile.tempdir = None
+    # What the command starts with its own Python starts warm, too.
+    sys.executable = str(Path(__file__).parent / "bin" / "python")
     sys.dont_write_bytecode = bool(environment.get("PYTHONDONTWRITEBYTECODE"))
     is_module = command[0] == "-m"
     program, *arguments = command[1:] if is_module else command
@@ -113,13 +117,14 @@ def keep(client: socket.socket) -> None:
     os._exit(0)
 
 
-def serve(listener: socket.socket) -> None:
-    """Fork for each client until the input ends."""
+def serve(listener: socket.socket, process: int) -> None:
+    """Fork for each client until a process ends."""
     # The system then forgets children that have ended.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    end_of_process = os.pidfd_open(process)
     while True:
-        ready, _, _ = select.select([sys.stdin, listener], [], [])
-        if sys.stdin in ready:
+        ready, _, _ = select.select([end_of_process, listener.fileno()], [], [])
+        if end_of_process in ready:
             return
         client, _ = listener.accept()
         with client:
@@ -134,11 +139,13 @@ def main() -> None:
         importlib.import_module(name)
     # The garbage collector of a child would copy the memory that it shares with the server.
     gc.freeze()
+    address = Path(sys.argv[1])
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(f"{sys.argv[1]}.part")
+        listener.bind(f"{address}.part")
         listener.listen(64)
-        Path(f"{sys.argv[1]}.part").rename(sys.argv[1])
-        serve(listener)
+        Path(f"{address}.part").rename(address)
+        serve(listener, int(sys.argv[2]))
+    shutil.rmtree(address.parent)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from reid.checks.data_docs import write_data_docs
-from reid.checks.expectations import Limits, check
 from reid.checks.facts import image_facts, subset_facts
+from reid.checks.judge import check
+from reid.checks.limits import Limits
 from reid.checks.official import holds_market1501
 from reid.checks.report import Offender, Outcome, Report, Severity
 from reid.common.files import write_json

@@ -15,7 +15,7 @@ from reid.common.errors import UserError
 from reid.model.backend import keras, make_deterministic
 from reid.model.backend_choice import choose
 from reid.model.network import EMBEDDING, load_network, save_network
-from tests.support import loss_of_a_sure_mistake
+from tests.support.facts_of_backend import SURENESS
 from tests.support.places import ROOT
 from tests.support.project import Project
 from tests.support.small_training import TINY, fold, network
@@ -47,6 +47,7 @@ class Trained:
 
     uninterrupted: pd.DataFrame
     interrupted: pd.DataFrame
+    loss_of_a_sure_mistake: float
     folder: Path
 
 
@@ -61,9 +62,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trained]:
     found = {}
     for way, (backend, *options) in WAYS.items():
         arguments = (str(start), str(folder / way), *options)
-        rows = json.loads(printed("history_of_training", *arguments, KERAS_BACKEND=backend))
-        histories = {kind: pd.DataFrame(history) for kind, history in rows.items()}
-        found[way] = Trained(**histories, folder=folder / way / "uninterrupted")
+        facts = json.loads(printed("facts_of_backend", *arguments, KERAS_BACKEND=backend))
+        found[way] = Trained(
+            pd.DataFrame(facts["uninterrupted"]),
+            pd.DataFrame(facts["interrupted"]),
+            facts["loss_of_a_sure_mistake"],
+            folder / way / "uninterrupted",
+        )
     return found
 
 
@@ -95,10 +100,9 @@ def test_interrupted_compiled_training_resumes_and_ends_alike(
     pd.testing.assert_frame_equal(found.interrupted, found.uninterrupted, rtol=1e-5)
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_loss_of_a_mistake_grows_with_its_sureness(backend: str) -> None:
-    loss = float(printed("loss_of_a_sure_mistake", KERAS_BACKEND=backend))
-    assert loss == pytest.approx(loss_of_a_sure_mistake.SURENESS)
+@pytest.mark.parametrize("way", WAYS)
+def test_loss_of_a_mistake_grows_with_its_sureness(trained: dict[str, Trained], way: str) -> None:
+    assert trained[way].loss_of_a_sure_mistake == pytest.approx(SURENESS)
 
 
 def test_pipeline_trains_and_extracts_without_tensorflow(

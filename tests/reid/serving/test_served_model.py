@@ -4,6 +4,7 @@ import ast
 import base64
 import io
 import sys
+from typing import get_args
 from unittest.mock import Mock
 from urllib.parse import quote
 
@@ -14,7 +15,8 @@ from mlflow.exceptions import MlflowException
 from PIL import Image
 
 from reid.data.images import decode
-from reid.serving.packaging import SERVED_NEEDS, pinned_requirements
+from reid.inference.engine import EngineName
+from reid.serving.packaging import ENGINE_NEEDS, SERVED_NEEDS, pinned_requirements
 from reid.serving.served_model import decode_base64, decode_photos
 from tests.support.imports import needed
 from tests.support.places import ROOT
@@ -128,10 +130,13 @@ class TestRequirements:
                     libraries |= {alias.name.partition(".")[0] for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and node.module:
                     libraries.add(node.module.partition(".")[0])
-        pinned = {IMPORTED_AS.get(name, name) for name in SERVED_NEEDS}
+        needs = {*SERVED_NEEDS, *(name for names in ENGINE_NEEDS.values() for name in names)}
+        pinned = {IMPORTED_AS.get(name, name) for name in needs}
         assert libraries - set(sys.stdlib_module_names) - {"reid"} == pinned
 
-    def test_each_is_pinned_exactly_once_for_a_platform(self) -> None:
-        lines = pinned_requirements(ROOT / "requirements.txt")
-        assert sorted(line.partition("==")[0] for line in lines) == sorted(SERVED_NEEDS)
+    @pytest.mark.parametrize("engine", get_args(EngineName))
+    def test_each_is_pinned_exactly_once_for_a_platform(self, engine: EngineName) -> None:
+        lines = pinned_requirements(ROOT, engine)
+        needs = (*SERVED_NEEDS, *ENGINE_NEEDS[engine])
+        assert sorted(line.partition("==")[0] for line in lines) == sorted(needs)
         assert all(line.partition("==")[2] for line in lines)

@@ -1,7 +1,6 @@
 """Trainings on a few small images: the files that they write, and that they can be interrupted."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from reid.training.checkpoint import Checkpoint
 from reid.training.compiling import Plan
 from reid.training.folds import Fold
 from reid.training.history import Row
-from reid.training.loop import train
+from reid.training.loop import learning_rates, train, warn_of_unseen
 from reid.training.objective import Objective
 from reid.training.optimisation import OptimisationSettings
 from tests.support.small_training import ADAMW, PEOPLE, SGD, TINY, fold, network, plan
@@ -185,24 +184,20 @@ def test_training_that_diverges_in_half_precision_names_the_precision(tmp_path: 
         )
 
 
-def test_warm_up_as_long_as_the_training_is_warned_of(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_warm_up_as_long_as_the_training_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    objective = Objective(label_smoothing=0.0)
     slow = SGD.model_copy(update={"warmup_epochs": 3})
-    run(tmp_path / "a", plan(1, Objective(label_smoothing=0.0), settings=slow))
+    assert learning_rates(plan(1, objective, settings=slow)) == [pytest.approx(0.0025)]
     assert "only rises to 0.0025, not to lr 0.01" in caplog.text
     assert "warmup_epochs is 3 of 1 epochs" in caplog.text
     caplog.clear()
     enough = SGD.model_copy(update={"warmup_epochs": 1})
-    run(tmp_path / "b", plan(2, Objective(label_smoothing=0.0), settings=enough))
-    assert "only rises" not in caplog.text
+    assert max(learning_rates(plan(2, objective, settings=enough))) == pytest.approx(0.01)
+    assert not caplog.text
 
 
-def test_epoch_that_shows_few_of_the_images_is_warned_of(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    how = plan(1, Objective(label_smoothing=0.1, margin=0.3))
-    run(tmp_path / "all", how)
-    assert "training images" not in caplog.text
-    run(tmp_path / "few", replace(how, batches=lambda epoch: np.arange(8).reshape(2, 4)))
+def test_epoch_that_shows_few_of_the_images_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    warn_of_unseen(np.arange(20).reshape(5, 4), 24)
+    assert not caplog.text
+    warn_of_unseen(np.arange(8).reshape(2, 4), 24)
     assert "2 batches of 4 images, which show 8 of 24 training images" in caplog.text

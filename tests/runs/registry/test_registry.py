@@ -20,7 +20,7 @@ from mlflow.models import Model
 
 from reid.evaluation.ranking_file import RankedQueries, read_ranking, write_ranking
 from reid.protocol.ranking import Ranking
-from reid.serving.packaging import SERVED_NEEDS, Package, pinned_requirements
+from reid.serving.packaging import ENGINE_NEEDS, SERVED_NEEDS, Package, pinned_requirements
 from runs.registry.versions import CHAMPION, REGISTERED, Registry, Submission
 from runs.run_identity import RunIdentity
 from runs.tracking import PipelineResult, Tracker
@@ -50,17 +50,19 @@ def ranking(first_right: int, people: int = PEOPLE) -> RankedQueries:
 
 def submission(root: Path, first_right: int, protocol: str = "a" * 64) -> Submission:
     """What a result with this ranking submits; the network is a file that nobody opens."""
-    network, ranked = root / "best.keras", root / f"{first_right}.parquet"
-    network.write_bytes(b"weights")
+    network, ranked = root / "network", root / f"{first_right}.parquet"
+    network.mkdir(exist_ok=True)
+    (network / "network.xml").write_bytes(b"layers")
+    (root / "best.keras").write_bytes(b"weights")
     write_ranking(ranked, ranking(first_right))
     return Submission(
         result_digest="result",
         package=Package(
             network=network,
+            keras=root / "best.keras",
             ranking=ranked,
-            flip=True,
             dimension=1280,
-            requirements=pinned_requirements(ROOT / "requirements.txt"),
+            requirements=pinned_requirements(ROOT, "openvino"),
             card=f"### Card of {first_right}",
         ),
         protocol=protocol,
@@ -166,12 +168,16 @@ class TestVersion:
         folder = store.folder(version)
         assert (folder / "README.md").read_text() == "### Card of 20"
         assert (folder / "artifacts" / "best.keras").read_bytes() == b"weights"
+        assert (folder / "artifacts" / "network" / "network.xml").read_bytes() == b"layers"
         assert not list(folder.rglob("__pycache__"))
         kept = read_ranking(folder / "ranking.parquet")
         np.testing.assert_array_equal(kept.ranking.first_rank, ranking(20).ranking.first_rank)
         pins = (folder / "requirements.txt").read_text().split("\n")
         assert set(pins) <= set((ROOT / "requirements.txt").read_text().split("\n"))
-        assert {pin.partition("==")[0] for pin in pins} == set(SERVED_NEEDS)
+        assert {pin.partition("==")[0] for pin in pins} == {
+            *SERVED_NEEDS,
+            *ENGINE_NEEDS["openvino"],
+        }
 
     def test_belongs_to_its_run_and_the_logged_model_knows_it(self, store: Store) -> None:
         version = store.settle("f1", 20)

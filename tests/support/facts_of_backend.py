@@ -1,7 +1,8 @@
-"""Train a saved network twice, once interrupted: ``history_of_training NETWORK FOLDER [xla]``.
+"""What a backend makes of a network and of a loss: ``facts_of_backend NETWORK FOLDER [xla]``.
 
 Runs in a process of its own, because Keras takes its backend from the environment when it is
-imported. Prints the rows of both trainings.
+imported. Trains a saved network twice, once interrupted. Prints the rows of both trainings, and the
+softmax loss of logits that are sure of the wrong person.
 """
 
 import json
@@ -11,17 +12,20 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from reid.model.backend import make_deterministic
+from reid.model.backend import keras, make_deterministic
 from reid.model.network import load_network
 from reid.training.checkpoint import Checkpoint
+from reid.training.compiling import compiled
 from reid.training.history import Row
 from reid.training.loop import train
 from reid.training.objective import Objective
-from tests.support.small_training import SGD, fold, plan
+from tests.support.small_training import PEOPLE, SGD, fold, plan
 
 NEVER = 0
 STOPS = (1, 2, NEVER)
 """The epochs after which a part is stopped: in one the backbone is frozen, in the next it isn't."""
+SURENESS = 40.0
+"""By how much the logit of the wrong person exceeds all others."""
 
 
 class StoppedError(Exception):
@@ -59,14 +63,22 @@ def trained(start: Path, folder: Path, xla: bool, stops: Sequence[int] = (NEVER,
     return history
 
 
+def loss_of_a_sure_mistake(start: Path) -> float:
+    """Return the loss that a compiled network has."""
+    model = compiled(load_network(start), plan(1, Objective(label_smoothing=0.0)))
+    logits = keras.ops.convert_to_tensor([[0.0] * (PEOPLE - 1) + [SURENESS]])
+    return float(model.loss["softmax"](keras.ops.eye(PEOPLE)[:1], logits))
+
+
 def main(start: Path, folder: Path, xla: bool) -> None:
-    """Print both histories as JSON."""
+    """Print all facts as JSON."""
     make_deterministic(1, 2, xla)
-    histories = {
+    facts = {
         "uninterrupted": trained(start, folder / "uninterrupted", xla),
         "interrupted": trained(start, folder / "interrupted", xla, STOPS),
+        "loss_of_a_sure_mistake": loss_of_a_sure_mistake(start),
     }
-    sys.stdout.write(json.dumps(histories))
+    sys.stdout.write(json.dumps(facts))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The trained network as a function from photos to embeddings, on several engines."""

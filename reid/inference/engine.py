@@ -1,0 +1,84 @@
+"""Load an exported network, on the engine that its file is for."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from reid.common.errors import UserError, first_line
+
+EngineName = Literal["openvino", "keras", "onnx"]
+
+FILES: dict[EngineName, str] = {
+    "openvino": "network.xml",
+    "keras": "network.keras",
+    "onnx": "network.onnx",
+}
+"""The file of the exported network that each engine reads."""
+
+PHOTOS_AT_ONCE = 16
+"""The photos in a request. More fill the processor's caches and are slower: docs/performance.md."""
+
+
+class Engine(Protocol):
+    """A network on an engine: a function from photos to embeddings."""
+
+    height: int
+    """The pixels of the photos that the network takes."""
+    width: int
+    dimension: int
+    """The length of an embedding."""
+
+    def embed(self, batches: Iterable[np.ndarray]) -> np.ndarray:
+        """Embed photos.
+
+        Args:
+            batches: arrays of photos, uint8 (n, height, width, 3), with any n.
+
+        Returns:
+            float32 (n, d), rows of length 1, in the order of the photos. The same photo gives the
+            same bytes, whatever is in its batch.
+        """
+
+
+def load_engine(folder: Path) -> Engine:
+    """Load the network of a folder that `reid.inference.export.export_network` wrote.
+
+    Raises:
+        UserError: there is no network, it is damaged, or its engine is not installed.
+    """
+    found = [engine for engine, name in FILES.items() if (folder / name).exists()]
+    if not found:
+        raise UserError(f"{folder} holds no network. `dvc repro export` makes it.")
+    (engine,) = found
+    file = folder / FILES[engine]
+    try:
+        match engine:
+            case "openvino":
+                from reid.inference.openvino_engine import OpenVinoEngine  # noqa: PLC0415
+
+                return OpenVinoEngine(file)
+            case "onnx":
+                from reid.inference.onnx_engine import OnnxEngine  # noqa: PLC0415
+
+                return OnnxEngine(file)
+            case "keras":
+                from reid.inference.keras_engine import KerasEngine  # noqa: PLC0415
+
+                return KerasEngine(file)
+    except ModuleNotFoundError as e:
+        raise UserError(f"{e.name} is not installed, and {file} needs it.") from e
+    except UserError:
+        raise
+    except Exception as e:  # Each engine raises errors of its own.
+        raise UserError(
+            f"{file} can't be loaded as a network ({first_line(e)}). `dvc repro` makes it again."
+        ) from e
+
+
+def slices(batches: Iterable[np.ndarray], size: int = PHOTOS_AT_ONCE) -> Iterable[np.ndarray]:
+    """Divide batches of photos into those of one request, ``size`` or fewer photos each."""
+    return (
+        photos[start : start + size] for photos in batches for start in range(0, len(photos), size)
+    )

@@ -1,0 +1,67 @@
+"""Export a trained network to the file that an engine reads.
+
+The exported network takes photos as they are decoded, uint8 (n, height, width, 3), and gives their
+embeddings, float32 (n, d), rows of length 1. All preparation of the pixels is inside.
+"""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from reid.common.errors import UserError
+from reid.inference.engine import FILES, EngineName
+from reid.model.backend import keras
+from reid.model.network import save_as_it_is
+
+
+def export_network(model: keras.Model, engine: EngineName, folder: Path) -> Path:
+    """Write a network to the file that an engine reads.
+
+    In a new process, the same weights give the same bytes.
+
+    Args:
+        model: the network of `reid.model.network.retrieval_network`, on TensorFlow.
+        engine: the engine that will read the file.
+        folder: the folder of the file, which must exist.
+
+    Returns:
+        The file.
+
+    Raises:
+        UserError: the package that writes this kind of file is not installed.
+    """
+    file = folder / FILES[engine]
+    match engine:
+        case "openvino":
+            _write_openvino(model, file)
+        case "onnx":
+            _write_onnx(model, file)
+        case "keras":
+            save_as_it_is(model, file)
+    return file
+
+
+def _write_openvino(model: keras.Model, file: Path) -> None:
+    from reid.inference.openvino_runtime import ov  # noqa: PLC0415
+
+    _, height, width, channels = model.input_shape
+    with TemporaryDirectory() as folder:
+        # Keras's own export to OpenVINO converts by a way that reports to OpenVINO's makers.
+        model.export(folder, format="tf_saved_model", verbose=False)
+        network = ov.Core().read_model(folder)
+        network.reshape([-1, height, width, channels])
+        # The names that TensorFlow gives count the operations of the whole process.
+        for number, operation in enumerate(network.get_ordered_ops()):
+            operation.set_friendly_name(f"{operation.get_type_name()}_{number}")
+        ov.save_model(network, file, compress_to_fp16=False)
+
+
+def _write_onnx(model: keras.Model, file: Path) -> None:
+    # Keras exports to this format only what has been called.
+    model(keras.ops.zeros((1, *model.input_shape[1:]), "uint8"))
+    try:
+        model.export(file, format="onnx", verbose=False)
+    except ImportError as e:
+        raise UserError(
+            f"extract.engine: onnx needs packages that are not installed ({e}). "
+            "`pip install -r requirements-onnx.txt` installs them."
+        ) from e
