@@ -6,7 +6,7 @@
 # make ui      show the runs in MLflow: PORT=5050
 # make lint    check style and types
 # make verify  run the pipeline in two fresh clones and compare all outputs
-# make bench   time evaluation, re-ranking, training input and commands that must stay quick
+# make bench   time evaluation, re-ranking, training input, extraction and commands that must stay quick
 # make lock    pin all packages that requirements.txt needs
 # make plots-page   put Vega's code into the page of dvc plots
 
@@ -67,6 +67,7 @@ bench: .venv/dev pull
 	python -m benchmarks.evaluation
 	python -m benchmarks.reranking
 	python -m benchmarks.input
+	python -m benchmarks.extraction
 	python -m benchmarks.limits
 
 plots-page: .venv/dev

@@ -6,6 +6,7 @@ import sys
 import webbrowser
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,10 +17,14 @@ from reid.common.errors import UserError
 from reid.data import paths
 from reid.data.dataset import read_source, read_subset
 from reid.data.protocols import CROSS_CAMERA, Protocol
+from reid.inference.engine import EngineName
 from reid.terminal import console
 
 if TYPE_CHECKING:
     from PIL import Image
+
+CHECKED = 64
+"""The gallery photos that an exported network is checked with."""
 
 app = typer.Typer(
     help="Person re-identification: score features, search with a photo, show results.",
@@ -210,6 +215,39 @@ def ui(
         typer.echo(f"The runs are on a server: open {server}")
     else:
         show_runs(root, port)
+
+
+@app.command()
+def export(
+    model: Annotated[
+        str, typer.Argument(help="A .keras file, or a registered model: models:/reid@champion.")
+    ],
+    destination: Annotated[Path, typer.Argument(help="The folder to write. It is replaced.")],
+    engine: Annotated[EngineName, typer.Option("--format", help="What will run it.")] = "openvino",
+    flip: Annotated[
+        bool, typer.Option(help="Embed the mirror image, too, at twice the time.")
+    ] = True,
+) -> None:
+    """Write a trained network as a folder to hand over: the network, an example, a README."""
+    from reid.model.backend_choice import choose  # noqa: PLC0415
+
+    choose("tensorflow")
+    from reid.inference.bundle import write_bundle  # noqa: PLC0415
+    from runs.fingerprint import project_root  # noqa: PLC0415
+    from runs.registry.download import SCHEME, keras_file_of  # noqa: PLC0415
+
+    with TemporaryDirectory() as folder:
+        weights = (
+            keras_file_of(model, project_root(), Path(folder))
+            if model.startswith(SCHEME)
+            else Path(model)
+        )
+        photos = read_subset(paths.DATASET, "gallery", images=True)["image"].head(CHECKED).tolist()
+        difference = write_bundle(weights, engine, flip, photos, destination)
+    typer.echo(
+        f"wrote {destination}; its embeddings of {len(photos)} gallery photos differ from Keras's "
+        f"by at most {difference:.1g}"
+    )
 
 
 @app.command()

@@ -8,12 +8,13 @@ import numpy as np
 
 from reid.common.errors import UserError, first_line
 
-EngineName = Literal["openvino", "keras", "onnx"]
+EngineName = Literal["openvino", "keras", "onnx", "tflite"]
 
 FILES: dict[EngineName, str] = {
     "openvino": "network.xml",
     "keras": "network.keras",
     "onnx": "network.onnx",
+    "tflite": "network.tflite",
 }
 """The file of the exported network that each engine reads."""
 
@@ -63,6 +64,10 @@ def load_engine(folder: Path) -> Engine:
                 from reid.inference.onnx_engine import OnnxEngine  # noqa: PLC0415
 
                 return OnnxEngine(file)
+            case "tflite":
+                from reid.inference.tflite_engine import TfliteEngine  # noqa: PLC0415
+
+                return TfliteEngine(file)
             case "keras":
                 from reid.inference.keras_engine import KerasEngine  # noqa: PLC0415
 

@@ -4,6 +4,7 @@ The exported network takes photos as they are decoded, uint8 (n, height, width, 
 embeddings, float32 (n, d), rows of length 1. All preparation of the pixels is inside.
 """
 
+import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -35,6 +36,8 @@ def export_network(model: keras.Model, engine: EngineName, folder: Path) -> Path
             _write_openvino(model, file)
         case "onnx":
             _write_onnx(model, file)
+        case "tflite":
+            model.export(file, format="litert", verbose=False)
         case "keras":
             save_as_it_is(model, file)
     return file
@@ -59,7 +62,9 @@ def _write_onnx(model: keras.Model, file: Path) -> None:
     # Keras exports to this format only what has been called.
     model(keras.ops.zeros((1, *model.input_shape[1:]), "uint8"))
     try:
-        model.export(file, format="onnx", verbose=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            model.export(file, format="onnx", verbose=False)
     except ImportError as e:
         raise UserError(
             f"extract.engine: onnx needs packages that are not installed ({e}). "

@@ -33,6 +33,7 @@ ENGINE_NEEDS: dict[EngineName, tuple[str, ...]] = {
     "openvino": ("openvino",),
     "keras": ("keras", "tensorflow", "tensorflow-cpu"),
     "onnx": ("onnxruntime",),
+    "tflite": ("tensorflow", "tensorflow-cpu"),
 }
 """The packages that each engine needs."""
 

@@ -140,7 +140,7 @@ class Registry:
             PROTOCOL: submission.protocol,
             DATA: submission.data,
         }
-        with _store_of_process(self.client.tracking_uri):
+        with store_of_process(self.client.tracking_uri):
             version = self.client.create_model_version(
                 REGISTERED,
                 source=f"models:/{logged.model_id}",
@@ -190,7 +190,7 @@ class Registry:
         from reid.serving import packaging  # noqa: PLC0415
 
         # The last step of `log` sets the model READY.
-        with _store_of_process(self.client.tracking_uri):
+        with store_of_process(self.client.tracking_uri):
             Model.log(
                 None,
                 packaging,
@@ -321,7 +321,7 @@ class Registry:
 
 
 @contextmanager
-def _store_of_process(uri: str) -> Iterator[None]:
+def store_of_process(uri: str) -> Iterator[None]:
     """Set the process's store, which MLflow's `log_model` and `models:/` addresses use.
 
     MLflow's pages link a version that has such an address with its model.

@@ -20,7 +20,7 @@ from PIL import Image
 from reid.common.errors import UserError
 from reid.common.settings import Settings, checked
 from reid.data import paths
-from stages import evaluate, extract, ingest, split, train_baseline, train_triplet, validate
+from stages import evaluate, export, ingest, split, train_baseline, train_triplet, validate
 from tests.support.photos import jpeg, layout, write_folder, write_zip
 from tests.support.places import ROOT
 from tests.support.project import (
@@ -211,8 +211,8 @@ def test_no_space_for_an_output_is_reported_and_the_old_output_stays(workplace: 
             r"triplet\.martin: Extra inputs are not permitted",
         ),
         (
-            "extract@baseline",
-            extract.Params,
+            "export@baseline",
+            export.Params,
             {"extract": {"flip": "yes"}},
             r"extract\.flip: .*valid boolean.*'yes'",
         ),

@@ -1,0 +1,103 @@
+"""A folder to hand over: an exported network with an example program and a README.
+
+The network is checked against the one in Keras that it was exported from.
+"""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from reid.common.errors import UserError
+from reid.common.files import replacing_folder
+from reid.data.images import decode_all
+from reid.inference.engine import EngineName, load_engine
+from reid.inference.export import export_network
+from reid.model.network import load_network, retrieval_network
+
+LARGEST_DIFFERENCE = 1e-4
+"""The largest difference of a number of an embedding from Keras's that is accepted."""
+EXAMPLES = Path(__file__).with_name("assets")
+NEEDS: dict[EngineName, tuple[str, ...]] = {
+    "openvino": ("openvino",),
+    "keras": ("keras", "tensorflow"),
+    "onnx": ("onnxruntime",),
+    "tflite": ("tensorflow",),
+}
+"""The packages that run each format, besides numpy and pillow."""
+
+README = """# A person re-identification network, format {name}
+
+`{file}` turns photos of people into embeddings. Photos of one person have similar embeddings.
+
+| | |
+|---|---|
+| input | photos of one person each, cut out, RGB, uint8 (n, {height}, {width}, 3) |
+| output | embeddings, float32 (n, {dimension}), each of length 1 |
+| similarity | the dot product of two embeddings, from -1 to 1 |
+| mirrored | {mirrored} |
+| made from | `{weights}` |
+| largest difference from Keras | {difference:.1g}, on {count} photos |
+
+Scale photos to {height}x{width} (bilinear); all other preparation is inside the network. To try it:
+
+```bash
+pip install numpy pillow {packages}
+python example.py one.jpg two.jpg
+```
+"""
+
+
+def _pinned(package: str) -> str:
+    """Return the line for pip of a package that this process has imported."""
+    version = sys.modules[package].__version__.partition("-")[0]
+    return f"{package}=={version}"
+
+
+def write_bundle(
+    weights: Path, name: EngineName, flip: bool, photos: Sequence[bytes], destination: Path
+) -> float:
+    """Write the folder.
+
+    Args:
+        weights: a ``.keras`` file of a trained model.
+        name: the format.
+        flip: whether the embedding is the mean of the photo's and its mirror image's.
+        photos: image files to check the network with.
+        destination: the folder; it is replaced as a whole.
+
+    Returns:
+        The largest difference of a number of an embedding from Keras's.
+
+    Raises:
+        UserError: the file can't be loaded, or the difference is too large.
+    """
+    model = retrieval_network(load_network(weights), flip)
+    with replacing_folder(destination) as part:
+        file = export_network(model, name, part)
+        engine = load_engine(part)
+        images = decode_all(photos, engine.height, engine.width)
+        expected = np.asarray(model.predict_on_batch(images))
+        difference = float(np.abs(engine.embed([images]) - expected).max())
+        if not difference <= LARGEST_DIFFERENCE:
+            raise UserError(
+                f"{weights} as {name} differs from Keras by {difference:.1g} on {len(photos)} "
+                f"photos; at most {LARGEST_DIFFERENCE:g} is accepted. Nothing was written."
+            )
+        shutil.copyfile(EXAMPLES / f"example_{name}.py", part / "example.py")
+        text = README.format(
+            name=name,
+            file=file.name,
+            height=engine.height,
+            width=engine.width,
+            dimension=engine.dimension,
+            mirrored="the mean with the mirror image's embedding" if flip else "no",
+            weights=weights.name,
+            difference=difference,
+            count=len(photos),
+            packages=" ".join(map(_pinned, NEEDS[name])),
+        )
+        (part / "README.md").write_text(text, encoding="utf-8")
+    return difference
