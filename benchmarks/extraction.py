@@ -1,15 +1,17 @@
-"""Time the embedding of a gallery of Market-1501's size: ``python -m benchmarks.extraction``.
+"""Time embedding a gallery of Market-1501's size: ``python -m benchmarks.extraction [ENGINE...]``.
 
 The gallery of the sample is repeated to 19,732 images. Each figure stands beside two limits that
 are measured in turn with it: decoding alone, and the same engine fed with arrays that are ready.
 """
 
 import os
+import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -28,8 +30,7 @@ from stages.extract import DECODED_AT_ONCE
 
 COUNT = 19_732
 """The images of Market-1501's gallery."""
-REPEATS = 5
-ENGINES: tuple[EngineName, ...] = ("openvino", "onnx", "tflite", "keras")
+REPEATS = 3
 
 
 def write_gallery(file: Path) -> None:
@@ -89,7 +90,7 @@ def measured(engine: Engine, gallery: Path, folder: Path) -> dict[str, list[floa
     )
 
 
-def main() -> None:
+def main(engines: Sequence[EngineName]) -> None:
     """Print a table of the engines, without and with mirrored images."""
     make_deterministic(0, os.cpu_count() or 1)
     network = load_network(paths.network_file(paths.model_folder(paths.TRIPLET), "best"))
@@ -101,7 +102,7 @@ def main() -> None:
         gallery = folder / "gallery.parquet"
         write_gallery(gallery)
         for flip in (False, True):
-            for name in ENGINES:
+            for name in engines:
                 place = folder / f"{name} {flip}"
                 place.mkdir()
                 export_network(retrieval_network(network, flip), name, place)
@@ -111,4 +112,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(cast("list[EngineName]", sys.argv[1:]) or ["openvino"])

@@ -15,7 +15,8 @@ from rich.text import Text
 
 from reid.common.errors import UserError
 from reid.data import paths
-from reid.data.dataset import read_source, read_subset
+from reid.data.dataset import read_columns, read_source
+from reid.data.market import person_name
 from reid.data.protocols import CROSS_CAMERA, Protocol
 from reid.inference.engine import EngineName
 from reid.terminal import console
@@ -81,7 +82,6 @@ def search(
     from reid.inference.engine import load_engine  # noqa: PLC0415
     from reid.serving.search import (  # noqa: PLC0415
         nearest_people,
-        person_name,
         picture_of_search,
         read_gallery_features,
         read_photo,
@@ -89,11 +89,10 @@ def search(
 
     content = read_photo(photo)
     gallery = read_gallery_features(paths.features_folder(model), paths.DATASET)
-    engine = load_engine(gallery.network)
+    engine = load_engine(gallery.network, cache=Path(".dvc") / "tmp" / "engines")
     (embedding,) = engine.embed([decode_all([content], engine.height, engine.width)])
-    answers = nearest_people(
-        embedding, gallery.embeddings, read_subset(paths.DATASET, "gallery"), top
-    )
+    rows = read_columns(paths.DATASET, "gallery", ("pid", "camid", "name"))
+    answers = nearest_people(embedding, gallery.embeddings, rows, top)
     if picture:
         _save_picture(picture_of_search(photo.name, content, paths.DATASET, answers), picture)
     if as_json:
@@ -242,7 +241,7 @@ def export(
             if model.startswith(SCHEME)
             else Path(model)
         )
-        photos = read_subset(paths.DATASET, "gallery", images=True)["image"].head(CHECKED).tolist()
+        photos = read_columns(paths.DATASET, "gallery", ("image",))["image"][:CHECKED]
         difference = write_bundle(weights, engine, flip, photos, destination)
     typer.echo(
         f"wrote {destination}; its embeddings of {len(photos)} gallery photos differ from Keras's "

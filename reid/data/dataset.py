@@ -1,12 +1,11 @@
 """Read the data set that ``ingest`` wrote."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -14,6 +13,9 @@ from reid.common.errors import UserError
 from reid.data import paths
 from reid.data.images import decode_all
 from reid.data.market import SUBSETS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TRAIN, VALIDATION = "train", "validation"
 """The folds of the training subset."""
@@ -36,7 +38,7 @@ def read_source(dataset: Path) -> dict[str, Any]:
     return json.loads(_existing(paths.source_file(dataset)).read_text(encoding="utf-8"))
 
 
-def read_subset(dataset: Path, subset: str, images: bool = False) -> pd.DataFrame:
+def read_subset(dataset: Path, subset: str, images: bool = False) -> "pd.DataFrame":
     """Read the rows of a subset.
 
     Args:
@@ -50,14 +52,30 @@ def read_subset(dataset: Path, subset: str, images: bool = False) -> pd.DataFram
     Raises:
         UserError: the data set was not ingested.
     """
+    # A search needs no pandas, whose import takes half a second.
+    import pandas as pd  # noqa: PLC0415
+
     path = _existing(paths.subset_file(dataset, subset))
     columns = [name for name in pq.read_schema(path).names if images or name != "image"]
     table = pq.read_table(path, columns=columns)
     return table.to_pandas(types_mapper={pa.int32(): pd.Int32Dtype()}.get)
 
 
-def read_index(dataset: Path) -> pd.DataFrame:
+def read_columns(dataset: Path, subset: str, columns: Sequence[str]) -> dict[str, list[Any]]:
+    """Read some columns of a subset as lists, in the order of the rows.
+
+    Raises:
+        UserError: the data set was not ingested.
+    """
+    # `pq.read_table` would import pandas.
+    with pq.ParquetFile(_existing(paths.subset_file(dataset, subset))) as file:
+        return file.read(list(columns)).to_pydict()
+
+
+def read_index(dataset: Path) -> "pd.DataFrame":
     """Read all three subsets without the images' bytes. The first column is ``subset``."""
+    import pandas as pd  # noqa: PLC0415
+
     frames = [read_subset(dataset, subset) for subset in SUBSETS]
     index = pd.concat(frames, ignore_index=True)
     subsets = [s for s, f in zip(SUBSETS, frames, strict=True) for _ in range(len(f))]

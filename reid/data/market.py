@@ -175,3 +175,8 @@ def forms_that_read(names: list[str]) -> list[str]:
 def person_number(pid: int) -> int:
     """Return a person's number as it is in the file names."""
     return 0 if pid == PERSON_ZERO_PID else pid
+
+
+def person_name(pid: int) -> str:
+    """Return the words that people read for a pid: ``person 7`` or ``distractor``."""
+    return "distractor" if pid == DISTRACTOR_PID else f"person {person_number(pid)}"

@@ -9,7 +9,7 @@ from PIL import Image
 from reid.common.arrays import IntArray
 from reid.data.dataset import read_images
 from reid.data.images import decode
-from reid.data.market import DISTRACTOR_PID, person_number
+from reid.data.market import person_name
 from reid.evaluation import picture
 from reid.evaluation.picture import Photo
 from reid.protocol.ranking import Answers
@@ -18,11 +18,6 @@ from reid.protocol.ranking import Answers
 def photo_pixels(content: bytes) -> np.ndarray:
     """Decode an image file to the size that it has in the picture: uint8 (height, width, 3)."""
     return decode(content, picture.HEIGHT, picture.WIDTH)
-
-
-def person_name(pid: int) -> str:
-    """Return the words that people read for a pid: ``person 7`` or ``distractor``."""
-    return "distractor" if pid == DISTRACTOR_PID else f"person {person_number(pid)}"
 
 
 def picture_of_answers(

@@ -43,8 +43,12 @@ class Engine(Protocol):
         """
 
 
-def load_engine(folder: Path) -> Engine:
+def load_engine(folder: Path, cache: Path | None = None) -> Engine:
     """Load the network of a folder that `reid.inference.export.export_network` wrote.
+
+    Args:
+        folder: the folder.
+        cache: a folder in which OpenVINO keeps the compiled network, to load it sooner next time.
 
     Raises:
         UserError: there is no network, it is damaged, or its engine is not installed.
@@ -59,7 +63,7 @@ def load_engine(folder: Path) -> Engine:
             case "openvino":
                 from reid.inference.openvino_engine import OpenVinoEngine  # noqa: PLC0415
 
-                return OpenVinoEngine(file)
+                return OpenVinoEngine(file, cache)
             case "onnx":
                 from reid.inference.onnx_engine import OnnxEngine  # noqa: PLC0415
 

@@ -8,6 +8,7 @@ import numpy as np
 from reid.inference.engine import slices
 from reid.inference.openvino_runtime import (
     PerformanceMode,
+    cache_dir,
     inference_precision,
     ov,
     performance_mode,
@@ -17,20 +18,25 @@ from reid.inference.openvino_runtime import (
 class OpenVinoEngine:
     """See `reid.inference.engine.Engine`."""
 
-    def __init__(self, file: Path) -> None:
-        """Load a ``.xml`` file and the ``.bin`` file next to it."""
+    def __init__(self, file: Path, cache: Path | None = None) -> None:
+        """Load a ``.xml`` file and the ``.bin`` file next to it.
+
+        Args:
+            file: the ``.xml`` file.
+            cache: a folder for the compiled network.
+        """
         core = ov.Core()
-        network = core.read_model(file)
-        _, self.height, self.width, _ = (
-            d.get_length() if d.is_static else 0 for d in network.input().partial_shape
-        )
-        self.dimension = network.output().partial_shape[-1].get_length()
+        if cache:
+            core.set_property({cache_dir: str(cache)})
         # Without the type, a processor that has bfloat16 computes with it, and differs by 0.006.
         self._network = core.compile_model(
-            network,
+            file,
             "CPU",
             {performance_mode: PerformanceMode.THROUGHPUT, inference_precision: ov.Type.f32},
         )
+        _, height, width, _ = self._network.input().partial_shape
+        self.height, self.width = height.get_length(), width.get_length()
+        self.dimension = self._network.output().partial_shape[-1].get_length()
 
     def embed(self, batches: Iterable[np.ndarray]) -> np.ndarray:
         """Embed photos while the next ones are being decoded."""

@@ -1,15 +1,17 @@
-"""Import OpenVINO without its telemetry; all other files import it from here."""
+"""Import OpenVINO without its telemetry and its converter; all other files import it from here."""
 
 import sys
 
-# OpenVINO's import reports itself to its makers over the network, unless this package is missing.
-sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+# The import of the converter reports to OpenVINO's makers over the network, and takes a tenth of a
+# second. OpenVINO does without it if it is missing.
+sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]
 
 import openvino as ov  # noqa: E402
+from openvino.properties import cache_dir  # noqa: E402
 from openvino.properties.hint import (  # noqa: E402
     PerformanceMode,
     inference_precision,
     performance_mode,
 )
 
-__all__ = ["PerformanceMode", "inference_precision", "ov", "performance_mode"]
+__all__ = ["PerformanceMode", "cache_dir", "inference_precision", "ov", "performance_mode"]

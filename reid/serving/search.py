@@ -1,11 +1,12 @@
 """Search the gallery for the people who look most like a photo of your own."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from reid.common.errors import UserError
@@ -13,10 +14,7 @@ from reid.common.files import sha256, sha256_of_folder
 from reid.data import paths
 from reid.data.dataset import read_images
 from reid.data.images import UnreadableImageError, photo_facts
-from reid.data.market import DISTRACTOR_PID, JUNK_PID
-from reid.evaluation import picture
-from reid.evaluation.answers import person_name, photo_pixels
-from reid.evaluation.picture import Photo
+from reid.data.market import DISTRACTOR_PID, JUNK_PID, person_name
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def read_gallery_features(features: Path, dataset: Path) -> GalleryFeatures:
     """
     try:
         source = json.loads(paths.source_file(features).read_text(encoding="utf-8"))
-        embeddings = np.load(paths.embeddings_file(features, "gallery"))
+        embeddings = np.load(paths.embeddings_file(features, "gallery"), mmap_mode="r")
         network, gallery = Path(source["network"]), paths.subset_file(dataset, "gallery")
         changed = [
             path
@@ -94,26 +92,32 @@ def read_gallery_features(features: Path, dataset: Path) -> GalleryFeatures:
 
 
 def nearest_people(
-    embedding: np.ndarray, features: np.ndarray, gallery: pd.DataFrame, top: int
+    embedding: np.ndarray, features: np.ndarray, gallery: Mapping[str, Sequence[Any]], top: int
 ) -> list[FoundPerson]:
     """Find the people most similar to a photo, each once, the best first.
 
     Args:
         embedding: the embedding of the photo, float32 (d,), of length 1.
         features: the embeddings of the gallery, float32 (n, d), rows of length 1.
-        gallery: the n rows of the gallery subset, with ``pid``, ``camid`` and ``name``.
+        gallery: the columns ``pid``, ``camid`` and ``name`` of the n rows of the gallery subset.
         top: the largest number of people to return.
 
     Junk is left out. Distractors have no name, so each of their photos counts as a person.
     """
-    ranked = gallery[["pid", "camid", "name"]].assign(similarity=features @ embedding)
-    ranked = ranked[ranked["pid"] != JUNK_PID].sort_values(
-        ["similarity", "name"], ascending=[False, True]
-    )
-    repeated = ranked["pid"].duplicated() & (ranked["pid"] != DISTRACTOR_PID)
-    best = ranked[~repeated].head(top)
-    columns = (best[c].tolist() for c in ("pid", "camid", "name", "similarity"))
-    return [FoundPerson(*values) for values in zip(*columns, best.index.tolist(), strict=True)]
+    pids, similarities = gallery["pid"], features @ embedding
+    found: list[FoundPerson] = []
+    seen: set[int] = {JUNK_PID}
+    for row in np.lexsort((gallery["name"], -similarities)).tolist():
+        if len(found) == top:
+            break
+        pid = pids[row]
+        if pid not in seen:
+            seen |= {pid} - {DISTRACTOR_PID}
+            similarity = float(similarities[row])
+            found.append(
+                FoundPerson(pid, gallery["camid"][row], gallery["name"][row], similarity, row)
+            )
+    return found
 
 
 def picture_of_search(
@@ -127,9 +131,13 @@ def picture_of_search(
         dataset: the folder that ``ingest`` wrote. Only the photos that are drawn are read from it.
         people: the people found, the best first.
     """
+    # Only a picture needs these, and pandas with them.
+    from reid.evaluation import picture  # noqa: PLC0415
+    from reid.evaluation.answers import photo_pixels  # noqa: PLC0415
+
     photos = read_images(dataset, "gallery", [found.row for found in people])
     answers = [
-        Photo(
+        picture.Photo(
             photo_pixels(photo),
             picture.NEUTRAL_FRAME,
             person_name(found.person),
@@ -137,5 +145,5 @@ def picture_of_search(
         )
         for found, photo in zip(people, photos, strict=True)
     ]
-    asked = Photo(photo_pixels(content), picture.QUERY_FRAME, "your photo", "")
+    asked = picture.Photo(photo_pixels(content), picture.QUERY_FRAME, "your photo", "")
     return picture.answers_sheet(f"The people most like {name}", [(asked, answers)])

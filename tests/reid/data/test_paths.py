@@ -30,6 +30,7 @@ def declared_outputs() -> set[Path]:
 def test_declared_outputs_are_the_paths_of_the_module() -> None:
     per_model = (
         paths.model_folder,
+        paths.exported_folder,
         paths.features_folder,
         paths.ranking_file,
         paths.metrics_file,

@@ -71,6 +71,15 @@ def test_photo_has_the_same_bytes_in_any_company(
     assert np.concatenate(alone).tobytes() == together[:3].tobytes()
 
 
+def test_network_from_the_cache_gives_the_same_bytes(trained: keras.Model, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    engine = exported(trained, "openvino", True, tmp_path)
+    for _ in range(2):
+        kept = load_engine(tmp_path, cache)
+        assert list(cache.iterdir())
+        assert kept.embed([photos()]).tobytes() == engine.embed([photos()]).tobytes()
+
+
 def test_same_weights_give_the_same_files(trained: keras.Model, tmp_path: Path) -> None:
     written = []
     for folder in (tmp_path / "first", tmp_path / "second"):
