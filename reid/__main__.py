@@ -221,7 +221,7 @@ def export(
     model: Annotated[
         str, typer.Argument(help="A .keras file, or a registered model: models:/reid@champion.")
     ],
-    destination: Annotated[Path, typer.Argument(help="The folder to write. It is replaced.")],
+    destination: Annotated[Path, typer.Argument(help="A new folder.")],
     engine: Annotated[EngineName, typer.Option("--format", help="What will run it.")] = "openvino",
     flip: Annotated[
         bool, typer.Option(help="Embed the mirror image, too, at twice the time.")

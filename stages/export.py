@@ -7,7 +7,7 @@ from reid.common.files import replacing_folder
 from reid.common.settings import Settings
 from reid.data import paths
 from reid.inference.engine import EngineName
-from reid.model.backend_choice import choose
+from reid.model.backend_choice import Backend, choose
 from runs.fingerprint import inputs_hash, require_unedited
 from stages._stage import declared, run
 
@@ -26,6 +26,7 @@ class Extract(Settings):
 class Params(Settings):
     """The parameters that ``dvc.yaml`` declares."""
 
+    backend: Backend
     extract: Extract
 
 
@@ -34,9 +35,10 @@ def main() -> None:
     name = sys.argv[1]
     stage = f"export@{name}"
     before = inputs_hash(stage)
-    own = declared(stage, Params).extract
-    # TensorFlow is always installed, and reads what any backend has trained.
-    choose("tensorflow")
+    params = declared(stage, Params)
+    own = params.extract
+    # Only TensorFlow writes the other engines' files. It reads what any backend has trained.
+    choose(params.backend if own.engine == "keras" else "tensorflow")
     from reid.inference.export import export_network  # noqa: PLC0415
     from reid.model.network import load_network, retrieval_network  # noqa: PLC0415
 

@@ -66,14 +66,16 @@ def write_bundle(
         name: the format.
         flip: whether the embedding is the mean of the photo's and its mirror image's.
         photos: image files to check the network with.
-        destination: the folder; it is replaced as a whole.
+        destination: the folder, which must not exist yet.
 
     Returns:
         The largest difference of a number of an embedding from Keras's.
 
     Raises:
-        UserError: the file can't be loaded, or the difference is too large.
+        UserError: the folder exists, the file can't be loaded, or the difference is too large.
     """
+    if destination.exists():
+        raise UserError(f"{destination} exists already. Name a new folder.")
     model = retrieval_network(load_network(weights), flip)
     with replacing_folder(destination) as part:
         file = export_network(model, name, part)

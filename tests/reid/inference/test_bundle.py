@@ -88,6 +88,15 @@ def test_readme_says_what_goes_in_and_what_comes_out(
         assert part in text
 
 
+def test_folder_that_exists_is_left_alone(
+    weights: Path, photos: list[bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(UserError, match=f"{tmp_path} exists already"):
+        write_bundle(weights, "openvino", True, photos, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
 def test_network_that_differs_from_keras_is_refused(
     weights: Path, photos: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

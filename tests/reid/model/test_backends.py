@@ -105,13 +105,17 @@ def test_loss_of_a_mistake_grows_with_its_sureness(trained: dict[str, Trained], 
     assert trained[way].loss_of_a_sure_mistake == pytest.approx(SURENESS)
 
 
-def test_pipeline_trains_without_tensorflow(unfinished: Project, tmp_path: Path) -> None:
+def test_pipeline_trains_and_extracts_without_tensorflow(
+    unfinished: Project, tmp_path: Path
+) -> None:
     project = unfinished
-    project.set_params({"backend": "jax", "baseline": {"epochs": 1}})
+    project.set_params(
+        {"backend": "jax", "baseline": {"epochs": 1}, "extract": {"engine": "keras"}}
+    )
     (tmp_path / "tensorflow.py").write_text("raise ImportError('TensorFlow, under JAX')")
     without = {"PYTHONPATH": str(tmp_path), "START_COLD": "yes"}
-    project.must("dvc", "repro", "train_baseline", **without)
-    assert (project.root / "models/baseline/best.keras").exists()
+    project.must("dvc", "repro", "extract@baseline", **without)
+    assert np.load(project.root / "build/features/baseline/query.npy").any()
 
 
 def test_backend_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,9 +18,11 @@ from mlflow.entities.model_registry import ModelVersion
 from PIL import Image
 
 from reid.data.dataset import read_subset
+from reid.data.images import decode_all
+from reid.inference.engine import load_engine
 from tests.support.mlflow_server import free_port
 from tests.support.places import ROOT
-from tests.support.project import Project
+from tests.support.project import Project, assert_one_clear_message
 from tests.support.waiting import wait_until
 
 ALONE = ROOT / "tests" / "support" / "served_alone.py"
@@ -98,6 +100,17 @@ def test_python_answers_without_the_checkout_as_the_pipeline_embeds(
     answer = np.load(tmp_path / "answer.npy")
     assert answer.dtype == np.float32
     np.testing.assert_array_equal(answer, embeddings(project))
+
+
+def test_champion_is_exported_for_use_elsewhere(trained: Project, tmp_path: Path) -> None:
+    export = ("python", "-m", "reid", "export")
+    folder = tmp_path / "handed over"
+    trained.must(*export, "models:/reid@champion", str(folder))
+    engine = load_engine(folder)
+    photos = decode_all(queries(trained), engine.height, engine.width)
+    np.testing.assert_array_equal(engine.embed([photos]), embeddings(trained))
+    done = trained.run(*export, "models:/reid/99", str(tmp_path / "out"))
+    assert_one_clear_message(done, "models:/reid/99 can't be fetched from sqlite")
 
 
 class Server:
