@@ -1,5 +1,6 @@
 """The network on OpenVINO, the fastest engine on x86 processors."""
 
+from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from reid.inference.openvino_runtime import (
     PerformanceMode,
     cache_dir,
     inference_precision,
+    optimal_number_of_infer_requests,
     ov,
     performance_mode,
 )
@@ -34,6 +36,7 @@ class OpenVinoEngine:
             "CPU",
             {performance_mode: PerformanceMode.THROUGHPUT, inference_precision: ov.Type.f32},
         )
+        self._requests = self._network.get_property(optimal_number_of_infer_requests)
         _, height, width, _ = self._network.input().partial_shape
         self.height, self.width = height.get_length(), width.get_length()
         self.dimension = self._network.output().partial_shape[-1].get_length()
@@ -41,14 +44,21 @@ class OpenVinoEngine:
     def embed(self, batches: Iterable[np.ndarray]) -> np.ndarray:
         """Embed photos while the next ones are being decoded."""
         parts: list[np.ndarray] = []
+        free = [self._network.create_infer_request() for _ in range(self._requests)]
+        running: deque[ov.InferRequest] = deque()
 
-        def keep(request: ov.InferRequest, place: int) -> None:
-            parts[place] = request.get_output_tensor().data.copy()
+        def finish_the_oldest() -> None:
+            request = running.popleft()
+            request.wait()
+            parts.append(request.get_output_tensor().data.copy())
+            free.append(request)
 
-        requests = ov.AsyncInferQueue(self._network)
-        requests.set_callback(keep)
-        for place, photos in enumerate(slices(batches)):
-            parts.append(np.empty(0))
-            requests.start_async({0: photos}, place)
-        requests.wait_all()
+        for photos in slices(batches):
+            if not free:
+                finish_the_oldest()
+            request = free.pop()
+            request.start_async({0: photos})
+            running.append(request)
+        while running:
+            finish_the_oldest()
         return np.concatenate(parts) if parts else np.empty((0, self.dimension), np.float32)

@@ -7,11 +7,18 @@ import sys
 sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]
 
 import openvino as ov  # noqa: E402
-from openvino.properties import cache_dir  # noqa: E402
+from openvino.properties import cache_dir, optimal_number_of_infer_requests  # noqa: E402
 from openvino.properties.hint import (  # noqa: E402
     PerformanceMode,
     inference_precision,
     performance_mode,
 )
 
-__all__ = ["PerformanceMode", "cache_dir", "inference_precision", "ov", "performance_mode"]
+__all__ = [
+    "PerformanceMode",
+    "cache_dir",
+    "inference_precision",
+    "optimal_number_of_infer_requests",
+    "ov",
+    "performance_mode",
+]
