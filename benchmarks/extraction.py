@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from reid.data import paths
-from reid.data.dataset import decoded_batches, read_subset
+from reid.data.dataset import decoded_batches, read_columns
 from reid.inference.engine import Engine, EngineName, load_engine
 from reid.inference.export import export_network
 from reid.model.backend import make_deterministic
@@ -35,7 +35,7 @@ REPEATS = 3
 
 def write_gallery(file: Path) -> None:
     """Write ``COUNT`` images in row groups as ``ingest`` does."""
-    images = read_subset(paths.DATASET, "gallery", images=True)["image"].tolist()
+    images = read_columns(paths.DATASET, "gallery", ("image",))["image"]
     repeated = [images[row % len(images)] for row in range(COUNT)]
     table = pa.table({"image": pa.array(repeated, pa.binary())})
     pq.write_table(

@@ -18,7 +18,7 @@ from reid.data import paths
 from reid.data.dataset import read_columns, read_source
 from reid.data.market import person_name
 from reid.data.protocols import CROSS_CAMERA, Protocol
-from reid.inference.engine import EngineName
+from reid.inference.engine import EngineName, load_engine
 from reid.terminal import console
 
 if TYPE_CHECKING:
@@ -79,7 +79,6 @@ def search(
 ) -> None:
     """Find the people of the gallery who look most like a photo of your own."""
     from reid.data.images import decode_all  # noqa: PLC0415
-    from reid.inference.engine import load_engine  # noqa: PLC0415
     from reid.serving.search import (  # noqa: PLC0415
         nearest_people,
         picture_of_search,

@@ -13,21 +13,13 @@ import numpy as np
 from reid.common.errors import UserError
 from reid.common.files import replacing_folder
 from reid.data.images import decode_all
-from reid.inference.engine import EngineName, load_engine
+from reid.inference.engine import ENGINE_NEEDS, EngineName, load_engine
 from reid.inference.export import export_network
 from reid.model.network import load_network, retrieval_network
 
 LARGEST_DIFFERENCE = 1e-4
 """The largest difference of a number of an embedding from Keras's that is accepted."""
 EXAMPLES = Path(__file__).with_name("assets")
-NEEDS: dict[EngineName, tuple[str, ...]] = {
-    "openvino": ("openvino",),
-    "keras": ("keras", "tensorflow"),
-    "onnx": ("onnxruntime",),
-    "tflite": ("tensorflow",),
-}
-"""The packages that run each format, besides numpy and pillow."""
-
 README = """# A person re-identification network, format {name}
 
 `{file}` turns photos of people into embeddings. Photos of one person have similar embeddings.
@@ -50,10 +42,10 @@ python example.py one.jpg two.jpg
 """
 
 
-def _pinned(package: str) -> str:
-    """Return the line for pip of a package that this process has imported."""
-    version = sys.modules[package].__version__.partition("-")[0]
-    return f"{package}=={version}"
+def _pinned(engine: EngineName) -> list[str]:
+    """Return the lines for pip of an engine's packages, as this process has imported them."""
+    imported = [name for name in ENGINE_NEEDS[engine] if name in sys.modules]
+    return [f"{name}=={sys.modules[name].__version__.partition('-')[0]}" for name in imported]
 
 
 def write_bundle(
@@ -99,7 +91,7 @@ def write_bundle(
             weights=weights.name,
             difference=difference,
             count=len(photos),
-            packages=" ".join(map(_pinned, NEEDS[name])),
+            packages=" ".join(_pinned(name)),
         )
         (part / "README.md").write_text(text, encoding="utf-8")
     return difference

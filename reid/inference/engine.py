@@ -1,8 +1,9 @@
 """Load an exported network, on the engine that its file is for."""
 
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 
@@ -18,11 +19,16 @@ FILES: dict[EngineName, str] = {
 }
 """The file of the exported network that each engine reads."""
 
-PHOTOS_AT_ONCE = 16
-"""The photos in a request. More fill the processor's caches and are slower: docs/performance.md."""
+ENGINE_NEEDS: dict[EngineName, tuple[str, ...]] = {
+    "openvino": ("openvino",),
+    "keras": ("keras", "tensorflow", "tensorflow-cpu"),
+    "onnx": ("onnxruntime",),
+    "tflite": ("tensorflow", "tensorflow-cpu"),
+}
+"""The packages that each engine needs, by their names for pip. Of TensorFlow's, one is enough."""
 
 
-class Engine(Protocol):
+class Engine(ABC):
     """A network on an engine: a function from photos to embeddings."""
 
     height: int
@@ -30,6 +36,12 @@ class Engine(Protocol):
     width: int
     dimension: int
     """The length of an embedding."""
+    photos_at_once = 16
+    """The photos in a request."""
+
+    @abstractmethod
+    def _results(self, requests: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yield the embeddings of each request, in order."""
 
     def embed(self, batches: Iterable[np.ndarray]) -> np.ndarray:
         """Embed photos.
@@ -39,8 +51,16 @@ class Engine(Protocol):
 
         Returns:
             float32 (n, d), rows of length 1, in the order of the photos. The same photo gives the
-            same bytes, whatever is in its batch.
+            same bytes, whatever is in its batch, except with Keras.
         """
+        size = self.photos_at_once
+        requests = (
+            photos[start : start + size]
+            for photos in batches
+            for start in range(0, len(photos), size)
+        )
+        parts = list(self._results(requests))
+        return np.concatenate(parts) if parts else np.empty((0, self.dimension), np.float32)
 
 
 def load_engine(folder: Path, cache: Path | None = None) -> Engine:
@@ -84,10 +104,3 @@ def load_engine(folder: Path, cache: Path | None = None) -> Engine:
         raise UserError(
             f"{file} can't be loaded as a network ({first_line(e)}). `dvc repro` makes it again."
         ) from e
-
-
-def slices(batches: Iterable[np.ndarray], size: int = PHOTOS_AT_ONCE) -> Iterable[np.ndarray]:
-    """Divide batches of photos into those of one request, ``size`` or fewer photos each."""
-    return (
-        photos[start : start + size] for photos in batches for start in range(0, len(photos), size)
-    )

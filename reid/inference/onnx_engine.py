@@ -1,16 +1,16 @@
 """The network on ONNX Runtime."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
-from reid.inference.engine import slices
+from reid.inference.engine import Engine
 
 
-class OnnxEngine:
-    """See `reid.inference.engine.Engine`."""
+class OnnxEngine(Engine):
+    """ONNX Runtime."""
 
     def __init__(self, file: Path) -> None:
         """Load an ``.onnx`` file."""
@@ -20,7 +20,6 @@ class OnnxEngine:
         self.dimension = embeddings.shape[-1]
         self._input = photos.name
 
-    def embed(self, batches: Iterable[np.ndarray]) -> np.ndarray:
-        """Embed photos."""
-        parts = [self._session.run(None, {self._input: photos})[0] for photos in slices(batches)]
-        return np.concatenate(parts) if parts else np.empty((0, self.dimension), np.float32)
+    def _results(self, requests: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        for photos in requests:
+            yield from self._session.run(None, {self._input: photos})

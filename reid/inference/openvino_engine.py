@@ -1,12 +1,12 @@
 """The network on OpenVINO, the fastest engine on x86 processors."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from reid.inference.engine import slices
+from reid.inference.engine import Engine
 from reid.inference.openvino_runtime import (
     PerformanceMode,
     cache_dir,
@@ -17,8 +17,8 @@ from reid.inference.openvino_runtime import (
 )
 
 
-class OpenVinoEngine:
-    """See `reid.inference.engine.Engine`."""
+class OpenVinoEngine(Engine):
+    """OpenVINO."""
 
     def __init__(self, file: Path, cache: Path | None = None) -> None:
         """Load a ``.xml`` file and the ``.bin`` file next to it.
@@ -41,24 +41,22 @@ class OpenVinoEngine:
         self.height, self.width = height.get_length(), width.get_length()
         self.dimension = self._network.output().partial_shape[-1].get_length()
 
-    def embed(self, batches: Iterable[np.ndarray]) -> np.ndarray:
-        """Embed photos while the next ones are being decoded."""
-        parts: list[np.ndarray] = []
+    def _results(self, requests: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yield the embeddings of each request; meanwhile, the next ones are being decoded."""
         free = [self._network.create_infer_request() for _ in range(self._requests)]
         running: deque[ov.InferRequest] = deque()
 
-        def finish_the_oldest() -> None:
+        def finish_the_oldest() -> np.ndarray:
             request = running.popleft()
             request.wait()
-            parts.append(request.get_output_tensor().data.copy())
             free.append(request)
+            return request.get_output_tensor().data.copy()
 
-        for photos in slices(batches):
+        for photos in requests:
             if not free:
-                finish_the_oldest()
+                yield finish_the_oldest()
             request = free.pop()
             request.start_async({0: photos})
             running.append(request)
         while running:
-            finish_the_oldest()
-        return np.concatenate(parts) if parts else np.empty((0, self.dimension), np.float32)
+            yield finish_the_oldest()

@@ -1,17 +1,17 @@
 """The network on TensorFlow Lite, for phones and small boards."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from reid.inference.engine import slices
+from reid.inference.engine import Engine
 
 
-class TfliteEngine:
-    """See `reid.inference.engine.Engine`."""
+class TfliteEngine(Engine):
+    """TensorFlow Lite."""
 
     def __init__(self, file: Path) -> None:
         """Load a ``.tflite`` file."""
@@ -24,7 +24,6 @@ class TfliteEngine:
         self.dimension = int(embeddings["shape"][-1])
         self._run = network.get_signature_runner()
 
-    def embed(self, batches: Iterable[np.ndarray]) -> np.ndarray:
-        """Embed photos."""
-        parts = [part for photos in slices(batches) for part in self._run(photos=photos).values()]
-        return np.concatenate(parts) if parts else np.empty((0, self.dimension), np.float32)
+    def _results(self, requests: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        for photos in requests:
+            yield from self._run(photos=photos).values()

@@ -17,7 +17,7 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 import reid
 from reid.data import paths
-from reid.inference.engine import EngineName
+from reid.inference.engine import ENGINE_NEEDS, EngineName
 
 CODE = Path(reid.__file__).parent
 SERVED = CODE / "serving" / "served_model.py"
@@ -29,13 +29,6 @@ CARD, RANKING = "README.md", "ranking.parquet"
 
 SERVED_NEEDS = ("mlflow", "numpy", "pandas", "pillow", "pydantic")
 """The packages that the served code imports on every engine."""
-ENGINE_NEEDS: dict[EngineName, tuple[str, ...]] = {
-    "openvino": ("openvino",),
-    "keras": ("keras", "tensorflow", "tensorflow-cpu"),
-    "onnx": ("onnxruntime",),
-    "tflite": ("tensorflow", "tensorflow-cpu"),
-}
-"""The packages that each engine needs."""
 
 
 @dataclass(frozen=True)

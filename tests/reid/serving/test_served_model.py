@@ -15,8 +15,8 @@ from mlflow.exceptions import MlflowException
 from PIL import Image
 
 from reid.data.images import decode
-from reid.inference.engine import EngineName
-from reid.serving.packaging import ENGINE_NEEDS, SERVED_NEEDS, pinned_requirements
+from reid.inference.engine import ENGINE_NEEDS, EngineName
+from reid.serving.packaging import SERVED_NEEDS, pinned_requirements
 from reid.serving.served_model import decode_base64, decode_photos
 from tests.support.imports import needed
 from tests.support.places import ROOT

@@ -19,8 +19,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
 from reid.evaluation.ranking_file import RankedQueries, read_ranking, write_ranking
+from reid.inference.engine import ENGINE_NEEDS
 from reid.protocol.ranking import Ranking
-from reid.serving.packaging import ENGINE_NEEDS, SERVED_NEEDS, Package, pinned_requirements
+from reid.serving.packaging import SERVED_NEEDS, Package, pinned_requirements
 from runs.registry.versions import CHAMPION, REGISTERED, Registry, Submission
 from runs.run_identity import RunIdentity
 from runs.tracking import PipelineResult, Tracker
