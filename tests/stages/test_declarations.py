@@ -211,7 +211,7 @@ def probed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[st
         (project.root / file).write_text("'content'\n")
     (project.root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
     project.must("git", "init", "--quiet")
-    project.must("dvc", "init", "--quiet")
+    project.init_dvc()
     (folder / "seen").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         for variable, place in (("HOME", folder / "home"), ("TMPDIR", folder / "tmp")):

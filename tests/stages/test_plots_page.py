@@ -22,8 +22,7 @@ def test_page_is_built_from_its_parts() -> None:
 def test_plots_are_shown_without_a_network(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.must("git", "init", "--quiet")
-    project.must("dvc", "init", "--quiet")
-    shutil.copyfile(ROOT / ".dvc" / "config", tmp_path / ".dvc" / "config")
+    project.init_dvc()
     shutil.copytree(PAGE, tmp_path / ".dvc" / "plots_page")
     (tmp_path / "curve.csv").write_text("epoch,loss\n1,2.5\n2,1.25\n")
     (tmp_path / "dvc.yaml").write_text("plots:\n  - curve.csv:\n      x: epoch\n      y: loss\n")

@@ -235,6 +235,13 @@ class Project:
         assert done.returncode == 0, done.stdout
         return done.stdout
 
+    def init_dvc(self) -> None:
+        """Begin to use DVC, set up as this project is, without a remote."""
+        self.must("dvc", "init", "--quiet")
+        lines = (ROOT / ".dvc" / "config").read_text().splitlines()
+        settings = [line for line in lines if "remote" not in line and "url" not in line]
+        (self.root / ".dvc" / "config").write_text("\n".join([*settings, ""]))
+
     def commit(self) -> None:
         """Commit everything."""
         self.must("git", "add", "-A")
@@ -285,11 +292,9 @@ def make_project(root: Path) -> Project:
     project.must("git", "init", "--quiet")
     project.must("git", "config", "user.name", "Test")
     project.must("git", "config", "user.email", "test@localhost")
-    project.must("dvc", "init", "--quiet")
-    project.must("dvc", "config", "core.analytics", "false")
+    project.init_dvc()
     for name in ("plots", "plots_page"):
         shutil.copytree(ROOT / ".dvc" / name, root / ".dvc" / name)
-    project.must("dvc", "config", "plots.html_template", "plots_page/page.html")
     project.must("dvc", "add", "--quiet", "data", "pretrained")
     project.set_params(QUICK)
     project.commit()

@@ -209,7 +209,7 @@ def pipeline(tmp_path: Path) -> Project:
     project.must("git", "init", "--quiet")
     project.must("git", "config", "user.name", "Test")
     project.must("git", "config", "user.email", "test@localhost")
-    project.must("dvc", "init", "--quiet")
+    project.init_dvc()
     project.must(
         "dvc", "remote", "add", "--quiet", "--default", "storage", str(tmp_path / "remote")
     )
