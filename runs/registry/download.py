@@ -2,14 +2,33 @@
 
 from pathlib import Path
 
+import yaml
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 
 from reid.common.errors import UserError, first_line
+from reid.inference.engine import FILES
 from runs.registry.versions import store_of_process
 from runs.run_store import RunStore
 
 SCHEME = "models:/"
+META = "registered_model_meta"
+"""The file in which MLflow notes the version that it downloaded."""
+OLD = "an earlier version of this project made it"
+
+
+def _downloaded(model: str, root: Path, folder: Path) -> Path:
+    """Download a registered model into a folder. Return the place of its artifacts.
+
+    Raises:
+        UserError: there is no store or no such model.
+    """
+    store = RunStore(root)
+    try:
+        with store_of_process(store.uri):
+            return Path(download_artifacts(model, dst_path=str(folder))) / "artifacts"
+    except MlflowException as e:
+        raise UserError(f"{model} can't be fetched from {store.shown}: {first_line(e)}") from e
 
 
 def keras_file_of(model: str, root: Path, folder: Path) -> Path:
@@ -23,13 +42,24 @@ def keras_file_of(model: str, root: Path, folder: Path) -> Path:
     Raises:
         UserError: there is no store or no such model, or the model has no such file.
     """
-    store = RunStore(root)
-    try:
-        with store_of_process(store.uri):
-            place = Path(download_artifacts(model, dst_path=str(folder)))
-    except MlflowException as e:
-        raise UserError(f"{model} can't be fetched from {store.shown}: {first_line(e)}") from e
-    found = sorted((place / "artifacts").glob("*.keras"))
+    found = sorted(_downloaded(model, root, folder).glob("*.keras"))
     if not found:
-        raise UserError(f"{model} holds no .keras file: an earlier version of this project made it")
+        raise UserError(f"{model} holds no .keras file: {OLD}")
     return found[0]
+
+
+def network_of(model: str, root: Path, folder: Path) -> tuple[Path, str]:
+    """Download the exported network of a registered model; arguments as for `keras_file_of`.
+
+    Returns:
+        The folder of the network, and the address of the version: an alias moves to others.
+
+    Raises:
+        UserError: there is no store or no such model, or the model holds no exported network.
+    """
+    artifacts = _downloaded(model, root, folder)
+    found = [file.parent for name in FILES.values() for file in artifacts.glob(f"*/{name}")]
+    if not found:
+        raise UserError(f"{model} holds no exported network: {OLD}")
+    meta = yaml.safe_load((artifacts.parent / META).read_text(encoding="utf-8"))
+    return found[0], f"{SCHEME}{meta['model_name']}/{meta['model_version']}"

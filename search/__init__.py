@@ -1,0 +1,1 @@
+"""The search tool: an index of photos that grows and forgets, a page, and a service."""
