@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 
 from reid.common.errors import UserError
 from search.enrolment import LONGEST_NAME
+from search.records import Sighting
 from search.service.answers import AnswerOut, EnrolledOut, ForgottenOut, PersonOut, SightingOut
 from search.service.context import Parts, Reader, Writer
 from search.service.forms import SearchForm, read_photos, seconds
@@ -82,7 +83,7 @@ def photo(parts: Parts, _: Reader, photo: int) -> Response:
     found = parts.tool.index.photo(photo)
     if found is None:
         raise HTTPException(404, "The index has no such photo.")
-    _, content = found
+    content = found[1]
     kind = "image/png" if content.startswith(b"\x89PNG") else "image/jpeg"
     return Response(content, media_type=kind)
 
