@@ -79,7 +79,7 @@ def service(folder: Path) -> Iterator[Service]:
 def large_photo() -> bytes:
     """Return a photo that takes a while to decode."""
     file = io.BytesIO()
-    Image.effect_noise((5000, 4000), 60).save(file, "JPEG", quality=10)
+    Image.effect_noise((3000, 3000), 60).save(file, "JPEG", quality=10)
     return file.getvalue()
 
 
