@@ -378,7 +378,10 @@ class SqliteIndex(Index):
 
     def sightings(self, people: Sequence[str]) -> list[Sighting]:
         """See `Index.sightings`."""
-        rows = self._rows_of(f"{SIGHTING} WHERE person.name IN ({{}})", people)
+        # Joined by name, all photos would be read.
+        rows = self._rows_of(
+            f"{SIGHTING} WHERE photo.person IN (SELECT id FROM person WHERE name IN ({{}}))", people
+        )
         return sorted((Sighting(*row) for row in rows), key=lambda sighting: sighting.id)
 
     def photo(self, photo: int) -> tuple[Sighting, bytes] | None:

@@ -1,6 +1,6 @@
-"""Embeddings in memory, searched by faiss: exactly, or with an inverted file above a size.
+"""Embeddings in memory: all compared by numpy, or an inverted file of faiss above a size.
 
-J. Johnson et al., "Billion-scale similarity search with GPUs", 2017, describes the library.
+J. Johnson et al., "Billion-scale similarity search with GPUs", 2017, describes faiss.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,9 @@ import faiss
 import numpy as np
 
 EXACT_UP_TO = 200_000
-"""The most embeddings that are compared one by one: measured in docs/search.md."""
+"""The most embeddings that are all compared with a query: measured in docs/search.md."""
+AT_ONCE = 8_000_000
+"""The most similarities that are computed at once, 32 MB."""
 LISTS, PROBED = 2048, 96
 """The lists of the inverted file, and how many of them a search looks into."""
 TRAINED_ON = 100_000
@@ -19,6 +21,8 @@ RESCORED = 4
 """How many times the wanted number is found in the compressed embeddings and scored exactly."""
 
 Ids = Sequence[int] | np.ndarray
+Found = tuple[np.ndarray, np.ndarray]
+"""Similarities, float32 (m, count), the largest first, and ids, int64 (m, count); -1 for none."""
 
 
 class Vectors:
@@ -32,25 +36,29 @@ class Vectors:
             exact: gives the embeddings, float32 (n, d), of n ids: those in memory are compressed
                 above ``EXACT_UP_TO``.
         """
-        self._dimension, self._exact = dimension, exact
-        self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
+        self._exact = exact
+        self._rows = np.empty((0, dimension), np.float32)
+        self._ids = np.empty(0, np.int64)
+        self._count = 0
+        """The rows that are in use; behind them is room for more."""
+        self._compressed: faiss.IndexIVFScalarQuantizer | None = None
         self._lock = Lock()
 
     def __len__(self) -> int:
         """Return the number of embeddings."""
-        return int(self._index.ntotal)
+        return self._compressed.ntotal if self._compressed else self._count
 
     @property
     def is_exact(self) -> bool:
         """Whether each search looks at all embeddings."""
-        return isinstance(self._index, faiss.IndexIDMap2)
+        return self._compressed is None
 
     def ids(self) -> np.ndarray:
         """Return the ids, int64 (n,)."""
         with self._lock:
-            if self.is_exact:
-                return faiss.vector_to_array(self._index.id_map)
-            lists = self._index.invlists
+            if self._compressed is None:
+                return self._ids[: self._count].copy()
+            lists = self._compressed.invlists
             return np.concatenate(
                 [
                     faiss.rev_swig_ptr(lists.get_ids(number), lists.list_size(number)).copy()
@@ -61,67 +69,121 @@ class Vectors:
     def add(self, ids: Ids, embeddings: np.ndarray) -> None:
         """Add n embeddings, float32 (n, d)."""
         with self._lock:
-            self._index.add_with_ids(np.ascontiguousarray(embeddings), np.asarray(ids, np.int64))
-            if self.is_exact and len(self) > EXACT_UP_TO:
-                self._index = self._compressed()
+            if self._compressed is None:
+                self._append(np.asarray(ids, np.int64), embeddings)
+                if self._count > EXACT_UP_TO:
+                    self._compress()
+            else:
+                self._compressed.add_with_ids(
+                    np.ascontiguousarray(embeddings), np.asarray(ids, np.int64)
+                )
 
-    def _compressed(self) -> faiss.IndexIVFScalarQuantizer:
-        flat = self._index.index
-        quantizer = faiss.IndexFlatIP(self._dimension)
+    def _append(self, ids: np.ndarray, embeddings: np.ndarray) -> None:
+        end = self._count + len(ids)
+        if end > len(self._ids):
+            room = max(end, len(self._ids) * 5 // 4)
+            rows, known = (
+                np.empty((room, self._rows.shape[1]), np.float32),
+                np.empty(room, np.int64),
+            )
+            rows[: self._count], known[: self._count] = (
+                self._rows[: self._count],
+                self._ids[: self._count],
+            )
+            self._rows, self._ids = rows, known
+        self._rows[self._count : end], self._ids[self._count : end] = embeddings, ids
+        self._count = end
+
+    def _compress(self) -> None:
+        rows, dimension = self._rows[: self._count], self._rows.shape[1]
         compressed = faiss.IndexIVFScalarQuantizer(
-            quantizer,
-            self._dimension,
+            faiss.IndexFlatIP(dimension),
+            dimension,
             LISTS,
             faiss.ScalarQuantizer.QT_8bit,
             faiss.METRIC_INNER_PRODUCT,
         )
-        vectors = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * self._dimension)
-        vectors = vectors.reshape(flat.ntotal, self._dimension)
-        step = max(1, len(vectors) // TRAINED_ON)
-        compressed.train(np.ascontiguousarray(vectors[::step]))
-        compressed.add_with_ids(vectors, faiss.vector_to_array(self._index.id_map))
-        compressed.nprobe = PROBED
-        return compressed
+        step = max(1, len(rows) // TRAINED_ON)
+        compressed.train(np.ascontiguousarray(rows[::step]))
+        compressed.add_with_ids(rows, self._ids[: self._count])
+        self._compressed = compressed
+        self._rows, self._ids, self._count = self._rows[:0].copy(), self._ids[:0].copy(), 0
 
     def remove(self, ids: Ids) -> None:
         """Remove embeddings."""
+        gone = np.asarray(ids, np.int64)
         with self._lock:
-            self._index.remove_ids(faiss.IDSelectorBatch(np.asarray(ids, np.int64)))
+            if self._compressed is not None:
+                self._compressed.remove_ids(faiss.IDSelectorBatch(gone))
+                return
+            # Searches that are running keep the old arrays.
+            kept = ~np.isin(self._ids[: self._count], gone)
+            self._rows = self._rows[: self._count][kept]
+            self._ids = self._ids[: self._count][kept]
+            self._count = len(self._ids)
 
-    def search(
-        self, queries: np.ndarray, count: int, among: Ids | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def search(self, queries: np.ndarray, count: int, among: Ids | None = None) -> Found:
         """Find the most similar embeddings of m queries, float32 (m, d), rows of length 1.
 
         Args:
             queries: the queries.
             count: how many to find.
             among: the ids that may be found; None for all.
-
-        Returns:
-            The similarities, float32 (m, count), the largest first, and the ids, int64 (m, count).
-            Where fewer were found, the id is -1.
         """
         queries = np.ascontiguousarray(queries, np.float32)
-        selector = None if among is None else faiss.IDSelectorBatch(np.asarray(among, np.int64))
         with self._lock:
-            if self.is_exact:
-                return self._index.search(
-                    queries, count, params=faiss.SearchParameters(sel=selector)
-                )
-            params = faiss.SearchParametersIVF(nprobe=PROBED, sel=selector)
-            _, found = self._index.search(queries, RESCORED * count, params=params)
-        return self._rescored(queries, found, count)
+            if self._compressed is not None:
+                found = self._search_compressed(queries, RESCORED * count, among)
+            rows, ids = self._rows[: self._count], self._ids[: self._count]
+        if self._compressed is not None:
+            return self._rescored(queries, found, count)
+        allowed = None if among is None else np.isin(ids, np.asarray(among, np.int64))
+        step = max(1, AT_ONCE // max(1, len(ids)))
+        parts = [
+            _largest(queries[start : start + step] @ rows.T, ids, count, allowed)
+            for start in range(0, len(queries), step)
+        ]
+        similarities, places = zip(*parts, strict=True)
+        return np.concatenate(similarities), np.concatenate(places)
 
-    def _rescored(
-        self, queries: np.ndarray, found: np.ndarray, count: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _search_compressed(self, queries: np.ndarray, count: int, among: Ids | None) -> np.ndarray:
+        assert self._compressed is not None
+        selector = None if among is None else faiss.IDSelectorBatch(np.asarray(among, np.int64))
+        params = faiss.SearchParametersIVF(nprobe=PROBED, sel=selector)
+        return np.asarray(self._compressed.search(queries, count, params=params)[1])
+
+    def _rescored(self, queries: np.ndarray, found: np.ndarray, count: int) -> Found:
         similarities = np.full((len(queries), count), -np.inf, np.float32)
         ids = np.full((len(queries), count), -1, np.int64)
         for row, query in enumerate(queries):
             candidates = found[row][found[row] >= 0]
-            exact = self._exact(candidates) @ query if len(candidates) else np.empty(0, np.float32)
-            best = np.argsort(-exact, kind="stable")[:count]
-            similarities[row, : len(best)] = exact[best]
-            ids[row, : len(best)] = candidates[best]
+            if len(candidates):
+                exact = self._exact(candidates) @ query
+                best = np.argsort(-exact, kind="stable")[:count]
+                similarities[row, : len(best)] = exact[best]
+                ids[row, : len(best)] = candidates[best]
         return similarities, ids
+
+
+def _largest(
+    similarities: np.ndarray, ids: np.ndarray, count: int, allowed: np.ndarray | None
+) -> Found:
+    """Return the largest similarities, float32 (m, n), and their ids. Of equal ones, the lower id.
+
+    Args:
+        similarities: of m queries to n embeddings. Changed in place.
+        ids: the ids of the embeddings.
+        count: how many to return.
+        allowed: which embeddings may be found, bool (n,); None for all.
+    """
+    if allowed is not None:
+        similarities[:, ~allowed] = -np.inf
+    best = np.full((len(similarities), count), -np.inf, np.float32)
+    found = np.full((len(similarities), count), -1, np.int64)
+    kept = min(count, len(ids))
+    for row, values in enumerate(similarities):
+        places = np.argpartition(-values, kept - 1)[:kept] if kept < len(ids) else np.arange(kept)
+        places = places[np.isfinite(values[places])]
+        places = places[np.lexsort((ids[places], -values[places]))]
+        best[row, : len(places)], found[row, : len(places)] = values[places], ids[places]
+    return best, found
