@@ -109,8 +109,13 @@ class Vectors:
                 return self._index.search(
                     queries, count, params=faiss.SearchParameters(sel=selector)
                 )
-            params = faiss.SearchParametersIVF(nprobe=PROBED, sel=selector)
-            _, found = self._index.search(queries, RESCORED * count, params=params)
+            wanted = min(RESCORED * count, max(len(self), 1))
+            # The lists that are looked into may hold none of a few ids, and fewer than very many.
+            in_lists = len(self) * PROBED // LISTS
+            is_everywhere = among is not None or wanted > in_lists // 4
+            probed = LISTS if is_everywhere else PROBED
+            params = faiss.SearchParametersIVF(nprobe=probed, sel=selector)
+            _, found = self._index.search(queries, wanted, params=params)
         return self._rescored(queries, found, count)
 
     def _rescored(
