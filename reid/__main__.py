@@ -20,6 +20,7 @@ from reid.data.market import person_name
 from reid.data.protocols import CROSS_CAMERA, Protocol
 from reid.inference.engine import EngineName, load_engine
 from reid.terminal import console
+from search.commands import index, serve
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -307,6 +308,10 @@ def report() -> None:
         "  dvc exp run -S lr=0.02           a second result; see python -m reid compare\n"
         "  python -m reid search PHOTO      a photo of your own against the gallery"
     )
+
+
+app.add_typer(index, name="index")
+app.command()(serve)
 
 
 def main() -> None:

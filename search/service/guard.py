@@ -1,0 +1,155 @@
+"""What is refused before a request reaches a route, and the headers of every answer."""
+
+import asyncio
+import ipaddress
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import HTTPException
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from search.photos import MAX_BYTES
+from search.service.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+MAX_PHOTOS = 20
+"""The most photos in a request."""
+MAX_BODY = MAX_PHOTOS * MAX_BYTES + 2**20
+"""The largest body of a request, in bytes."""
+BODY_SECONDS = 60
+"""The longest time in which the body of a request must have arrived."""
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; img-src 'self' data: blob:; style-src 'self'; script-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+class Guard:
+    """The outermost layer of the service."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, only_local: bool) -> None:
+        """Guard an application.
+
+        Args:
+            app: the application.
+            metrics: where answers are counted.
+            only_local: whether only the names of this machine are valid hosts. Without that, a
+                web page could reach a service without keys by a name that leads to 127.0.0.1.
+        """
+        self._app, self._metrics, self._only_local = app, metrics, only_local
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begin, status, has_begun = time.perf_counter(), 500, False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status, has_begun
+            if message["type"] == "http.response.start":
+                status, has_begun = message["status"], True
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            headers = Headers(scope=scope)
+            self._require_own_host(headers)
+            _require_same_site(scope["method"], headers)
+            await self._app(scope, _limited(headers, receive), send_with_headers)
+        except HTTPException as e:
+            if not has_begun:
+                await _answer(send_with_headers, e.status_code, e.detail)
+        except Exception:
+            logger.exception("a request failed")
+            if not has_begun:
+                await _answer(send_with_headers, 500, "The service has a fault; see its log.")
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            self._metrics.observe(scope["method"], route, status, time.perf_counter() - begin)
+
+    def _require_own_host(self, headers: Headers) -> None:
+        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        if self._only_local and not is_local(host):
+            raise HTTPException(421, "This service answers only to the names of its own machine.")
+
+
+def is_local(host: str) -> bool:
+    """Return whether a host name or address means this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _require_same_site(method: str, headers: Headers) -> None:
+    """Refuse what another web site makes a browser send."""
+    if method in SAFE_METHODS:
+        return
+    origin = headers.get("origin")
+    is_foreign = origin is not None and urlsplit(origin).netloc != headers.get("host")
+    if is_foreign or headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        raise HTTPException(403, "Requests from other web sites are refused.")
+
+
+def _limited(headers: Headers, receive: Receive) -> Receive:
+    """Return a function that receives the body up to a size and a time."""
+    length = headers.get("content-length", "0")
+    if length.isdigit() and int(length) > MAX_BODY:
+        raise HTTPException(413, _TOO_LARGE)
+    deadline = time.monotonic() + BODY_SECONDS
+    size, is_whole = 0, False
+
+    async def receive_some() -> Message:
+        nonlocal size, is_whole
+        if is_whole:
+            return await receive()
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                message = await receive()
+        except TimeoutError as e:
+            raise HTTPException(408, "The request took too long to arrive.") from e
+        size += len(message.get("body", b""))
+        is_whole = not message.get("more_body", False)
+        if size > MAX_BODY:
+            raise HTTPException(413, _TOO_LARGE)
+        return message
+
+    return receive_some
+
+
+_TOO_LARGE = f"The request is larger than {MAX_BODY // 2**20} MB."
+
+
+async def _answer(send: Callable[[Any], Awaitable[None]], status: int, reason: str) -> None:
+    body = json.dumps({"detail": reason}).encode()
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(body)).encode()),
+                (b"connection", b"close"),
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
