@@ -1,9 +1,10 @@
 """A connection to a Milvus server: calls with a time limit, and errors that say what to do."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import numpy as np
@@ -24,11 +25,21 @@ HITS_AT_ONCE = 1_000
 """The hits that are fetched at once if more than ``MOST_HITS`` are wanted."""
 LONGEST_TEXT = 65_535
 """The most bytes in a text of Milvus."""
+LARGEST = 1e300
 WRITTEN_AT_ONCE = 256
 """The rows of one write: up to 60 KB each, and servers take 64 MB."""
 IDS_AT_ONCE = 4_096
 """The ids in one expression."""
 
+REFUSALS = ("UNAUTHENTICATED", "PERMISSION_DENIED", "auth check failure", "permission deny")
+"""What Milvus says when it does not know the user, or the user may not do something."""
+SILENCES = ("Fail connecting", "UNAVAILABLE", "DEADLINE_EXCEEDED")
+"""What pymilvus says when the server does not answer."""
+
+NOT_LOADED = 101
+"""Milvus's code for a collection that is there and can't be read."""
+
+T = TypeVar("T")
 Row = dict[str, Any]
 Schema = Any
 
@@ -81,6 +92,17 @@ class MilvusConnection:
         except (MilvusException, RpcError) as e:
             raise MilvusError(f"{self.place}: {_advice(e)}") from e
 
+    def _ask(self, collection: str, ask: Callable[[], T]) -> T:
+        """Read from a collection, which is loaded if the server or its admin released it."""
+        with self._messages():
+            try:
+                return ask()
+            except MilvusException as e:
+                if e.code != NOT_LOADED:
+                    raise
+            self.load(collection)
+            return ask()
+
     def close(self) -> None:
         """End the connection."""
         self._client.close()
@@ -93,9 +115,12 @@ class MilvusConnection:
     def fields(self, collection: str) -> list[str] | None:
         """Return the names of a collection's fields, or None if there is no such collection."""
         with self._messages():
-            if not self._client.has_collection(collection, timeout=TIMEOUT):
-                return None
-            facts = self._client.describe_collection(collection, timeout=TIMEOUT)
+            try:
+                facts = self._client.describe_collection(collection, timeout=TIMEOUT)
+            except MilvusException as e:
+                if e.code == ErrorCode.COLLECTION_NOT_FOUND:
+                    return None
+                raise
             return [field["name"] for field in facts["fields"]]
 
     def new_schema(self, description: str = "") -> Schema:
@@ -144,24 +169,28 @@ class MilvusConnection:
 
     def count(self, collection: str, condition: str = "") -> int:
         """Return the number of rows that a condition holds for."""
-        with self._messages():
-            (row,) = self._client.query(
+        (row,) = self._ask(
+            collection,
+            lambda: self._client.query(
                 collection, filter=condition, output_fields=["count(*)"], timeout=TIMEOUT
-            )
-            return int(row["count(*)"])
+            ),
+        )
+        return int(row["count(*)"])
 
     def pages(
         self, collection: str, condition: str, fields: Sequence[str], size: int
     ) -> Iterator[list[Row]]:
         """Read all rows that a condition holds for, in the order of their ids."""
-        with self._messages():
-            rows = self._client.query_iterator(
+        rows = self._ask(
+            collection,
+            lambda: self._client.query_iterator(
                 collection,
                 filter=condition,
                 output_fields=list(fields),
                 batch_size=size,
                 timeout=TIMEOUT,
-            )
+            ),
+        )
         try:
             while True:
                 with self._messages():
@@ -176,12 +205,14 @@ class MilvusConnection:
         """Read the rows that have some ids, by id."""
         found: dict[int, Row] = {}
         for start in range(0, len(ids), IDS_AT_ONCE):
-            condition = isin("id", ids[start : start + IDS_AT_ONCE])
-            with self._messages():
-                rows = self._client.query(
-                    collection, filter=condition, output_fields=list(fields), timeout=TIMEOUT
-                )
-            found.update((row["id"], row) for row in rows)
+            ask = partial(
+                self._client.query,
+                collection,
+                filter=isin("id", ids[start : start + IDS_AT_ONCE]),
+                output_fields=list(fields),
+                timeout=TIMEOUT,
+            )
+            found.update((row["id"], row) for row in self._ask(collection, ask))
         return found
 
     def search(
@@ -209,33 +240,34 @@ class MilvusConnection:
         found: list[list[tuple[Row, float]]] = []
         at_once = max(1, MOST_HITS // count)
         for start in range(0, len(queries), at_once):
-            with self._messages():
-                answers = self._client.search(
-                    collection,
-                    data=list(queries[start : start + at_once]),
-                    limit=count,
-                    filter=condition,
-                    output_fields=list(fields),
-                    search_params={"metric_type": "IP"},
-                    timeout=TIMEOUT,
-                )
-            found += [_hits(answer) for answer in answers]
-        return found
-
-    def _many_hits(
-        self, collection: str, query: np.ndarray, count: int, condition: str, fields: Sequence[str]
-    ) -> Iterator[tuple[Row, float]]:
-        with self._messages():
-            pages = self._client.search_iterator(
+            ask = partial(
+                self._client.search,
                 collection,
-                data=[query],
-                batch_size=HITS_AT_ONCE,
+                data=list(queries[start : start + at_once]),
                 limit=count,
                 filter=condition,
                 output_fields=list(fields),
                 search_params={"metric_type": "IP"},
                 timeout=TIMEOUT,
             )
+            found += [_hits(answer) for answer in self._ask(collection, ask)]
+        return found
+
+    def _many_hits(
+        self, collection: str, query: np.ndarray, count: int, condition: str, fields: Sequence[str]
+    ) -> Iterator[tuple[Row, float]]:
+        ask = partial(
+            self._client.search_iterator,
+            collection,
+            data=[query],
+            batch_size=HITS_AT_ONCE,
+            limit=count,
+            filter=condition,
+            output_fields=list(fields),
+            search_params={"metric_type": "IP"},
+            timeout=TIMEOUT,
+        )
+        pages = self._ask(collection, ask)
         try:
             while True:
                 with self._messages():
@@ -256,6 +288,11 @@ def isin(field: str, numbers: Iterable[int]) -> str:
     return f"{field} in [{', '.join(str(int(number)) for number in numbers)}]"
 
 
+def real(number: float) -> str:
+    """Return a number for a condition. Infinity, which Milvus can't read, becomes very large."""
+    return repr(max(-LARGEST, min(LARGEST, float(number))))
+
+
 def add_number(schema: Schema, name: str, is_real: bool = False, nullable: bool = False) -> None:
     """Add a number to a schema."""
     kind = DataType.DOUBLE if is_real else DataType.INT64
@@ -274,21 +311,22 @@ def add_key_and_vector(schema: Schema, dimension: int) -> None:
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
 
 
-def _advice(error: Exception) -> str:
-    text = str(error)
-    if "UNAUTHENTICATED" in text or "auth check failure" in text or "PERMISSION_DENIED" in text:
+def _advice(error: MilvusException | RpcError) -> str:
+    # pymilvus says of a refused user that the server can't be reached, and keeps the reason.
+    text = f"{error} {error.__cause__}"
+    if any(word in text for word in REFUSALS):
         return (
             "the Milvus server refuses the user. Put user and password (http://user:password@host) "
             "or a token (http://token@host) into SEARCH_INDEX, or ask its admin for the rights."
         )
-    if "Fail connecting" in text or "UNAVAILABLE" in text or "DEADLINE_EXCEEDED" in text:
+    if any(word in text for word in SILENCES):
         return (
             "no Milvus server answers. Check the address in SEARCH_INDEX, and that the server is "
             "running."
         )
-    message = error.message if isinstance(error, MilvusException) else ""
-    code = f" (code {error.code})" if isinstance(error, MilvusException) else ""
-    what = first_line(Exception(message)) if message else first_line(error)
-    if isinstance(error, MilvusException) and error.code == ErrorCode.COLLECTION_NOT_FOUND:
-        return f"{what}. Somebody deleted it: build the index again in an empty database."
-    return f"the Milvus server answers: {what}{code}. Its log may say more."
+    if not isinstance(error, MilvusException):
+        return f"the Milvus server answers: {first_line(error)}. Its log may say more."
+    message = first_line(Exception(error.message))
+    if error.code == ErrorCode.COLLECTION_NOT_FOUND:
+        return f"{message}. Somebody deleted it: build the index again in an empty database."
+    return f"the Milvus server answers: {message} (code {error.code}). Its log may say more."

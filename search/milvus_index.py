@@ -52,6 +52,7 @@ from search.milvus_connection import (
     add_number,
     add_text,
     isin,
+    real,
 )
 from search.records import EVERYTHING, Filter, Hit, Judgement, Model, NewPhoto, Person, Sighting
 
@@ -72,7 +73,10 @@ SIGN_OF_LIFE = 30.0
 MOST_REFUSED = 5
 """How often in turn the server may refuse to make the lock although nobody has it."""
 STATE_KEPT = 1.0
-"""Seconds for which a search uses what it read from ``reid_index``."""
+"""Seconds for which a reader uses what it read from ``reid_index``.
+
+A replaced collection is dropped before its change ends, and a reader that misses it reads
+``reid_index`` again: so this only delays photos that are added during a change."""
 ROWS_AT_ONCE = 256
 """The photos that are read at once with their contents: up to 60 KB each."""
 NUMBERS_AT_ONCE = 4_096
@@ -193,9 +197,6 @@ class MilvusIndex(Index):
         if not self._is_made():
             with self._locked():
                 self._make()
-        for collection in sorted(self._state().collections()):
-            with suppress(MilvusError):  # Another process replaces it at this moment.
-                self._server.load(collection)
 
     def _is_made(self) -> bool:
         """Return whether the database has an index.
@@ -211,7 +212,6 @@ class MilvusIndex(Index):
                 f"{self.place} has a collection {STATE!r} that this tool did not make. Give "
                 "another database (http://host:19530/database), or rename that collection."
             )
-        self._server.load(STATE)
         return self._found_state() is not None
 
     def _make(self) -> None:
@@ -570,7 +570,7 @@ class MilvusIndex(Index):
 
     def expire(self, before: float) -> int:
         """See `Index.expire`."""
-        return self._delete(f"taken >= {before!r}", f"time >= {before!r}")
+        return self._delete(f"taken >= {real(before)}", f"time >= {real(before)}")
 
     def _delete(self, kept: str, kept_judgements: str = "") -> int:
         """Replace the collections by copies that lack some photos, and their judgements.
@@ -809,7 +809,7 @@ def _condition(among: Filter) -> str:
     if among.people:
         parts.append(isin("person_key", map(_person_key, among.people)))
     if among.since is not None:
-        parts.append(f"time >= {among.since!r}")
+        parts.append(f"time >= {real(among.since)}")
     if among.until is not None:
-        parts.append(f"time < {among.until!r}")
+        parts.append(f"time < {real(among.until)}")
     return " and ".join(parts)

@@ -19,8 +19,6 @@ KEPT_HEIGHT, KEPT_WIDTH = 384, 384
 """A larger photo is scaled down to fit into this, in pixels: networks take at most 256x128."""
 QUALITIES = (92, 80, 60, 40, 20)
 """The JPEG qualities that are tried until a photo is small enough."""
-SMALLER = 0.8
-"""The scale of the next try, if no quality is enough."""
 
 
 class KeptPhoto(NamedTuple):
@@ -48,12 +46,8 @@ def kept_form(content: bytes) -> KeptPhoto:
     if len(plain.content) <= KEPT_BYTES and orientation(plain.exif) == AS_STORED:
         return KeptPhoto(plain.content, sha256)
     scale = min(1.0, KEPT_HEIGHT / facts.height, KEPT_WIDTH / facts.width)
-    while True:
-        height, width = (max(1, round(scale * side)) for side in (facts.height, facts.width))
-        small = _small_jpeg(decode(content, height, width))
-        if len(small) <= KEPT_BYTES:
-            return KeptPhoto(small, sha256)
-        scale *= SMALLER  # Noise: no quality made it small enough.
+    height, width = (max(1, round(scale * side)) for side in (facts.height, facts.width))
+    return KeptPhoto(_small_jpeg(decode(content, height, width)), sha256)
 
 
 def _small_jpeg(pixels: np.ndarray) -> bytes:

@@ -66,7 +66,7 @@ class Vectors:
                 self._index = self._compressed()
 
     def _compressed(self) -> faiss.IndexIVFScalarQuantizer:
-        flat = self._index.index
+        flat = faiss.downcast_index(self._index.index)
         quantizer = faiss.IndexFlatIP(self._dimension)
         compressed = faiss.IndexIVFScalarQuantizer(
             quantizer,

@@ -10,8 +10,8 @@ import pytest
 from search.sqlite_index import SqliteIndex
 from search.tool import SearchTool
 from tests.support.colour_network import write_colour_network
-from tests.support.indexes import MilvusStore, SqliteStore, Store
 from tests.support.milvus_server import milvus_server
+from tests.support.stores import MilvusStore, SqliteStore, Store
 
 
 @pytest.fixture(scope="session")

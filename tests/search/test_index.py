@@ -17,13 +17,12 @@ from tests.support.indexes import (
     DIMENSION,
     FIRST,
     SECOND,
-    MilvusStore,
-    Store,
     add,
     new_photo,
     unit_vectors,
     vectors_of,
 )
+from tests.support.stores import MilvusStore, Store
 
 NAMES = [
     "Zoë Müller",
@@ -179,6 +178,7 @@ def test_search_of_an_index_without_photos_finds_nothing(store: Store) -> None:
         (Filter(people=["nobody of this name"]), set()),
         (Filter(since=200.0), {2, 5}),
         (Filter(until=200.0), {1}),
+        (Filter(since=-float("inf"), until=float("inf")), {1, 2, 5}),
         (Filter(since=100.0, until=300.5), {1, 2}),
         (Filter([1, 2], [2], ["Ada"], 50.0, 150.0), {1}),
     ],

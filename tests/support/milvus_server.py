@@ -28,7 +28,10 @@ def milvus_server(folder: Path, port: int | None = None) -> Iterator[str]:
     def is_up() -> bool:
         assert process.poll() is None
         try:
-            MilvusClient(address, timeout=1).close()
+            client = MilvusClient(address, timeout=1)
+            # The client may have kept its connection to a former server at this port.
+            client.list_databases(timeout=1)
+            client.close()
         except MilvusException:
             return False
         return True
