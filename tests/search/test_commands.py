@@ -151,11 +151,11 @@ def test_judgement_of_a_photo_that_is_gone_is_not_kept(filled: Run) -> None:
     assert not open_tool().judge(jpeg(0), 999, 0.5, right=True)
 
 
-def test_model_that_is_not_registered_is_named(
+def test_champion_of_a_project_that_never_ran_is_an_error(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".dvc").mkdir()
     monkeypatch.chdir(tmp_path)
     folder = write_folder({"1.jpg": jpeg(1)}, tmp_path / "anna")
-    with pytest.raises(UserError, match="models:/reid@champion can't be fetched"):
+    with pytest.raises(UserError, match="no result was tracked yet"):
         run("add", folder, "--person", "Anna")
