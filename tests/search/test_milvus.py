@@ -5,7 +5,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partialmethod
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -13,16 +16,17 @@ from pymilvus import DataType, MilvusClient
 
 from reid.common.errors import UserError
 from search import milvus_connection, milvus_index
-from search.index import Index
+from search.index import Index, StaleModelError
 from search.milvus_connection import MilvusConnection, Row
-from search.milvus_index import MilvusIndex
-from search.records import Filter
-from tests.support.indexes import FIRST, SECOND, add, new_photo, vectors_of
+from search.milvus_index import JUDGEMENT_FIELDS, PHOTO_FIELDS, MilvusIndex
+from search.records import Filter, Judgement, NewPhoto
+from tests.support.indexes import FIRST, SECOND, add, new_photo, unit_vectors, vectors_of
 from tests.support.milvus_server import milvus_server
 from tests.support.mlflow_server import free_port
 from tests.support.places import ROOT
 from tests.support.refusing_milvus import refusing_milvus
 from tests.support.stores import MilvusStore
+from tests.support.waiting import DEADLINE
 
 
 def message(address: str) -> str:
@@ -146,20 +150,21 @@ def test_more_hits_than_milvus_gives_at_once_are_all_found(
             assert [hit.sighting.file for hit in hits] == [passing[n].file for n in order]
 
 
-@pytest.fixture
-def after_the_rows_were_read(
-    monkeypatch: pytest.MonkeyPatch,
-) -> Callable[[Callable[[], object]], None]:
-    """A function that lets something happen once the rows of the first copy were read."""
+Happens = Callable[[str, Callable[[], object]], None]
 
-    def hook(happens: Callable[[], object]) -> None:
+
+@pytest.fixture
+def after_reading(monkeypatch: pytest.MonkeyPatch) -> Happens:
+    """A function that lets something happen once all rows with a certain last field were read."""
+
+    def hook(last_field: str, happens: Callable[[], object]) -> None:
         pages = MilvusConnection.pages
 
         def watched(
             server: MilvusConnection, collection: str, condition: str, fields: Sequence[str], n: int
         ) -> Iterator[list[Row]]:
             yield from pages(server, collection, condition, fields, n)
-            if "content" in fields:
+            if fields[-1] == last_field:
                 monkeypatch.setattr(MilvusConnection, "pages", pages)
                 happens()
 
@@ -168,13 +173,47 @@ def after_the_rows_were_read(
     return hook
 
 
+class LateWriter:
+    """Adds a photo in a thread. It has read which collections answer, and writes when told."""
+
+    def __init__(self, index: Index, photo: NewPhoto, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.write = MilvusConnection.write
+        self.photo = photo
+        self.has_begun, self.may_write, self.has_written = Event(), Event(), Event()
+        monkeypatch.setattr(MilvusConnection, "write", partialmethod(late_write, self))
+        self.pool = ThreadPoolExecutor(1)
+        self.added = self.pool.submit(add, index, photo)
+        assert self.has_begun.wait(DEADLINE)
+
+    def late(self, server: MilvusConnection, collection: str, rows: Sequence[Row]) -> None:
+        if rows[0].get("file") == self.photo.file and not self.has_written.is_set():
+            self.has_begun.set()
+            assert self.may_write.wait(DEADLINE)
+            self.write(server, collection, rows)
+            self.has_written.set()
+        else:
+            self.write(server, collection, rows)
+
+    def go_on(self) -> None:
+        """Let it write, and give it time for what it does next."""
+        self.may_write.set()
+        assert self.has_written.wait(DEADLINE)
+        time.sleep(0.3)
+
+
+def late_write(
+    server: MilvusConnection, writer: LateWriter, collection: str, rows: Sequence[Row]
+) -> None:
+    writer.late(server, collection, rows)
+
+
 def test_photo_that_is_added_after_the_rows_were_copied_survives(
-    milvus_store: MilvusStore, after_the_rows_were_read: Callable[[Callable[[], object]], None]
+    milvus_store: MilvusStore, after_reading: Happens
 ) -> None:
     index = milvus_store.opened(FIRST, SECOND)
     other = milvus_store.open()
     add(index, new_photo(1, "Ada"), new_photo(2, "Bob"))
-    after_the_rows_were_read(lambda: add(other, new_photo(3, "Cyd")))
+    after_reading(PHOTO_FIELDS[-1], lambda: add(other, new_photo(3, "Cyd")))
     assert index.forget("Ada") == 1
     assert people(index) == people(other) == ["Bob", "Cyd"]
     for model in (FIRST, SECOND):
@@ -202,6 +241,54 @@ def test_photo_survives_if_somebody_is_forgotten_while_it_is_written(
     monkeypatch.setattr(MilvusConnection, "write", interrupted)
     assert add(index, new_photo(3, "Cyd")) == 1
     assert people(index) == ["Bob", "Cyd"]
+
+
+def test_photo_that_is_written_late_to_the_replaced_collection_survives(
+    milvus_store: MilvusStore, monkeypatch: pytest.MonkeyPatch, after_reading: Happens
+) -> None:
+    index, other = milvus_store.opened(FIRST), milvus_store.open()
+    add(index, new_photo(1, "Ada"), new_photo(2, "Bob"))
+    writer = LateWriter(index, new_photo(3, "Cyd"), monkeypatch)
+    after_reading(PHOTO_FIELDS[-1], writer.go_on)
+    assert other.forget("Ada") == 1
+    assert writer.added.result(DEADLINE) == 1
+    assert people(index) == ["Bob", "Cyd"]
+
+
+def test_photo_that_is_written_late_to_the_former_model_is_not_acknowledged(
+    milvus_store: MilvusStore, monkeypatch: pytest.MonkeyPatch, after_reading: Happens
+) -> None:
+    index, other = milvus_store.opened(FIRST), milvus_store.open()
+    add(index, new_photo(1, "Ada"))
+    index.begin_model(SECOND)
+    waiting = index.without_embedding(SECOND.sha256, 10)
+    index.add_embeddings(SECOND.sha256, dict(zip(waiting, unit_vectors(1), strict=True)))
+    writer = LateWriter(index, new_photo(2, "Bob"), monkeypatch)
+    # The ids are read twice: quickly first, and then while nobody may add.
+    after_reading("id", lambda: after_reading("id", writer.go_on))
+    assert other.finish_model(SECOND.sha256, switch=True)
+    with pytest.raises(StaleModelError):
+        writer.added.result(DEADLINE)
+    assert add(index, new_photo(2, "Bob")) == 1
+    assert people(index) == ["Ada", "Bob"]
+
+
+def test_judgement_that_is_given_while_somebody_is_forgotten_is_kept(
+    milvus_store: MilvusStore, after_reading: Happens
+) -> None:
+    index, other = milvus_store.opened(FIRST), milvus_store.open()
+    add(index, new_photo(1, "Ada"), new_photo(2, "Bob"))
+    (bob,) = index.sightings(["Bob"])
+    word = Judgement(b"a photo", bob.id, "Bob", 0.5, FIRST.sha256, True, 1.0)
+    with ThreadPoolExecutor(1) as pool:
+
+        def judge() -> None:
+            pool.submit(other.judge, word)
+            time.sleep(0.5)
+
+        after_reading(JUDGEMENT_FIELDS[-1], judge)
+        assert index.forget("Ada") == 1
+    assert list(index.judgements()) == [word]
 
 
 def test_forgetting_that_was_killed_is_undone_and_can_be_repeated(
