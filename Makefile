@@ -54,6 +54,8 @@ lint: .venv/dev
 	ruff check .
 	mypy
 	lint-imports
+	hadolint Dockerfile
+	check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
 
 sweep: .venv/run pull
 	@python -m experiments.sweep -S lr=$(LR) -S triplet.margin=$(MARGIN) --jobs $(JOBS)

@@ -1,16 +1,33 @@
 """The service in a process of its own, with short limits.
 
 ``python -m tests.support.search_service FOLDER [SECONDS]`` serves the index of a folder on a free
-port. The body of a request must arrive in so many seconds.
+port. The body of a request must arrive in so many seconds. No package may be imported that is not
+in requirements-search.lock.
 """
 
 import sys
+from importlib.abc import MetaPathFinder
 from pathlib import Path
+from types import ModuleType
 
-from search.index import open_index
-from search.service import guard
-from search.service.server import run
-from search.tool import SearchTool
+PIPELINE_ONLY = ("dvc", "great_expectations", "keras", "mlflow", "scipy", "sklearn", "tensorflow")
+
+
+class Missing(MetaPathFinder):
+    """Finds no package that only the pipeline needs."""
+
+    def find_spec(self, fullname: str, path: object, target: ModuleType | None = None) -> None:
+        """Raise for such a package."""
+        if fullname.partition(".")[0] in PIPELINE_ONLY:
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+
+
+sys.meta_path.insert(0, Missing())
+
+from search.index import open_index  # noqa: E402
+from search.service import guard  # noqa: E402
+from search.service.server import run  # noqa: E402
+from search.tool import SearchTool  # noqa: E402
 
 
 def main() -> None:
