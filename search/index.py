@@ -14,6 +14,14 @@ class StaleModelError(UserError):
     """Embeddings of a model that the index does not use."""
 
 
+class UnknownPhotoError(UserError):
+    """A photo that the index does not have, or not any more."""
+
+    def __init__(self, photo: int) -> None:
+        """Say which photo."""
+        super().__init__(f"the index has no photo {photo}, or not any more: search again.")
+
+
 class Index(ABC):
     """Photos of people with their embeddings. All methods may be called from several threads.
 
@@ -44,7 +52,11 @@ class Index(ABC):
 
     @abstractmethod
     def drop_model(self, sha256: str) -> None:
-        """Delete the embeddings of a model that is not the current one."""
+        """Delete the embeddings of a model that is not the current one.
+
+        Raises:
+            UserError: it is the current one.
+        """
 
     @abstractmethod
     def known(self, hashes: Sequence[str]) -> dict[str, str | None]:
@@ -63,6 +75,7 @@ class Index(ABC):
 
         Raises:
             StaleModelError: the embeddings are not those of the index's models.
+            UserError: the index has no model yet.
         """
 
     @abstractmethod
@@ -98,6 +111,9 @@ class Index(ABC):
 
         The photos are of named people and spread evenly over the index. Equal indexes give equal
         samples.
+
+        Raises:
+            StaleModelError: the index does not answer for that model.
         """
 
     @abstractmethod
@@ -133,7 +149,11 @@ class Index(ABC):
 
     @abstractmethod
     def judge(self, judgement: Judgement) -> None:
-        """Keep a judgement."""
+        """Keep a judgement.
+
+        Raises:
+            UnknownPhotoError: the photo that was found is not in the index any more.
+        """
 
     @abstractmethod
     def judgements(self) -> Iterable[Judgement]:
@@ -142,6 +162,19 @@ class Index(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of files and connections."""
+
+    @staticmethod
+    def refuse_current(sha256: str, current: Model) -> None:
+        """Refuse to drop the current model.
+
+        Raises:
+            UserError: the model is the current one.
+        """
+        if sha256 == current.sha256:
+            raise UserError(
+                f"{current.name} is the model whose embeddings answer, so it can't be dropped. "
+                "Switch to another one first."
+            )
 
     def current_model(self) -> Model:
         """Return the model whose embeddings answer.

@@ -40,6 +40,7 @@ class Sighting:
     """A photo in the index, without its content and its embedding."""
 
     id: int
+    """An integer of up to 63 bits. Numbers of JavaScript have 53: give it to a page as a text."""
     person: str | None
     camera: int | None
     time: float | None

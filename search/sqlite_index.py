@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from reid.common.errors import UserError
-from search.index import Index, StaleModelError
+from reid.common.errors import UserError, first_line
+from search.index import Index, StaleModelError, UnknownPhotoError
 from search.records import EVERYTHING, Filter, Hit, Judgement, Model, NewPhoto, Person, Sighting
 from search.vectors import Ids, Vectors
 
 FILE = "photos.sqlite"
 VERSION = 1
 """The version of the tables, in SQLite's ``user_version``."""
-WAIT = 30
+WAIT = 30.0
 """Seconds to wait for another process that is writing or reading."""
 AT_ONCE = 5_000
 """The embeddings that are loaded at once, and the ids in one SQL statement."""
@@ -101,10 +101,14 @@ class SqliteIndex(Index):
         """
         self.file = folder / FILE
         self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: dict[threading.Thread, sqlite3.Connection] = {}
+        self._connecting = threading.Lock()
         self._loading = threading.Lock()
         self._loaded: dict[str, _InMemory] = {}
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            raise UserError(f"{folder} can't be made: {first_line(e)}.") from e
         with self._writing() as sql:
             (version,) = sql.execute("PRAGMA user_version").fetchone()
             if version == 0:
@@ -129,7 +133,10 @@ class SqliteIndex(Index):
                 connection.execute("PRAGMA secure_delete = ON")
                 connection.execute("PRAGMA foreign_keys = ON")
             self._local.connection = connection
-            self._connections.append(connection)
+            with self._connecting:
+                for thread in [t for t in self._connections if not t.is_alive()]:
+                    self._connections.pop(thread).close()
+                self._connections[threading.current_thread()] = connection
         return self._local.connection
 
     @contextmanager
@@ -225,6 +232,7 @@ class SqliteIndex(Index):
         """See `Index.drop_model`."""
         model = self._model_id(sha256)
         with self._writing() as sql:
+            self.refuse_current(sha256, self.current_model())
             sql.execute("DELETE FROM embedding WHERE model = ?", (model,))
             sql.execute("DELETE FROM model WHERE id = ?", (model,))
         self._empty_journal()
@@ -244,6 +252,8 @@ class SqliteIndex(Index):
         added = 0
         with self._writing() as sql:
             models = dict(sql.execute("SELECT sha256, id FROM model WHERE answers").fetchall())
+            if not models:
+                self.current_model()
             if models.keys() != embeddings.keys():
                 raise StaleModelError("the index's model changed meanwhile. Try again.")
             for number, photo in enumerate(photos):
@@ -297,19 +307,26 @@ class SqliteIndex(Index):
         nothing = np.zeros(dimension, np.float32)
         return np.stack([vectors.get(photo, nothing) for photo in order])
 
+    def _dimension(self, sha256: str) -> int:
+        """Return the length of the embeddings of a model that answers."""
+        for model in self.models():
+            if model.sha256 == sha256:
+                return model.dimension
+        raise StaleModelError("the index does not answer for this model, or not any more.")
+
     def _vectors(self, sha256: str) -> Vectors:
         """Return the embeddings of a model in memory, with all that other processes wrote."""
-        known = {model.sha256: model for model in self.models()}
-        if sha256 not in known:
-            raise StaleModelError("the index does not answer for this model any more.")
-        model, dimension = self._model_id(sha256), known[sha256].dimension
+        known = {model.sha256 for model in self.models()}
+        model, dimension = self._model_id(sha256), self._dimension(sha256)
+
+        def exact(ids: Ids) -> np.ndarray:
+            return self._embeddings(self._model_id(sha256), dimension, ids)
+
         with self._loading:
-            for gone in self._loaded.keys() - known.keys():
+            for gone in self._loaded.keys() - known:
                 del self._loaded[gone]
             if sha256 not in self._loaded:
-                self._loaded[sha256] = _InMemory(
-                    Vectors(dimension, lambda ids: self._embeddings(model, dimension, ids))
-                )
+                self._loaded[sha256] = _InMemory(Vectors(dimension, exact))
             memory = self._loaded[sha256]
             ((deletions,),) = self._rows("SELECT count FROM deletions")
             if deletions != memory.deletions:
@@ -331,14 +348,15 @@ class SqliteIndex(Index):
         self, embeddings: np.ndarray, sha256: str, count: int, among: Filter = EVERYTHING
     ) -> list[list[Hit]]:
         """See `Index.search`."""
-        vectors = self._vectors(sha256)
-        condition, values = _condition(among)
-        ids = None
-        if condition:
-            ids = [row[0] for row in self._rows(f"SELECT id FROM ({SIGHTING}{condition})", values)]
-        similarities, found = vectors.search(embeddings, min(count, max(len(vectors), 1)), ids)
-        wanted = sorted({int(photo) for photo in found.ravel() if photo >= 0})
-        rows = self._rows_of(f"{SIGHTING} WHERE photo.id IN ({{}})", wanted)
+        while True:
+            vectors = self._vectors(sha256)
+            ids = self._ids(among)
+            similarities, found = vectors.search(embeddings, min(count, max(len(vectors), 1)), ids)
+            wanted = sorted({int(photo) for photo in found.ravel() if photo >= 0})
+            rows = self._rows_of(f"{SIGHTING} WHERE photo.id IN ({{}})", wanted)
+            if len(rows) == len(wanted):
+                break
+            # Another process deleted some of these photos at this moment.
         sightings = {row[0]: Sighting(*row) for row in rows}
         return [
             [
@@ -349,10 +367,16 @@ class SqliteIndex(Index):
             for photos, scores in zip(found.tolist(), similarities.tolist(), strict=True)
         ]
 
+    def _ids(self, among: Filter) -> list[int] | None:
+        """Return the ids of the photos that pass a filter, or None if all of them do."""
+        condition, values = _condition(among)
+        if not condition:
+            return None
+        return [row[0] for row in self._rows(f"SELECT id FROM ({SIGHTING}{condition})", values)]
+
     def sample(self, sha256: str, count: int) -> tuple[list[str], np.ndarray]:
         """See `Index.sample`."""
-        model = self._model_id(sha256)
-        (dimension,) = [m.dimension for m in self.models() if m.sha256 == sha256]
+        model, dimension = self._model_id(sha256), self._dimension(sha256)
         named = self._rows(
             "SELECT photo.id, person.name FROM photo JOIN person ON person.id = photo.person "
             "ORDER BY photo.id"
@@ -438,6 +462,8 @@ class SqliteIndex(Index):
         """See `Index.judge`."""
         j = judgement
         with self._writing() as sql:
+            if not sql.execute("SELECT 1 FROM photo WHERE id = ?", (j.photo,)).fetchone():
+                raise UnknownPhotoError(j.photo)
             sql.execute(
                 "INSERT INTO judgement VALUES (?, ?, ?, ?, ?, ?)",
                 (j.query, j.photo, j.similarity, j.model, j.right, j.time),
@@ -454,10 +480,11 @@ class SqliteIndex(Index):
 
     def close(self) -> None:
         """See `Index.close`."""
-        for connection in self._connections:
-            connection.close()
-        self._connections.clear()
-        self._local = threading.local()
+        with self._connecting:
+            for connection in self._connections.values():
+                connection.close()
+            self._connections.clear()
+            self._local = threading.local()
 
 
 def _person_id(sql: sqlite3.Connection, name: str | None) -> int | None:
