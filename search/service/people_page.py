@@ -1,5 +1,6 @@
 """The pages on people: the list, all sightings of one, adding and forgetting."""
 
+import re
 from datetime import datetime
 from math import ceil
 from typing import Annotated, Any, Literal
@@ -34,7 +35,7 @@ def people(
     forgotten: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:
     """List the people whose names contain some letters."""
-    everybody = parts.tool.index.people()
+    everybody = sorted(parts.tool.index.people(), key=lambda person: _natural(person.name))
     wanted = q.strip().casefold()
     found = [person for person in everybody if wanted in person.name.casefold()]
     shown = found[AT_ONCE * (number - 1) : AT_ONCE * number]
@@ -106,6 +107,14 @@ async def enrol(
     response = page("enrol.html", parts, caller, status, **values, counts=None, problem=problem)
     response.headers.update(headers or {})
     return response
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Return a key that sorts ``person 9`` before ``person 10``."""
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part.casefold())
+        for part in re.split(r"(\d{1,18})", name)
+    ]
 
 
 def _sightings(parts: Context, name: str) -> list[Sighting]:
