@@ -95,28 +95,34 @@ def add_photos(index: Index, networks: Networks, photos: Sequence[NewPhoto]) -> 
     """Embed photos and add them. When this returns, they survive a crash.
 
     Raises:
-        UserError: one of them is in the index under another person's name.
+        UserError: one of them is in the index under another person's name, or the index has no
+            model yet. None is added.
     """
-    photos = list({photo.sha256: photo for photo in photos}.values())
+    index.current_model()
     known = index.known([photo.sha256 for photo in photos])
-    conflicts = [
-        f"{photo.file} is {known[photo.sha256] or 'somebody without a name'}"
-        for photo in photos
-        if photo.sha256 in known and known[photo.sha256] != photo.person
-    ]
+    new: dict[str, NewPhoto] = {}
+    conflicts = []
+    for photo in photos:
+        there = new.get(photo.sha256)
+        owner = there.person if there else known.get(photo.sha256, photo.person)
+        if owner != photo.person:
+            conflicts.append(f"{photo.file} is {owner or 'somebody without a name'}")
+        elif photo.sha256 not in known:
+            new[photo.sha256] = photo
     if conflicts:
         raise UserError(
             f"the index has these photos as other people: {listed(conflicts)}. Forget those first, "
             "or leave these photos out."
         )
-    new = [photo for photo in photos if photo.sha256 not in known]
     while new:
         embeddings = {
-            model.sha256: networks.load(model.sha256).embed([photo.content for photo in new])
+            model.sha256: networks.load(model.sha256).embed(
+                [photo.content for photo in new.values()]
+            )
             for model in index.models()
         }
         try:
-            added = index.add(new, embeddings)
+            added = index.add(list(new.values()), embeddings)
         except StaleModelError:
             continue
         return Counts(added, len(photos) - added)
@@ -127,8 +133,8 @@ def add_entries(index: Index, networks: Networks, entries: Iterable[Entry], tota
     """Add many photos with a progress bar. If that is stopped, the next call resumes.
 
     Raises:
-        UserError: some photos can't be read, or are in the index as other people. The others are
-            added.
+        UserError: some photos can't be read; the others are added. Or some are in the index as
+            other people; those before them are added.
     """
     counts, faults, waiting = Counts(), [], iter(entries)
     with tqdm(total=total, unit="photo", delay=1) as progress:

@@ -41,15 +41,12 @@ class FalseAlarms:
     def threshold(self, rate: float) -> float | None:
         """Return the lowest similarity whose share of false alarms is at most ``rate``.
 
-        None if the index is too small to say; a number above 1, which nobody reaches, if it can't
-        tell shares as small as ``rate``.
+        None if the index is too small to tell so small a share: it is at least 1 / (1 + n).
         """
         n = len(self._scores)
-        if not n:
-            return None
         allowed = int(np.floor(rate * (1 + n))) - 1
-        if allowed < 0:
-            return float(np.nextafter(1, 2))
+        if not n or allowed < 0:
+            return None
         if allowed >= n:
             return -1.0
         return float(np.nextafter(self._scores[n - 1 - allowed], 2))

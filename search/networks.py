@@ -91,7 +91,12 @@ class Networks:
 
 def _downloaded(address: str, folder: Path) -> tuple[Path, str]:
     """Download a registered model. Return the folder of its network and the model's version."""
-    from runs.fingerprint import project_root  # noqa: PLC0415
-    from runs.registry.download import network_of  # noqa: PLC0415
-
+    try:
+        from runs.fingerprint import project_root  # noqa: PLC0415
+        from runs.registry.download import network_of  # noqa: PLC0415
+    except ModuleNotFoundError as e:
+        raise UserError(
+            f"{address} is in MLflow's registry, and {e.name} is not installed here. Where the "
+            f"project is, `python -m reid export {address} FOLDER` writes a folder; give that."
+        ) from e
     return network_of(address, project_root(), folder)

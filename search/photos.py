@@ -17,7 +17,7 @@ KEPT_BYTES = 40_000
 """A file that is not larger is kept as it is. Milvus's texts hold 65,535 bytes of base64."""
 KEPT_HEIGHT, KEPT_WIDTH = 384, 384
 """A larger photo is scaled down to fit into this, in pixels: networks take at most 256x128."""
-QUALITIES = (92, 85, 75, 60)
+QUALITIES = (92, 80, 60, 40, 20)
 """The JPEG qualities that are tried until a photo is small enough."""
 
 
