@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from reid.common.errors import UserError
 from search.people import Answer
-from search.records import EVERYTHING, Model
+from search.records import Model
 from search.service import actions, verdicts
 from search.service.context import Context, Parts, Reader, writer
 from search.service.forms import known_model
@@ -185,7 +185,6 @@ def _page(
         form=form,
         outcome=outcome,
         photos=photos,
-        is_filtered=form.filter() != EVERYTHING,
         words_given=verdicts.words_by_answer(outcome.given),
         answer_key=verdicts.answer_key,
         **values,

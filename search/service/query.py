@@ -30,6 +30,11 @@ class PageForm(SearchOptions):
     verdict: str = Field("", description="A judgement: see `search.service.verdicts`.")
     judged: list[str] = Field([], description="The judgements given on this answer.")
 
+    @property
+    def is_filtered(self) -> bool:
+        """Whether only some of the photos may be found."""
+        return any((self.camera, self.not_camera, self.person, self.since, self.until))
+
     @field_validator("person")
     @classmethod
     def without_empty_fields(cls, person: list[str]) -> list[str]:

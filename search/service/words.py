@@ -24,11 +24,6 @@ class Verdict:
     explanation: str
 
 
-def can_tell(answer: Answer) -> bool:
-    """Return whether the index is large enough for the accepted share of false alarms."""
-    return answer.threshold is not None and answer.threshold <= 1
-
-
 def verdict(answer: Answer, is_filtered: bool) -> Verdict:
     """Return what an answer says.
 
@@ -41,24 +36,29 @@ def verdict(answer: Answer, is_filtered: bool) -> Verdict:
     if not answer.people:
         return Verdict("unknown", "No photo to compare with", "No photo passes the filters.")
     if answer.threshold is None:
-        return Verdict(
-            "unknown",
-            "Too few people to say",
-            f"These look most similar. Whether one of them is the person can be said from "
-            f"{FEWEST_PEOPLE} named people on.",
-        )
-    if not can_tell(answer):
-        return Verdict(
-            "unknown",
-            "Too few photos to say",
-            f"The gallery is too small to tell {rate} strangers. Accept more false alarms.",
-        )
+        return _nothing_to_say(answer)
     if not matches:
         place = "among the filtered photos" if is_filtered else "in the gallery"
         return Verdict(
             "nobody", f"Nobody {place}", f"At {rate} strangers, nobody looks similar enough."
         )
     return Verdict("match", f"Probably {_who(matches[0])}", _on_matches(len(matches), rate))
+
+
+def _nothing_to_say(answer: Answer) -> Verdict:
+    if all(found.false_alarms is None for found in answer.people):
+        return Verdict(
+            "unknown",
+            "Too few people to say",
+            "These look most similar. Whether one of them is the person can be said from "
+            f"{FEWEST_PEOPLE} named people on.",
+        )
+    return Verdict(
+        "unknown",
+        "Too few photos to say",
+        f"The gallery is too small to tell {one_in(answer.rate)} strangers. Accept more false "
+        "alarms.",
+    )
 
 
 def _who(found: Found) -> str:
@@ -71,9 +71,9 @@ def _on_matches(count: int, rate: str) -> str:
     return f"At {rate} strangers, {count} people look similar enough. Compare them."
 
 
-def side(found: Found, answer: Answer) -> Side:
+def side(found: Found) -> Side:
     """Return on which side of the threshold a person is."""
-    if not can_tell(answer):
+    if found.is_match is None:
         return "unknown"
     return "match" if found.is_match else "nobody"
 

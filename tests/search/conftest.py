@@ -8,6 +8,7 @@ import pytest
 from search.sqlite_index import SqliteIndex
 from search.tool import SearchTool
 from tests.support.colour_network import write_colour_network
+from tests.support.tiny_search import make_tiny_tool, running, write_queries
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +37,21 @@ def empty_tool(sqlite_index: SqliteIndex, tmp_path: Path, colour_network: Path) 
     tool = SearchTool(sqlite_index, tmp_path / "index")
     sqlite_index.begin_model(tool.networks.install(str(colour_network)).model)
     return tool
+
+
+@pytest.fixture(scope="module")
+def tiny_tool(
+    tmp_path_factory: pytest.TempPathFactory, colour_network: Path
+) -> Iterator[SearchTool]:
+    """A tool with a few people, which the tests of a module share: leave it as it was."""
+    tool = make_tiny_tool(tmp_path_factory.mktemp("tiny") / "index", colour_network)
+    yield tool
+    tool.index.close()
+
+
+@pytest.fixture(scope="module")
+def service(tiny_tool: SearchTool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a service over the tiny tool, without keys."""
+    dataset = write_queries(tmp_path_factory.mktemp("queries") / "dataset")
+    with running(tiny_tool, dataset=dataset) as address:
+        yield address

@@ -19,7 +19,6 @@ from search.service.app import make_app
 from search.service.keys import Keys
 from search.sqlite_index import SqliteIndex
 from search.tool import SearchTool
-from tests.support.colour_network import write_colour_network
 
 PEOPLE, PHOTOS = 30, 4
 """The people of the tiny index, and the photos of each: one per camera, from 1 on."""
@@ -40,11 +39,10 @@ def person_photo(person: int, photo: int, width: int = 64, height: int = 128) ->
     return file.getvalue()
 
 
-def make_tiny_tool(folder: Path) -> SearchTool:
+def make_tiny_tool(folder: Path, network: Path) -> SearchTool:
     """Make an index of `PEOPLE` people, called ``person 1`` and so on, in a folder."""
     tool = SearchTool(SqliteIndex(folder), folder)
-    network = tool.networks.install(str(write_colour_network(folder / "colours")))
-    tool.index.begin_model(network.model)
+    tool.index.begin_model(tool.networks.install(str(network)).model)
     photos = [
         NewPhoto(
             person_photo(person, camera),
@@ -61,9 +59,8 @@ def make_tiny_tool(folder: Path) -> SearchTool:
     return tool
 
 
-def add_second_model(tool: SearchTool) -> None:
-    """Let a second model of the tiny index answer, too."""
-    network = write_colour_network(tool.folder / "other colours", sign=-1)
+def add_model(tool: SearchTool, network: Path) -> None:
+    """Let a second model answer, too."""
     model = tool.networks.install(str(network)).model
     embed_with(tool.index, tool.networks, model, switch=False)
 
@@ -80,7 +77,9 @@ def write_queries(dataset: Path) -> Path:
 
 
 @contextmanager
-def running(tool: SearchTool, keys: Keys | None = None, dataset: Path | None = None) -> Iterator[str]:
+def running(
+    tool: SearchTool, keys: Keys | None = None, dataset: Path | None = None
+) -> Iterator[str]:
     """Serve a tool on a free port, from a thread of this process. Yield the base URL.
 
     Args:

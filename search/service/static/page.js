@@ -199,18 +199,27 @@ function searchAtOnce(form) {
 /* Open a person's sightings in a dialog. Esc closes it. */
 function openInPanel(panel) {
   const body = panel.querySelector(".body");
+  let request = new AbortController();
   document.addEventListener("click", async (event) => {
     const link = event.target.closest("a[data-panel]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) {
       return;
     }
     event.preventDefault();
+    request.abort();
+    request = new AbortController();
+    const { signal } = request;
     try {
-      const page = await fetched(link.href);
+      const page = await fetched(link.href, { signal });
+      if (signal.aborted) {
+        return;
+      }
       const part = page.getElementById("person") || page.getElementById("error");
       body.replaceChildren(document.importNode(part, true));
-    } catch {
-      location.assign(link.href);
+    } catch (error) {
+      if (error.name !== "AbortError") {
+        location.assign(link.href);
+      }
       return;
     }
     if (!panel.open) {
@@ -221,6 +230,7 @@ function openInPanel(panel) {
       chosen.focus();
     }
   });
+  panel.addEventListener("close", () => request.abort());
   panel.querySelector(".close").addEventListener("click", () => panel.close());
   panel.addEventListener("click", (event) => {
     if (event.target === panel) {
