@@ -4,6 +4,7 @@
 # make test-quick   run the quick tests, without projects, backbones, trainings and servers
 # make sweep   try learning rates and margins: LR=0.005,0.01 MARGIN=0.2,0.3 JOBS=1
 # make ui      show the runs in MLflow: PORT=5050
+# make app     find a person by a photo: build the index, serve the page: PORT=8001
 # make lint    check style and types
 # make verify  run the pipeline in two fresh clones and compare all outputs
 # make bench   time evaluation, re-ranking, training input, extraction and commands that must stay quick
@@ -24,7 +25,7 @@ LR ?= 0.005,0.01,0.02
 MARGIN ?= 0.2,0.3,0.5
 JOBS ?= 1
 
-.PHONY: repro gpu test test-quick sweep ui lint lock plots-page bench verify
+.PHONY: repro gpu test test-quick sweep ui app lint lock plots-page bench verify
 
 repro: .venv/run pull
 	dvc repro
@@ -53,12 +54,18 @@ lint: .venv/dev
 	ruff check .
 	mypy
 	lint-imports
+	hadolint Dockerfile
+	check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
 
 sweep: .venv/run pull
 	@python -m experiments.sweep -S lr=$(LR) -S triplet.margin=$(MARGIN) --jobs $(JOBS)
 
 ui: .venv/run
 	@python -m reid ui $(if $(PORT),--port $(PORT))
+
+app: .venv/app
+	@python -m reid index build
+	@python -m reid serve $(if $(PORT),--port $(PORT))
 
 verify: .venv/run
 	python -m verify clones
@@ -108,6 +115,10 @@ ifeq ($(firstword $(INSTALL)),uv)
 	python -m pip install --quiet --disable-pip-version-check $$(grep ^uv== requirements-dev.lock)
 endif
 	$(INSTALL) -r requirements.lock
+	@touch $@
+
+.venv/app: requirements-search.lock .venv/run
+	$(INSTALL) -r requirements-search.lock
 	@touch $@
 
 .venv/dev: requirements-dev.lock .venv/run

@@ -27,9 +27,8 @@ index = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-ModelArgument = Annotated[
-    str, typer.Argument(help="A registered model, or a folder that `python -m reid export` wrote.")
-]
+MODEL_HELP = "A registered model, or a folder that `python -m reid export` wrote."
+ModelArgument = Annotated[str, typer.Argument(help=MODEL_HELP)]
 
 
 def _tool() -> "SearchTool":
@@ -44,12 +43,17 @@ def _say(counts: "Counts") -> None:
 
 
 @index.command()
-def build(model: ModelArgument = DEFAULT_MODEL) -> None:
+def build(
+    model: Annotated[
+        str, typer.Argument(help=f"{MODEL_HELP} Default: the index's own, or the champion.")
+    ] = "",
+) -> None:
     """Make the index from the pipeline's gallery. Run it again to resume."""
     from search.enrolment import add_entries, gallery_entries  # noqa: PLC0415
 
     tool = _tool()
-    _begin(tool, model)
+    if model or not tool.index.models():
+        _begin(tool, model or DEFAULT_MODEL)
     _say(add_entries(tool.index, tool.networks, *gallery_entries(paths.DATASET)))
 
 

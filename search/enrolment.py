@@ -1,6 +1,6 @@
 """Bring photos into an index: those of the pipeline's gallery, of a folder, or of a request."""
 
-import os
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -69,19 +69,55 @@ def checked_name(name: str) -> str:
     return name
 
 
-def new_photo(entry: Entry) -> NewPhoto:
-    """Read a photo.
+@dataclass(frozen=True)
+class _File:
+    """A file that was read and not yet decoded."""
+
+    entry: Entry
+    content: bytes
+    sha256: str
+
+
+def _read(entry: Entry) -> _File:
+    content = entry.read()
+    return _File(entry, content, hashlib.sha256(content).hexdigest())
+
+
+def _new(index: Index, files: Sequence[_File]) -> list[_File]:
+    """Return the files that the index doesn't have.
+
+    Raises:
+        UserError: one of them is another person's photo.
+    """
+    known = index.known([file.sha256 for file in files])
+    owners = dict(known)
+    conflicts = []
+    for file in files:
+        owner = owners.setdefault(file.sha256, file.entry.person)
+        if owner != file.entry.person:
+            conflicts.append(f"{file.entry.file} is {owner or 'somebody without a name'}")
+    if conflicts:
+        raise UserError(
+            f"the index has these photos as other people: {listed(conflicts)}. Forget those first, "
+            "or leave these photos out."
+        )
+    return [file for file in files if file.sha256 not in known]
+
+
+def _photo(file: _File) -> NewPhoto:
+    """Decode a file.
 
     Raises:
         UnreadableImageError: it can't be decoded. The message names the file.
     """
+    entry = file.entry
     try:
-        kept = kept_form(entry.read())
+        content = kept_form(file.content)
     except UnreadableImageError as e:
         raise UnreadableImageError(f"{entry.file}: {e}") from e
     return NewPhoto(
-        kept.content,
-        kept.sha256,
+        content,
+        file.sha256,
         entry.file,
         entry.person,
         entry.camera,
@@ -91,42 +127,31 @@ def new_photo(entry: Entry) -> NewPhoto:
     )
 
 
-def add_photos(index: Index, networks: Networks, photos: Sequence[NewPhoto]) -> Counts:
-    """Embed photos and add them. When this returns, they survive a crash.
-
-    Raises:
-        UserError: one of them is in the index under another person's name, or the index has no
-            model yet. None is added.
-    """
-    index.current_model()
-    known = index.known([photo.sha256 for photo in photos])
-    new: dict[str, NewPhoto] = {}
-    conflicts = []
-    for photo in photos:
-        there = new.get(photo.sha256)
-        owner = there.person if there else known.get(photo.sha256, photo.person)
-        if owner != photo.person:
-            conflicts.append(f"{photo.file} is {owner or 'somebody without a name'}")
-        elif photo.sha256 not in known:
-            new[photo.sha256] = photo
-    if conflicts:
-        raise UserError(
-            f"the index has these photos as other people: {listed(conflicts)}. Forget those first, "
-            "or leave these photos out."
-        )
-    while new:
+def _embed_and_add(index: Index, networks: Networks, photos: Sequence[NewPhoto]) -> int:
+    """Embed photos with all models of the index, and add them. Return how many were new."""
+    while photos:
         embeddings = {
-            model.sha256: networks.load(model.sha256).embed(
-                [photo.content for photo in new.values()]
-            )
+            model.sha256: networks.load(model.sha256).embed([photo.content for photo in photos])
             for model in index.models()
         }
         try:
-            added = index.add(list(new.values()), embeddings)
+            return index.add(photos, embeddings)
         except StaleModelError:
             continue
-        return Counts(added, len(photos) - added)
-    return Counts(0, len(photos))
+    return 0
+
+
+def add_photos(index: Index, networks: Networks, entries: Sequence[Entry]) -> Counts:
+    """Add a few photos. When this returns, they survive a crash.
+
+    Raises:
+        UserError: one of them can't be read or is in the index as another person's, or the index
+            has no model yet. None is added.
+    """
+    index.current_model()
+    photos = [_photo(file) for file in _new(index, [_read(entry) for entry in entries])]
+    added = _embed_and_add(index, networks, photos)
+    return Counts(added, len(entries) - added)
 
 
 def add_entries(index: Index, networks: Networks, entries: Iterable[Entry], total: int) -> Counts:
@@ -134,15 +159,19 @@ def add_entries(index: Index, networks: Networks, entries: Iterable[Entry], tota
 
     Raises:
         UserError: some photos can't be read; the others are added. Or some are in the index as
-            other people; those before them are added.
+            other people; those before them are added. Or the index has no model yet.
     """
+    index.current_model()
     counts, faults, waiting = Counts(), [], iter(entries)
-    with tqdm(total=total, unit="photo", delay=1) as progress:
+    with tqdm(total=total, unit="photo", delay=1) as progress, ThreadPoolExecutor() as pool:
         while batch := list(islice(waiting, AT_ONCE)):
-            results = list(_read_all(batch))
+            new = _new(index, list(pool.map(_read, batch)))
+            results = list(pool.map(_photo_or_fault, new))
             faults += [str(result) for result in results if not isinstance(result, NewPhoto)]
             photos = [result for result in results if isinstance(result, NewPhoto)]
-            counts += add_photos(index, networks, photos)
+            added = _embed_and_add(index, networks, photos)
+            unreadable = len(results) - len(photos)
+            counts += Counts(added, len(batch) - added - unreadable)
             progress.update(len(batch))
     if faults:
         raise UserError(
@@ -152,15 +181,11 @@ def add_entries(index: Index, networks: Networks, entries: Iterable[Entry], tota
     return counts
 
 
-def _read_all(entries: Sequence[Entry]) -> Iterator[NewPhoto | UnreadableImageError]:
-    def read(entry: Entry) -> NewPhoto | UnreadableImageError:
-        try:
-            return new_photo(entry)
-        except UnreadableImageError as e:
-            return e
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(read, entries)
+def _photo_or_fault(file: _File) -> NewPhoto | UnreadableImageError:
+    try:
+        return _photo(file)
+    except UnreadableImageError as e:
+        return e
 
 
 def gallery_entries(dataset: Path) -> tuple[Iterator[Entry], int]:

@@ -96,7 +96,8 @@ def _downloaded(address: str, folder: Path) -> tuple[Path, str]:
         from runs.registry.download import network_of  # noqa: PLC0415
     except ModuleNotFoundError as e:
         raise UserError(
-            f"{address} is in MLflow's registry, and {e.name} is not installed here. Where the "
-            f"project is, `python -m reid export {address} FOLDER` writes a folder; give that."
+            f"{address} is in MLflow's registry, and the pipeline is not installed here ({e.name} "
+            f"is missing). Where it is, `python -m reid export {address} FOLDER` writes a folder; "
+            "give that folder."
         ) from e
     return network_of(address, project_root(), folder)

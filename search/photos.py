@@ -1,8 +1,6 @@
 """The form in which an index keeps a photo."""
 
-import hashlib
 import io
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -21,16 +19,7 @@ QUALITIES = (92, 80, 60, 40, 20)
 """The JPEG qualities that are tried until a photo is small enough."""
 
 
-class KeptPhoto(NamedTuple):
-    """A photo in the form that an index keeps."""
-
-    content: bytes
-    """A JPEG or PNG file that shows the photo upright, without metadata."""
-    sha256: str
-    """The hash of the file as it was given."""
-
-
-def kept_form(content: bytes) -> KeptPhoto:
+def kept_form(content: bytes) -> bytes:
     """Return a photo without metadata (places, times, names of devices), upright and small.
 
     A small upright file keeps its pixels to the bit. Other photos are written as JPEG.
@@ -41,13 +30,12 @@ def kept_form(content: bytes) -> KeptPhoto:
     if len(content) > MAX_BYTES:
         raise UnreadableImageError(f"more than {MAX_BYTES // 2**20} MB; save it smaller")
     facts = photo_facts(content)
-    sha256 = hashlib.sha256(content).hexdigest()
     plain = without_metadata(content)
     if len(plain.content) <= KEPT_BYTES and orientation(plain.exif) == AS_STORED:
-        return KeptPhoto(plain.content, sha256)
+        return plain.content
     scale = min(1.0, KEPT_HEIGHT / facts.height, KEPT_WIDTH / facts.width)
     height, width = (max(1, round(scale * side)) for side in (facts.height, facts.width))
-    return KeptPhoto(_small_jpeg(decode(content, height, width)), sha256)
+    return _small_jpeg(decode(content, height, width))
 
 
 def _small_jpeg(pixels: np.ndarray) -> bytes:

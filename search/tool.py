@@ -9,11 +9,13 @@ from functools import partial
 from pathlib import Path
 
 from reid.common.errors import UserError
-from search.enrolment import Counts, Entry, add_photos, checked_name, new_photo
+from reid.data.images import UnreadableImageError
+from search.enrolment import Counts, Entry, add_photos, checked_name
 from search.false_alarms import FalseAlarms, measure_false_alarms
 from search.index import Index, open_index
 from search.networks import Networks
 from search.people import Answer, find_people, one_query
+from search.photos import kept_form
 from search.records import EVERYTHING, Filter, Judgement, Model
 
 ADDRESS, FOLDER = "SEARCH_INDEX", "SEARCH_FOLDER"
@@ -115,7 +117,7 @@ class SearchTool:
         entries = [
             Entry(partial(bytes, content), person, file, camera, taken) for file, content in photos
         ]
-        return add_photos(self.index, self.networks, [new_photo(entry) for entry in entries])
+        return add_photos(self.index, self.networks, entries)
 
     def judge(
         self,
@@ -157,7 +159,10 @@ class SearchTool:
 
 def _kept(name: str, photo: bytes) -> bytes:
     """Return a photo in the form that an index keeps; a message about it names the photo."""
-    return new_photo(Entry(partial(bytes, photo), None, name)).content
+    try:
+        return kept_form(photo)
+    except UnreadableImageError as e:
+        raise UnreadableImageError(f"{name}: {e}") from e
 
 
 def open_tool() -> SearchTool:

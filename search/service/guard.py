@@ -20,7 +20,7 @@ MAX_PHOTOS = 20
 """The most photos in a request."""
 MAX_BODY = MAX_PHOTOS * MAX_BYTES + 2**20
 """The largest body of a request, in bytes."""
-BODY_SECONDS = 60
+BODY_SECONDS: float = 60
 """The longest time in which the body of a request must have arrived."""
 
 HEADERS = {
@@ -57,6 +57,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         begin, status, has_begun = time.perf_counter(), 500, False
+        body = Body(Headers(scope=scope), receive)
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status, has_begun
@@ -65,13 +66,16 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                if not body.is_whole:
+                    # The server would go on reading what nobody wants.
+                    headers["Connection"] = "close"
             await send(message)
 
         try:
-            headers = Headers(scope=scope)
-            self._require_own_host(headers)
-            _require_same_site(scope["method"], headers)
-            await self._app(scope, _limited(headers, receive), send_with_headers)
+            self._require_own_host(body.headers)
+            _require_same_site(scope["method"], body.headers)
+            body.require_size()
+            await self._app(scope, body.receive, send_with_headers)
         except HTTPException as e:
             if not has_begun:
                 await self._refuse(scope, send_with_headers, e.status_code, e.detail)
@@ -86,11 +90,13 @@ class Guard:
 
     async def _refuse(self, scope: Scope, send: Send, status: int, reason: str) -> None:
         accept = Headers(scope=scope).get("accept", "")
-        response = refusal(accept, status, reason, {"Connection": "close"})
-        await response(scope, _no_more, send)
+        await refusal(accept, status, reason)(scope, _no_more, send)
 
     def _require_own_host(self, headers: Headers) -> None:
-        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        try:
+            host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        except ValueError:
+            host = ""
         if self._only_local and not is_local(host):
             raise HTTPException(421, "This service answers only to the names of its own machine.")
 
@@ -119,30 +125,48 @@ def _require_same_site(method: str, headers: Headers) -> None:
         raise HTTPException(403, "Requests from other web sites are refused.")
 
 
-def _limited(headers: Headers, receive: Receive) -> Receive:
-    """Return a function that receives the body up to a size and a time."""
-    length = headers.get("content-length", "0")
-    if length.isdigit() and int(length) > MAX_BODY:
-        raise HTTPException(413, _TOO_LARGE)
-    deadline = time.monotonic() + BODY_SECONDS
-    size, is_whole = 0, False
+class Body:
+    """The body of a request, which may be so large and take so long."""
 
-    async def receive_some() -> Message:
-        nonlocal size, is_whole
-        if is_whole:
-            return await receive()
+    def __init__(self, headers: Headers, receive: Receive) -> None:
+        """Begin to wait for it."""
+        self.headers = headers
+        self.is_whole = "transfer-encoding" not in headers and self._length() == 0
+        self._receive = receive
+        self._deadline = time.monotonic() + BODY_SECONDS
+        self._size = 0
+
+    def _length(self) -> int:
+        length = self.headers.get("content-length", "0")
+        return int(length) if length.isdigit() else MAX_BODY + 1
+
+    def require_size(self) -> None:
+        """Refuse a body that says it is too large.
+
+        Raises:
+            HTTPException: 413.
+        """
+        if "transfer-encoding" not in self.headers and self._length() > MAX_BODY:
+            raise HTTPException(413, _TOO_LARGE)
+
+    async def receive(self) -> Message:
+        """Receive the next part.
+
+        Raises:
+            HTTPException: 413, it is too large; 408, it takes too long.
+        """
+        if self.is_whole:
+            return await self._receive()
         try:
-            async with asyncio.timeout(deadline - time.monotonic()):
-                message = await receive()
+            async with asyncio.timeout(self._deadline - time.monotonic()):
+                message = await self._receive()
         except TimeoutError as e:
             raise HTTPException(408, "The request took too long to arrive.") from e
-        size += len(message.get("body", b""))
-        is_whole = not message.get("more_body", False)
-        if size > MAX_BODY:
+        self._size += len(message.get("body", b""))
+        self.is_whole = not message.get("more_body", False)
+        if self._size > MAX_BODY:
             raise HTTPException(413, _TOO_LARGE)
         return message
-
-    return receive_some
 
 
 _TOO_LARGE = f"The request is larger than {MAX_BODY // 2**20} MB."

@@ -118,6 +118,6 @@ def _picked(parts: Context, number: int) -> bytes:
 def _kept(name: str, content: bytes) -> bytes | str:
     """Return a photo in the form that the index keeps, or what is wrong with it."""
     try:
-        return kept_form(content).content
+        return kept_form(content)
     except UnreadableImageError as e:
         return f"{name or 'The photo'} can't be used: {e}."

@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -20,6 +21,7 @@ from search.service.app import make_app
 from search.service.audit import FILE
 from search.service.guard import MAX_BODY, MAX_PHOTOS
 from search.service.keys import parse_keys
+from search.sqlite_index import SqliteIndex
 from search.tool import SearchTool
 from tests.support.photos import jpeg
 
@@ -37,16 +39,27 @@ def photo(person: int, number: int = 0) -> bytes:
     return file.getvalue()
 
 
-@pytest.fixture
-def tool(empty_tool: SearchTool) -> SearchTool:
-    """A tool that knows photos 0 to 2 of 25 people, each under another camera."""
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory, colour_network: Path) -> Path:
+    """The folder of an index with photos 0 to 2 of 25 people, each under another camera."""
+    folder = tmp_path_factory.mktemp("filled")
+    tool = SearchTool(SqliteIndex(folder), folder)
+    tool.index.begin_model(tool.networks.install(str(colour_network)).model)
     entries = [
         Entry(partial(photo, person, number), f"person {person}", f"{person}.jpg", camera=number)
         for person in range(PEOPLE)
         for number in range(PHOTOS)
     ]
-    add_entries(empty_tool.index, empty_tool.networks, entries, len(entries))
-    return empty_tool
+    add_entries(tool.index, tool.networks, entries, len(entries))
+    tool.index.close()
+    return folder
+
+
+@pytest.fixture
+def tool(filled: Path, tmp_path: Path) -> SearchTool:
+    """A tool with a copy of that index."""
+    folder = shutil.copytree(filled, tmp_path / "index")
+    return SearchTool(SqliteIndex(folder), folder)
 
 
 @pytest.fixture
@@ -190,7 +203,7 @@ class TestBadRequests:
 
     def test_bomb_is_refused_before_it_is_decoded(self, client: TestClient) -> None:
         file = io.BytesIO()
-        Image.new("1", (30_000, 30_000)).save(file, "PNG")
+        Image.new("1", (9_000, 9_000)).save(file, "PNG")
         answer = search(client, file.getvalue())
         assert answer.status_code == 400
         assert "more than 40,000,000 pixels" in answer.json()["detail"]
@@ -267,7 +280,7 @@ class TestKeys:
 
     @pytest.mark.parametrize("secret", ["", "wrong", "a-secret-of-20-lettersx", "é"])
     def test_nothing_is_told_without_a_key(self, locked: TestClient, secret: str) -> None:
-        headers = {"Authorization": f"Bearer {secret}".encode()} if secret else {}
+        headers = {b"Authorization": f"Bearer {secret}".encode()} if secret else {}
         for method, path in (
             ("GET", "/people"),
             ("GET", "/people/person 1"),
@@ -374,8 +387,6 @@ class TestService:
         assert search(client, photo(8)).status_code == 200
 
     def test_service_is_not_ready_without_an_index(self, tool: SearchTool, tmp_path: Path) -> None:
-        from search.sqlite_index import SqliteIndex  # noqa: PLC0415
-
         empty = SearchTool(SqliteIndex(tmp_path / "empty"), tmp_path / "empty")
         client = TestClient(make_app(empty, parse_keys(""), only_local=True), base_url=HERE)
         answer = client.get("/readyz")

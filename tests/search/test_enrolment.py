@@ -19,7 +19,6 @@ from search.enrolment import (
     embed_with,
     folder_entries,
     gallery_entries,
-    new_photo,
 )
 from search.networks import Networks
 from search.sqlite_index import SqliteIndex
@@ -98,22 +97,23 @@ def test_unreadable_photos_are_named_and_the_others_are_added(empty_tool: Search
 
 def test_photo_of_another_person_is_refused(empty_tool: SearchTool) -> None:
     add(empty_tool, entries(2, "Anna"))
-    photos = [new_photo(entry) for entry in entries(3, "Berta")]
     with pytest.raises(UserError, match=r"0\.jpg is Anna, 1\.jpg is Anna"):
-        add_photos(empty_tool.index, empty_tool.networks, photos)
+        add_photos(empty_tool.index, empty_tool.networks, entries(3, "Berta"))
     assert empty_tool.index.size() == 2
 
 
 def test_photo_of_two_people_in_one_folder_is_refused(empty_tool: SearchTool) -> None:
-    photos = [new_photo(entry) for entry in entries(1, "Anna") + entries(1, "Berta")]
+    both = entries(1, "Anna") + entries(1, "Berta")
     with pytest.raises(UserError, match=r"0\.jpg is Anna"):
-        add_photos(empty_tool.index, empty_tool.networks, photos)
+        add_photos(empty_tool.index, empty_tool.networks, both)
     assert empty_tool.index.size() == 0
 
 
-def test_message_about_an_unreadable_photo_names_it() -> None:
+def test_one_unreadable_photo_of_a_request_keeps_all_of_them_out(empty_tool: SearchTool) -> None:
+    bad = Entry(bytes, "Anna", "me.jpg")
     with pytest.raises(UnreadableImageError, match=r"^me\.jpg: the file is empty"):
-        new_photo(Entry(bytes, "Anna", "me.jpg"))
+        add_photos(empty_tool.index, empty_tool.networks, [*entries(2), bad])
+    assert empty_tool.index.size() == 0
 
 
 def test_folder_gives_person_and_camera_by_its_names(tmp_path: Path) -> None:

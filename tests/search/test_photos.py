@@ -25,7 +25,7 @@ def exif(orientation: int) -> bytes:
 
 def test_small_photo_keeps_its_pixels_and_loses_its_metadata() -> None:
     photo = jpeg(64, 128, exif=exif(orientation=1), comment=b"a comment")
-    kept = kept_form(photo).content
+    kept = kept_form(photo)
     assert (decode(kept, 128, 64) == decode(photo, 128, 64)).all()
     assert b"maker" not in kept
     assert b"comment" not in kept
@@ -35,12 +35,12 @@ def test_small_png_stays_lossless() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (96, 48, 3), np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
-    assert (decode(kept_form(file.getvalue()).content, 96, 48) == pixels).all()
+    assert (decode(kept_form(file.getvalue()), 96, 48) == pixels).all()
 
 
 def test_turned_photo_is_kept_upright() -> None:
     photo = jpeg(128, 64, exif=exif(orientation=6))
-    kept = kept_form(photo).content
+    kept = kept_form(photo)
     with Image.open(io.BytesIO(kept)) as image:
         assert image.size == (64, 128)
         assert not image.getexif()
@@ -50,7 +50,7 @@ def test_turned_photo_is_kept_upright() -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(1500, 3000), (3000, 1500), (400, 400)])
 def test_large_photo_is_kept_small_in_its_own_proportions(width: int, height: int) -> None:
-    kept = kept_form(jpeg(width, height, quality=98)).content
+    kept = kept_form(jpeg(width, height, quality=98))
     assert len(kept) <= KEPT_BYTES
     with Image.open(io.BytesIO(kept)) as image:
         assert image.width <= KEPT_WIDTH
@@ -58,17 +58,11 @@ def test_large_photo_is_kept_small_in_its_own_proportions(width: int, height: in
         assert image.width / image.height == pytest.approx(width / height, rel=0.01)
 
 
-def test_hash_is_of_the_file_as_it_was_given() -> None:
-    plain, described = jpeg(64, 128), jpeg(64, 128, comment=b"another file")
-    assert kept_form(plain).content == kept_form(described).content
-    assert kept_form(plain).sha256 != kept_form(described).sha256
-
-
 def test_noise_that_does_not_compress_is_kept_small() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (384, 384, 3), np.uint8)
     file = io.BytesIO()
     Image.fromarray(noise).save(file, "PNG")
-    assert len(kept_form(file.getvalue()).content) <= KEPT_BYTES
+    assert len(kept_form(file.getvalue())) <= KEPT_BYTES
 
 
 def test_file_that_is_too_large_is_refused() -> None:

@@ -4,6 +4,7 @@ import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,7 @@ import uvicorn
 from PIL import Image
 
 from reid.data import paths
-from search.enrolment import add_photos, embed_with
-from search.records import NewPhoto
+from search.enrolment import Entry, add_photos, embed_with
 from search.service.app import make_app
 from search.service.keys import Keys
 from search.sqlite_index import SqliteIndex
@@ -43,19 +43,18 @@ def make_tiny_tool(folder: Path, network: Path) -> SearchTool:
     """Make an index of `PEOPLE` people, called ``person 1`` and so on, in a folder."""
     tool = SearchTool(SqliteIndex(folder), folder)
     tool.index.begin_model(tool.networks.install(str(network)).model)
-    photos = [
-        NewPhoto(
-            person_photo(person, camera),
-            f"{person:032x}{camera:032x}",
-            f"{person}_{camera}.jpg",
+    entries = [
+        Entry(
+            partial(person_photo, person, camera),
             f"person {person}",
+            f"{person}_{camera}.jpg",
             camera,
             BEGIN + HOUR * person + 60.0 * camera,
         )
         for person in range(1, PEOPLE + 1)
         for camera in range(1, PHOTOS + 1)
     ]
-    add_photos(tool.index, tool.networks, photos)
+    add_photos(tool.index, tool.networks, entries)
     return tool
 
 
