@@ -29,6 +29,9 @@ RATES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 """The shares of false alarms that can be chosen."""
 WHOLE, PART = "search.html", "answer.html"
 MOST_PEOPLE = 40
+"""The end of the slider."""
+SUGGESTIONS = 1_000
+"""The names that are suggested for the filter by person."""
 
 Files = Annotated[list[UploadFile], File(default_factory=list)]
 PageFields = Annotated[PageForm, Form()]
@@ -175,6 +178,7 @@ def _page(
             "samples": samples(parts.dataset),
             "rates": RATES,
             "most": MOST_PEOPLE,
+            "suggestions": SUGGESTIONS,
         }
     photos = [{"kind": kind_of(photo), "content": encoded(photo)} for photo in outcome.query.photos]
     response = page(

@@ -214,6 +214,9 @@ class TestSearch:
         page.get_by_label("Only this person").fill("person 7")
         says(page, "Nobody among the filtered photos")
         assert names(page) == ["person 7"]
+        page.get_by_label("Only this person").fill("nobody at all")
+        page.keyboard.press("Tab")
+        says(page, "No photo to compare with")
         page.get_by_label("Only this person").fill("")
         page.get_by_label("People to show").fill("4")
         expect(page.locator(".found")).to_have_count(4)

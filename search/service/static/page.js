@@ -96,6 +96,10 @@ function searchAtOnce(form) {
   const slider = document.getElementById("top");
   let request = new AbortController();
 
+  /* Whether a field with suggestions holds one of them. Half a name finds nobody. */
+  const isWhole = ({ list, value }) =>
+    !list || !value || [...list.options].some((option) => option.value === value);
+
   const hasPhotos = () =>
     answer.querySelector("[name=kept]") ||
     form.elements.photos.files.length ||
@@ -185,7 +189,12 @@ function searchAtOnce(form) {
     if (event.target === slider) {
       document.getElementById("top-shown").textContent = slider.value;
     }
-    if (event.target.type !== "file") {
+    if (event.target.type !== "file" && isWhole(event.target)) {
+      soon();
+    }
+  });
+  form.addEventListener("change", (event) => {
+    if (!isWhole(event.target)) {
       soon();
     }
   });
@@ -270,6 +279,13 @@ function waitForAnswer(form) {
     form.addEventListener("submit", (event) => event.preventDefault());
   });
 }
+
+/* A page that the browser kept may be out of date, or somebody may have signed out since. */
+addEventListener("pageshow", (event) => {
+  if (event.persisted) {
+    location.reload();
+  }
+});
 
 document.querySelectorAll("[data-drop]").forEach(acceptPhotos);
 document.querySelectorAll(".previews").forEach(previewPhotos);
