@@ -33,6 +33,7 @@ PROJECT_FILES = (
     "runs",
     "stages",
     "experiments",
+    "search",
     "verify",
     "requirements.txt",
     "requirements-onnx.txt",
