@@ -56,8 +56,8 @@ def _nothing_to_say(answer: Answer) -> Verdict:
     return Verdict(
         "unknown",
         "Too few photos to say",
-        f"The gallery is too small to tell {one_in(answer.rate)} strangers. Accept more false "
-        "alarms.",
+        "The gallery has too few photos to measure "
+        f"{one_in(answer.rate, 'false alarm')} strangers. Accept more false alarms.",
     )
 
 
