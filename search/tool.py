@@ -119,8 +119,26 @@ class SearchTool:
         ]
         return add_photos(self.index, self.networks, entries)
 
-    def judge(self, query: bytes, photo: int, similarity: float, right: bool) -> bool:
-        """Keep somebody's word on an answer. Return whether the photo is still in the index."""
+    def judge(
+        self,
+        query: bytes,
+        photo: int,
+        similarity: float,
+        right: bool,
+        model: Model | None = None,
+    ) -> bool:
+        """Keep somebody's word on an answer.
+
+        Args:
+            query: the photo that was searched for.
+            photo: the id of the photo that was found.
+            similarity: the similarity of the two.
+            right: whether they show the same person.
+            model: the model that answered; the current one if None.
+
+        Returns:
+            Whether the photo that was found is still in the index.
+        """
         found = self.index.photo(photo)
         if found is None:
             return False
@@ -131,7 +149,7 @@ class SearchTool:
                 photo,
                 sighting.person,
                 similarity,
-                self.index.current_model().sha256,
+                (model or self.index.current_model()).sha256,
                 right,
                 time.time(),
             )

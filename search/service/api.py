@@ -9,9 +9,11 @@ from fastapi.responses import JSONResponse
 from reid.common.errors import UserError
 from search.enrolment import LONGEST_NAME
 from search.records import Sighting
+from search.service import actions
 from search.service.answers import AnswerOut, EnrolledOut, ForgottenOut, PersonOut, SightingOut
 from search.service.context import Parts, Reader, Writer
-from search.service.forms import SearchForm, read_photos, seconds
+from search.service.forms import SearchForm, read_photos
+from search.service.query import kind_of
 
 router = APIRouter()
 
@@ -23,13 +25,8 @@ Name = Annotated[str, Path(min_length=1, max_length=LONGEST_NAME)]
 async def search(parts: Parts, caller: Reader, photos: Photos, form: SearchForm) -> AnswerOut:
     """Find the people who look most like the person on the photos."""
     contents = await read_photos(photos)
-    if not contents:
-        raise HTTPException(400, "Give at least one photo.")
     model = form.model_of(parts.tool)
-    answer = await parts.queue.run(
-        lambda: parts.tool.search(contents, form.top, form.rate, form.filter(), model)
-    )
-    parts.audit.write(caller.name, "search", photos=len(contents), people=len(answer.people))
+    (answer,) = await actions.search(parts, caller, contents, form, [model])
     return AnswerOut.of(answer, model)
 
 
@@ -44,7 +41,7 @@ def sightings(parts: Parts, _: Reader, name: Name) -> list[SightingOut]:
     """List the photos of a person, by time."""
     found = parts.tool.index.sightings([name])
     if not found:
-        raise HTTPException(404, "The index has nobody of this name.")
+        raise actions.nobody()
     return [SightingOut.of(one) for one in sorted(found, key=Sighting.by_time)]
 
 
@@ -58,23 +55,14 @@ async def enrol(
     time: Annotated[datetime | None, Form()] = None,
 ) -> EnrolledOut:
     """Add photos of a person. When the answer comes, they survive a crash."""
-    contents = await read_photos(photos)
-    if not contents:
-        raise HTTPException(400, "Give at least one photo.")
-    named = [(f"photo {number}", content) for number, content in enumerate(contents, 1)]
-    counts = await parts.queue.run(lambda: parts.tool.enrol(name, named, camera, seconds(time)))
-    parts.audit.write(caller.name, "enrol", photos=counts.added)
+    counts = await actions.enrol(parts, caller, name, await read_photos(photos), camera, time)
     return EnrolledOut(added=counts.added, known=counts.known)
 
 
 @router.delete("/people/{name}", tags=["people"])
 def forget(parts: Parts, caller: Writer, name: Name) -> ForgottenOut:
     """Delete a person: name, photos, embeddings, judgements."""
-    count = parts.tool.index.forget(name)
-    if not count:
-        raise HTTPException(404, "The index has nobody of this name.")
-    parts.audit.write(caller.name, "forget", photos=count)
-    return ForgottenOut(forgotten=count)
+    return ForgottenOut(forgotten=actions.forget(parts, caller, name))
 
 
 @router.get("/photos/{photo}", tags=["people"], response_class=Response)
@@ -84,8 +72,7 @@ def photo(parts: Parts, _: Reader, photo: int) -> Response:
     if found is None:
         raise HTTPException(404, "The index has no such photo.")
     content = found[1]
-    kind = "image/png" if content.startswith(b"\x89PNG") else "image/jpeg"
-    return Response(content, media_type=kind)
+    return Response(content, media_type=kind_of(content))
 
 
 @router.post("/judgements", tags=["search"], status_code=201)
@@ -98,12 +85,7 @@ async def judge(
     right: Annotated[bool, Form(description="Whether it shows the person searched for.")],
 ) -> Response:
     """Keep somebody's word on an answer."""
-    contents = await read_photos(photos)
-    if not contents:
-        raise HTTPException(400, "Give the photo that was searched for.")
-    if not await parts.queue.run(lambda: parts.tool.judge(contents[0], photo, similarity, right)):
-        raise HTTPException(404, "The index has no such photo.")
-    parts.audit.write(caller.name, "judge", photos=1)
+    await actions.judge(parts, caller, await read_photos(photos), photo, similarity, right)
     return Response(status_code=201)
 
 

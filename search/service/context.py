@@ -1,7 +1,9 @@
 """What every route needs."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote
 
 from fastapi import Depends, HTTPException, Request
 
@@ -12,6 +14,7 @@ from search.service.queue import Queue
 from search.tool import SearchTool
 
 COOKIE = "reid_key"
+"""The cookie with the key, percent-encoded."""
 BEARER = "bearer "
 
 
@@ -24,6 +27,8 @@ class Context:
     audit: Audit
     metrics: Metrics
     queue: Queue
+    dataset: Path
+    """The pipeline's data set, which need not exist."""
 
 
 def context_of(request: Request) -> Context:
@@ -38,8 +43,8 @@ def known_caller(request: Request, parts: Parts) -> Caller | None:
     """Return who calls, by a header ``Authorization: Bearer KEY`` or the page's cookie."""
     header = request.headers.get("authorization", "")
     is_bearer = header.lower().startswith(BEARER)
-    secret = header[len(BEARER) :] if is_bearer else request.cookies.get(COOKIE, "")
-    return parts.keys.caller(secret.strip())
+    cookie = unquote(request.cookies.get(COOKIE, ""))
+    return parts.keys.caller(header[len(BEARER) :].strip() if is_bearer else cookie)
 
 
 def reader(caller: Annotated[Caller | None, Depends(known_caller)]) -> Caller:

@@ -42,12 +42,19 @@ class SearchOptions(BaseModel):
             UserError: the index is empty.
         """
         current = tool.index.current_model()
-        if not self.model:
-            return current
-        for model in tool.index.models():
-            if model.sha256 == self.model:
-                return model
-        raise HTTPException(404, "The index has no such model.")
+        return known_model(tool, self.model) if self.model else current
+
+
+def known_model(tool: SearchTool, sha256: str) -> Model:
+    """Return the model with a hash.
+
+    Raises:
+        HTTPException: 404, the index has no such model.
+    """
+    for model in tool.index.models():
+        if model.sha256 == sha256:
+            return model
+    raise HTTPException(404, "The index has no such model.")
 
 
 SearchForm = Annotated[SearchOptions, Form()]

@@ -2,11 +2,8 @@
 
 import asyncio
 import ipaddress
-import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import HTTPException
@@ -15,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from search.photos import MAX_BYTES
 from search.service.metrics import Metrics
+from search.service.rendering import refusal
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +29,8 @@ HEADERS = {
         "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # With "no-referrer", browsers would send forms of the page without their origin.
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
@@ -79,14 +78,19 @@ class Guard:
             await self._app(scope, body.receive, send_with_headers)
         except HTTPException as e:
             if not has_begun:
-                await _answer(send_with_headers, e.status_code, e.detail)
+                await self._refuse(scope, send_with_headers, e.status_code, e.detail)
         except Exception:
             logger.exception("a request failed")
             if not has_begun:
-                await _answer(send_with_headers, 500, "The service has a fault; see its log.")
+                reason = "The service has a fault; see its log."
+                await self._refuse(scope, send_with_headers, 500, reason)
         finally:
             route = getattr(scope.get("route"), "path", "none")
             self._metrics.observe(scope["method"], route, status, time.perf_counter() - begin)
+
+    async def _refuse(self, scope: Scope, send: Send, status: int, reason: str) -> None:
+        accept = Headers(scope=scope).get("accept", "")
+        await refusal(accept, status, reason)(scope, _no_more, send)
 
     def _require_own_host(self, headers: Headers) -> None:
         try:
@@ -95,6 +99,10 @@ class Guard:
             host = ""
         if self._only_local and not is_local(host):
             raise HTTPException(421, "This service answers only to the names of its own machine.")
+
+
+async def _no_more() -> Message:
+    return {"type": "http.disconnect"}
 
 
 def is_local(host: str) -> bool:
@@ -162,18 +170,3 @@ class Body:
 
 
 _TOO_LARGE = f"The request is larger than {MAX_BODY // 2**20} MB."
-
-
-async def _answer(send: Callable[[Any], Awaitable[None]], status: int, reason: str) -> None:
-    body = json.dumps({"detail": reason}).encode()
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [
-                (b"content-type", b"application/json"),
-                (b"content-length", str(len(body)).encode()),
-            ],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})

@@ -12,6 +12,7 @@ from search.tool import SearchTool
 from tests.support.colour_network import write_colour_network
 from tests.support.milvus_server import milvus_server
 from tests.support.stores import MilvusStore, SqliteStore, Store
+from tests.support.tiny_search import make_tiny_tool, running, write_queries
 
 
 @pytest.fixture(scope="session")
@@ -71,3 +72,21 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, opened: ExitStack) -> 
         return SqliteStore(opened, tmp_path / "index")
     own: MilvusStore = request.getfixturevalue("milvus_store")
     return own
+
+
+@pytest.fixture(scope="module")
+def tiny_tool(
+    tmp_path_factory: pytest.TempPathFactory, colour_network: Path
+) -> Iterator[SearchTool]:
+    """A tool with a few people, which the tests of a module share: leave it as it was."""
+    tool = make_tiny_tool(tmp_path_factory.mktemp("tiny") / "index", colour_network)
+    yield tool
+    tool.index.close()
+
+
+@pytest.fixture(scope="module")
+def service(tiny_tool: SearchTool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a service over the tiny tool, without keys."""
+    dataset = write_queries(tmp_path_factory.mktemp("queries") / "dataset")
+    with running(tiny_tool, dataset=dataset) as address:
+        yield address

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from search.false_alarms import FEWEST_PEOPLE, FalseAlarms, measure_false_alarms
 from search.index import Index
 from search.sqlite_index import SqliteIndex
-from tests.support.search_index import add_vectors, unit_vectors
+from tests.support.indexes import add_vectors, unit_vectors
 
 SCORES = st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=40)
 

@@ -5,7 +5,7 @@ from search.false_alarms import FalseAlarms
 from search.people import Answer, find_people, one_query
 from search.records import EVERYTHING, Filter
 from search.sqlite_index import SqliteIndex
-from tests.support.search_index import add_vectors, unit_vectors
+from tests.support.indexes import add_vectors, unit_vectors
 
 NOT_MEASURED = FalseAlarms([])
 
@@ -60,8 +60,8 @@ def test_sightings_are_sorted_by_time_and_not_by_similarity(sqlite_index: Sqlite
     vectors = unit_vectors(5)
     model = add_vectors(sqlite_index, vectors, ["a"] * 5)
     (found,) = find(sqlite_index, vectors[3], model).people
-    assert found.best.frame == 3
-    assert [sighting.frame for sighting in found.sightings] == [0, 1, 2, 3, 4]
+    assert found.best.sequence == 3
+    assert [sighting.sequence for sighting in found.sightings] == [0, 1, 2, 3, 4]
 
 
 def test_filter_holds_for_the_photo_that_answers(sqlite_index: SqliteIndex) -> None:

@@ -40,3 +40,30 @@ def vectors_of(photos: Sequence[NewPhoto], model: Model = FIRST) -> np.ndarray:
 def add(index: Index, *photos: NewPhoto) -> int:
     """Add photos with embeddings for all models that answer."""
     return index.add(photos, {m.sha256: vectors_of(photos, m) for m in index.models()})
+
+
+def add_vectors(
+    index: Index,
+    vectors: np.ndarray,
+    people: Sequence[str | None],
+    cameras: Sequence[int] | None = None,
+) -> str:
+    """Add photos with these embeddings, float32 (n, d), to an empty index.
+
+    Args:
+        index: the index.
+        vectors: the embeddings.
+        people: the person of each photo.
+        cameras: the camera of each photo; 1 for all if None.
+
+    Returns:
+        The hash of their model.
+    """
+    model = Model(64 * "c", "models:/reid/3", vectors.shape[1])
+    index.begin_model(model)
+    photos = [
+        new_photo(number, person, cameras[number] if cameras else 1)
+        for number, person in enumerate(people)
+    ]
+    index.add(photos, {model.sha256: vectors})
+    return model.sha256
