@@ -61,7 +61,8 @@ def checked_name(name: str) -> str:
         UserError: it is empty, too long, or has a slash or characters that can't be seen.
     """
     name = name.strip()
-    if not name or len(name) > LONGEST_NAME or "/" in name or not name.isprintable():
+    is_path = "/" in name or name in (".", "..")
+    if not name or len(name) > LONGEST_NAME or is_path or not name.isprintable():
         raise UserError(
             f"{name[:LONGEST_NAME]!r} can't be a person's name: give 1 to {LONGEST_NAME} letters, "
             "without a slash."

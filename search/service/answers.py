@@ -11,7 +11,8 @@ from search.records import Model, Person, Sighting
 class SightingOut(BaseModel):
     """A photo in the index."""
 
-    id: int
+    id: str
+    """The number of the photo; as text, because JavaScript rounds numbers of more than 53 bits."""
     camera: int | None
     time: datetime | None
     sequence: int | None
@@ -24,7 +25,7 @@ class SightingOut(BaseModel):
     def of(sighting: Sighting) -> "SightingOut":
         """Describe a photo."""
         return SightingOut(
-            id=sighting.id,
+            id=str(sighting.id),
             camera=sighting.camera,
             time=when(sighting.time),
             sequence=sighting.sequence,

@@ -163,7 +163,7 @@ def test_folder_without_photos_is_an_error(
         folder_entries(tmp_path / "photos", MARKET_NAMES, None, None, None)
 
 
-@pytest.mark.parametrize("name", ["", "  ", "a/b", "a\nb", "x" * 101])
+@pytest.mark.parametrize("name", ["", "  ", "a/b", "a\nb", "x" * 101, ".", ".."])
 def test_name_that_can_not_be_used_is_refused(name: str) -> None:
     with pytest.raises(UserError, match="can't be a person's name"):
         checked_name(name)
