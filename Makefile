@@ -7,7 +7,7 @@
 # make app     find a person by a photo: build the index, serve the page: PORT=8001
 # make lint    check style and types
 # make verify  run the pipeline in two fresh clones and compare all outputs
-# make bench   time evaluation, re-ranking, training input, extraction and commands that must stay quick
+# make bench   time evaluation, re-ranking, training input, extraction, searches and commands that must stay quick
 # make lock    pin all packages that requirements.txt needs
 # make plots-page   put Vega's code into the page of dvc plots
 
@@ -75,6 +75,8 @@ bench: .venv/dev pull
 	python -m benchmarks.reranking
 	python -m benchmarks.input
 	python -m benchmarks.extraction
+	python -m benchmarks.search_index
+	python -m benchmarks.search_service
 	python -m benchmarks.limits
 
 plots-page: .venv/dev

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from reid.data.dataset import read_columns
+from tests.support.milvus_server import milvus_server
 from tests.support.photos import jpeg, write_folder
 from tests.support.places import ROOT
 from tests.support.project import Project
 from tests.support.waiting import wait_until
 
 ADDRESS = re.compile(r"Person search: http://[\d.]+:(\d+)")
+MILVUS = "http://milvus.example:19530"
 PAGE_PORT = "127.0.0.1:8000"
 BY_MAKE = "make repro    # train the models, once\nmake app      # build"
 MAKE_APP = "python -m reid index build && python -m reid serve --port 8000"
@@ -52,12 +54,13 @@ def user(trained: Project) -> Project:
     return trained
 
 
-def test_each_command_of_the_page_works(user: Project) -> None:
+def test_each_command_of_the_page_works(user: Project, tmp_path: Path) -> None:
     begin, *others = blocks("search.md")
     assert begin.startswith(BY_MAKE)
     with served(user, MAKE_APP) as address:
         assert "ready" in run(user, f"curl -s http://{address}/readyz")
     outputs: dict[str, str] = {}
+    *others, with_milvus = others
     rest = iter(others)
     for block in rest:
         if "reid serve" in block:
@@ -66,6 +69,11 @@ def test_each_command_of_the_page_works(user: Project) -> None:
                 outputs["curl"] = run(user, calls.replace(PAGE_PORT, address))
         else:
             outputs[block] = run(user, block)
+    with (
+        milvus_server(tmp_path) as milvus,
+        served(user, with_milvus.replace(MILVUS, milvus)) as address,
+    ):
+        assert "ready" in run(user, f"curl -s http://{address}/readyz")
     for block in blocks("privacy.md"):
         if "forget" in block:
             run(user, 'python -m reid index add photos/anna --person "Anna"')
