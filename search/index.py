@@ -202,7 +202,7 @@ def open_index(address: str, folder: Path) -> Index:
         UserError: the index can't be opened.
     """
     if address:
-        from search.milvus_index import MilvusIndex  # noqa: PLC0415
+        from search.milvus.index import MilvusIndex  # noqa: PLC0415
 
         return MilvusIndex(address)
     from search.sqlite_index import SqliteIndex  # noqa: PLC0415

@@ -15,10 +15,13 @@ import pytest
 from pymilvus import DataType, MilvusClient
 
 from reid.common.errors import UserError
-from search import milvus_connection, milvus_index
 from search.index import Index, StaleModelError
-from search.milvus_connection import MilvusConnection, Row
-from search.milvus_index import JUDGEMENT_FIELDS, PHOTO_FIELDS, MilvusIndex
+from search.milvus import connection as milvus_connection
+from search.milvus import lock
+from search.milvus import state as milvus_state
+from search.milvus.connection import MilvusConnection, Row
+from search.milvus.index import MilvusIndex
+from search.milvus.rows import JUDGEMENT_FIELDS, PHOTO_FIELDS
 from search.records import Filter, Judgement, NewPhoto
 from tests.support.indexes import FIRST, SECOND, add, new_photo, unit_vectors, vectors_of
 from tests.support.milvus_server import milvus_server
@@ -111,7 +114,7 @@ def test_index_of_another_version_is_refused(
     milvus_store: MilvusStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     milvus_store.open()
-    monkeypatch.setattr(milvus_index, "VERSION", 2)
+    monkeypatch.setattr(milvus_state, "VERSION", 2)
     assert "another version" in message(milvus_store.uri)
 
 
@@ -303,10 +306,10 @@ def test_forgetting_that_was_killed_is_undone_and_can_be_repeated(
         process.kill()
     assert people(index) == ["Ada", "Bob"]
     add(index, new_photo(3, "Cyd"))
-    monkeypatch.setattr(milvus_index, "WAIT", 0.5)
+    monkeypatch.setattr(lock, "WAIT", 0.5)
     with pytest.raises(UserError, match="another process has been changing the index since"):
         index.forget("Ada")
-    monkeypatch.setattr(milvus_index, "LEASE", 0.0)
+    monkeypatch.setattr(lock, "LEASE", 0.0)
     assert index.forget("Ada") == 1
     assert people(index) == ["Bob", "Cyd"]
     assert own_collections(milvus_store) == ["aaaa", "inde", "judg"]

@@ -5,8 +5,8 @@ import time
 from collections.abc import Sequence
 from unittest.mock import patch
 
-from search.milvus_connection import MilvusConnection, Row
-from search.milvus_index import MilvusIndex
+from search.milvus.connection import MilvusConnection, Row
+from search.milvus.index import MilvusIndex
 
 
 def halt(server: MilvusConnection, collection: str, rows: Sequence[Row]) -> None:

@@ -28,50 +28,41 @@ has FLAT again. An INVERTED index on ``person_key`` makes filters by person fast
 """
 
 import base64
-import hashlib
-import json
-import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
-from platform import node
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 
 from reid.common.errors import UserError
 from search.index import Index, StaleModelError, UnknownPhotoError
-from search.milvus_connection import (
-    MilvusConnection,
-    MilvusError,
-    Row,
-    Schema,
-    add_key_and_vector,
-    add_number,
-    add_text,
-    isin,
-    real,
+from search.milvus.connection import MilvusConnection, MilvusError, Row, isin, real
+from search.milvus.lock import Lock
+from search.milvus.rows import (
+    FACTS,
+    JUDGEMENT_FIELDS,
+    LEASE_ROW,
+    NOTHING,
+    OWN,
+    PHOTO_FIELDS,
+    STATE,
+    STATE_FIELDS,
+    create_photos,
+    expression_of,
+    judgement_schema,
+    new_name,
+    person_key,
+    photo_id,
+    photo_row,
+    sighting_of,
+    state_schema,
 )
+from search.milvus.state import Held, State
 from search.records import EVERYTHING, Filter, Hit, Judgement, Model, NewPhoto, Person, Sighting
 
-STATE = "reid_index"
-LOCK = "reid_lock"
-LEASE_ROW = 0
-"""The row of ``reid_index`` in which the holder of the lock says that it lives."""
-OWN = re.compile(r"reid_([0-9a-f]{16}|judgements)_[0-9a-f]{12}")
-"""The names of the collections that hold photos and judgements."""
-VERSION = 1
-"""The version of the collections' fields."""
-WAIT = 30.0
-"""Seconds to wait for another process that changes the collections."""
-LEASE = 600.0
-"""Seconds without a sign of life after which the holder of the lock counts as dead."""
-SIGN_OF_LIFE = 30.0
-"""Seconds between two signs of life."""
-MOST_REFUSED = 5
-"""How often in turn the server may refuse to make the lock although nobody has it."""
 STATE_KEPT = 1.0
 """Seconds for which a reader uses what it read from ``reid_index``.
 
@@ -82,98 +73,8 @@ ROWS_AT_ONCE = 256
 NUMBERS_AT_ONCE = 4_096
 """The rows that are read at once without contents."""
 
-FACTS = ("person", "camera", "time", "sequence", "frame", "file", "added")
-"""The fields of a photo that a sighting has, in the order of `Sighting`."""
-PHOTO_FIELDS = ("id", "vector", "sha256", "person_key", "taken", "content", *FACTS)
-JUDGEMENT_FIELDS = ("id", "vector", "query", "photo", "similarity", "model", "is_right", "time")
-STATE_FIELDS = ("id", "vector", "state")
-NOTHING = [0.0, 0.0]
-"""The vector of a row that needs none: Milvus demands one."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class _Held:
-    """A model, and the collection that has its embeddings."""
-
-    model: Model
-    answers: bool
-    photos: str
-    copy: str = ""
-    """The collection that will replace ``photos``, while it is filled."""
-
-    def places(self) -> list[str]:
-        """Return the collections that a new photo is written to, the one that answers last."""
-        return [self.copy, self.photos] if self.copy else [self.photos]
-
-
-@dataclass(frozen=True)
-class _State:
-    """Which collections answer: the row of ``reid_index``."""
-
-    generation: int
-    held: tuple[_Held, ...]
-    """The models, the current one first."""
-    judgements: str
-    is_closed: bool = False
-    """Whether nobody may add photos, because a model is about to answer."""
-
-    @property
-    def is_changing(self) -> bool:
-        """Whether a change is under way."""
-        return self.is_closed or any(held.copy for held in self.held)
-
-    def settled(self) -> "_State":
-        """Return the state without the change that is under way."""
-        held = tuple(replace(held, copy="") for held in self.held)
-        return replace(self, held=held, is_closed=False)
-
-    def collections(self) -> set[str]:
-        """Return the names of all collections with photos or judgements."""
-        return {self.judgements, *(place for held in self.held for place in held.places())}
-
-    def of(self, sha256: str) -> _Held:
-        """Return a model that answers or is prepared.
-
-        Raises:
-            StaleModelError: the index does not have the model.
-        """
-        for held in self.held:
-            if held.model.sha256 == sha256:
-                return held
-        raise StaleModelError("the index has no embeddings of this model.")
-
-    def answering(self, sha256: str) -> _Held:
-        """Return a model that answers.
-
-        Raises:
-            StaleModelError: the index does not answer for the model.
-        """
-        held = self.of(sha256)
-        if not held.answers:
-            raise StaleModelError("the index does not answer for this model yet.")
-        return held
-
-    def to_json(self) -> str:
-        """Return the text of the row."""
-        return json.dumps({"version": VERSION, **asdict(self)})
-
-    @classmethod
-    def from_row(cls, row: Row, place: str) -> "_State":
-        """Read a row.
-
-        Raises:
-            UserError: another version of this tool wrote it.
-        """
-        facts = json.loads(row["state"])
-        if facts.pop("version", None) != VERSION:
-            raise UserError(
-                f"{place} holds an index of another version of this tool. Build the index again in "
-                "an empty database."
-            )
-        held = (_Held(**{**one, "model": Model(**one["model"])}) for one in facts.pop("held"))
-        return cls(**facts, held=tuple(held))
 
 
 class MilvusIndex(Index):
@@ -191,7 +92,7 @@ class MilvusIndex(Index):
         """
         self._server = MilvusConnection(address)
         self.place = self._server.place
-        self._kept: tuple[float, _State] | None = None
+        self._kept: tuple[float, State] | None = None
         self._embedded: dict[str, int] = {}
         """For each prepared model, an id up to which all photos were embedded."""
         if not self._is_made():
@@ -218,56 +119,21 @@ class MilvusIndex(Index):
         if self._is_made():
             return
         if self._server.fields(STATE) is None:
-            self._server.create(STATE, self._state_schema())
-        judgements = _new_name("judgements")
-        self._server.create(judgements, self._judgement_schema())
-        self._publish(_State(0, (), judgements))
+            self._server.create(STATE, state_schema(self._server))
+        judgements = new_name("judgements")
+        self._server.create(judgements, judgement_schema(self._server))
+        self._publish(State(0, (), judgements))
 
-    def _state_schema(self) -> Schema:
-        schema = self._server.new_schema("reid: which collections answer")
-        add_key_and_vector(schema, len(NOTHING))
-        add_text(schema, "state")
-        return schema
-
-    def _judgement_schema(self) -> Schema:
-        schema = self._server.new_schema("reid: judgements")
-        add_key_and_vector(schema, len(NOTHING))
-        for text in ("query", "model"):
-            add_text(schema, text)
-        for number in ("photo", "is_right"):
-            add_number(schema, number)
-        for number in ("similarity", "time"):
-            add_number(schema, number, is_real=True)
-        return schema
-
-    def _create_photos(self, model: Model) -> str:
-        """Create an empty collection for a model's embeddings. Return its name."""
-        schema = self._server.new_schema(f"reid: photos, embedded by {model.name}")
-        add_key_and_vector(schema, model.dimension)
-        for text in ("sha256", "file"):
-            add_text(schema, text)
-        add_text(schema, "person", nullable=True)
-        add_text(schema, "content", on_disk=True)
-        add_number(schema, "person_key")
-        for number in ("camera", "sequence", "frame"):
-            add_number(schema, number, nullable=True)
-        add_number(schema, "time", is_real=True, nullable=True)
-        for number in ("taken", "added"):
-            add_number(schema, number, is_real=True)
-        name = _new_name(model.sha256[:16])
-        self._server.create(name, schema)
-        return name
-
-    def _found_state(self) -> _State | None:
+    def _found_state(self) -> State | None:
         # A new row is there before the former one is deleted, so one is always found.
         rows = [
             row
             for page in self._server.pages(STATE, f"id > {LEASE_ROW}", ["state"], NUMBERS_AT_ONCE)
             for row in page
         ]
-        return _State.from_row(max(rows, key=lambda row: row["id"]), self.place) if rows else None
+        return State.from_row(max(rows, key=lambda row: row["id"]), self.place) if rows else None
 
-    def _state(self) -> _State:
+    def _state(self) -> State:
         """Return which collections answer at this moment."""
         state = self._found_state()
         if state is None:
@@ -278,7 +144,7 @@ class MilvusIndex(Index):
         self._kept = (time.monotonic(), state)
         return state
 
-    def _publish(self, state: _State) -> _State:
+    def _publish(self, state: State) -> State:
         """Let all processes see a new state. Only the holder of the lock may do that."""
         new = replace(state, generation=state.generation + 1)
         self._server.write(
@@ -288,7 +154,7 @@ class MilvusIndex(Index):
         self._kept = None
         return new
 
-    def _read(self, read: Callable[[_State], T]) -> T:
+    def _read(self, read: Callable[[State], T]) -> T:
         """Read from the collections that answer, and again if they were replaced meanwhile."""
         kept = self._kept
         is_fresh = kept is None or time.monotonic() - kept[0] > STATE_KEPT
@@ -302,7 +168,7 @@ class MilvusIndex(Index):
                     raise
                 state = now
 
-    def _write(self, write: Callable[[_State], T], during_changes: bool = False) -> T:
+    def _write(self, write: Callable[[State], T], during_changes: bool = False) -> T:
         """Write to the collections that answer, and again if the state changed meanwhile.
 
         Args:
@@ -325,13 +191,13 @@ class MilvusIndex(Index):
                 return result
 
     @contextmanager
-    def _locked(self) -> Iterator["_Lock"]:
+    def _locked(self) -> Iterator[Lock]:
         """Be the only process that changes the collections.
 
         Raises:
             UserError: another process does not finish.
         """
-        lock = _Lock(self._server)
+        lock = Lock(self._server)
         lock.acquire()
         try:
             yield lock
@@ -339,7 +205,7 @@ class MilvusIndex(Index):
             lock.release()
 
     @contextmanager
-    def _changing(self) -> Iterator[tuple["_Lock", _State]]:
+    def _changing(self) -> Iterator[tuple[Lock, State]]:
         """Be the only process that changes the collections, and undo what a dead one left."""
         with self._locked() as lock:
             state = self._state()
@@ -358,7 +224,7 @@ class MilvusIndex(Index):
         """See `Index.begin_model`."""
         with self._changing() as (_, state):
             if all(held.model.sha256 != model.sha256 for held in state.held):
-                new = _Held(model, not state.held, self._create_photos(model))
+                new = Held(model, not state.held, create_photos(self._server, model))
                 self._publish(replace(state, held=(*state.held, new)))
 
     def finish_model(self, sha256: str, switch: bool) -> bool:
@@ -390,7 +256,7 @@ class MilvusIndex(Index):
             self._publish(replace(state, held=tuple(h for h in state.held if h != dropped)))
             self._server.drop(dropped.photos)
 
-    def _missing(self, state: _State, sha256: str, after: int = -1) -> Iterator[list[int]]:
+    def _missing(self, state: State, sha256: str, after: int = -1) -> Iterator[list[int]]:
         """Return the ids of photos that a model has not embedded, by pages that are not empty."""
         place, truth = state.of(sha256).photos, state.held[0].photos
         if place == truth:
@@ -404,7 +270,7 @@ class MilvusIndex(Index):
     def without_embedding(self, sha256: str, count: int) -> dict[int, bytes]:
         """See `Index.without_embedding`."""
 
-        def missing(state: _State) -> dict[int, bytes]:
+        def missing(state: State) -> dict[int, bytes]:
             after = self._embedded.get(sha256, -1)
             found: list[int] = []
             for ids in self._missing(state, sha256, after):
@@ -424,7 +290,7 @@ class MilvusIndex(Index):
     def add_embeddings(self, sha256: str, embeddings: Mapping[int, np.ndarray]) -> None:
         """See `Index.add_embeddings`."""
 
-        def write(state: _State) -> None:
+        def write(state: State) -> None:
             place, truth = state.of(sha256).photos, state.held[0].photos
             ids = list(embeddings)
             for start in range(0, len(ids), ROWS_AT_ONCE):
@@ -441,10 +307,10 @@ class MilvusIndex(Index):
         """See `Index.known`."""
         asked = set(hashes)
 
-        def find(state: _State) -> dict[str, str | None]:
+        def find(state: State) -> dict[str, str | None]:
             if not state.held:
                 return {}
-            ids = [_photo_id(sha256) for sha256 in asked]
+            ids = [photo_id(sha256) for sha256 in asked]
             rows = self._server.rows(state.held[0].photos, ids, ["sha256", "person"])
             return {row["sha256"]: row["person"] for row in rows.values() if row["sha256"] in asked}
 
@@ -458,11 +324,11 @@ class MilvusIndex(Index):
         of one in 18 million.
         """
         now = time.time()
-        rows = {_photo_id(p.sha256): _photo_row(p, now + n * 1e-6) for n, p in enumerate(photos)}
-        numbers = {_photo_id(photo.sha256): n for n, photo in enumerate(photos)}
+        rows = {photo_id(p.sha256): photo_row(p, now + n * 1e-6) for n, p in enumerate(photos)}
+        numbers = {photo_id(photo.sha256): n for n, photo in enumerate(photos)}
         written: set[int] = set()
 
-        def write(state: _State) -> None:
+        def write(state: State) -> None:
             answering = [held for held in state.held if held.answers]
             if not answering:
                 self.current_model()
@@ -487,19 +353,19 @@ class MilvusIndex(Index):
     ) -> list[list[Hit]]:
         """See `Index.search`."""
         queries = np.ascontiguousarray(embeddings, np.float32)
-        condition = _condition(among)
+        condition = expression_of(among)
 
-        def find(state: _State) -> list[list[Hit]]:
+        def find(state: State) -> list[list[Hit]]:
             place = state.answering(sha256).photos
             found = self._server.search(place, queries, count, condition, FACTS)
-            return [[Hit(_sighting(row), similarity) for row, similarity in one] for one in found]
+            return [[Hit(sighting_of(row), similarity) for row, similarity in one] for one in found]
 
         return self._read(find)
 
     def sample(self, sha256: str, count: int) -> tuple[list[str], np.ndarray]:
         """See `Index.sample`. The first ids are as good as chance: they are made of hashes."""
 
-        def first(state: _State) -> tuple[list[str], np.ndarray]:
+        def first(state: State) -> tuple[list[str], np.ndarray]:
             held = state.answering(sha256)
             rows: list[Row] = []
             for page in self._server.pages(
@@ -518,7 +384,7 @@ class MilvusIndex(Index):
     def _facts(self, condition: str, fields: Sequence[str]) -> list[Row]:
         """Read some facts of the photos that a condition holds for."""
 
-        def read(state: _State) -> list[Row]:
+        def read(state: State) -> list[Row]:
             if not state.held:
                 return []
             pages = self._server.pages(state.held[0].photos, condition, fields, NUMBERS_AT_ONCE)
@@ -542,18 +408,19 @@ class MilvusIndex(Index):
         """See `Index.sightings`."""
         if not people:
             return []
-        rows = self._facts(isin("person_key", map(_person_key, people)), FACTS)
-        return sorted(map(_sighting, rows), key=lambda sighting: (sighting.added, sighting.id))
+        rows = self._facts(isin("person_key", map(person_key, people)), FACTS)
+        return sorted(map(sighting_of, rows), key=lambda sighting: (sighting.added, sighting.id))
 
     def photo(self, photo: int) -> tuple[Sighting, bytes] | None:
         """See `Index.photo`."""
 
-        def read(state: _State) -> tuple[Sighting, bytes] | None:
+        def read(state: State) -> tuple[Sighting, bytes] | None:
             if not state.held:
                 return None
             rows = self._server.rows(state.held[0].photos, [photo], [*FACTS, "content"])
             return next(
-                ((_sighting(row), base64.b64decode(row["content"])) for row in rows.values()), None
+                ((sighting_of(row), base64.b64decode(row["content"])) for row in rows.values()),
+                None,
             )
 
         return self._read(read)
@@ -566,7 +433,7 @@ class MilvusIndex(Index):
 
     def forget(self, person: str) -> int:
         """See `Index.forget`. This module's docstring says what the server keeps longer."""
-        return self._delete(f"person_key != {_person_key(person)}")
+        return self._delete(f"person_key != {person_key(person)}")
 
     def expire(self, before: float) -> int:
         """See `Index.expire`."""
@@ -593,7 +460,7 @@ class MilvusIndex(Index):
                 return 0
             copied = state
             if any(gone.values()):
-                copies = (replace(h, copy=self._create_photos(h.model)) for h in state.held)
+                copies = (replace(h, copy=create_photos(self._server, h.model)) for h in state.held)
                 copied = self._publish(replace(state, held=tuple(copies)))
                 for held in copied.held:
                     self._copy_photos(held, kept, lock)
@@ -606,15 +473,15 @@ class MilvusIndex(Index):
                 self._server.drop(name)
             return gone[state.held[0].photos] if state.held else 0
 
-    def _copy_photos(self, held: _Held, kept: str, lock: "_Lock") -> None:
+    def _copy_photos(self, held: Held, kept: str, lock: Lock) -> None:
         for page in self._server.pages(held.photos, kept, PHOTO_FIELDS, ROWS_AT_ONCE):
             lock.sign_of_life()
             self._server.write(held.copy, page)
 
-    def _copied_judgements(self, old: str, kept: str, photos: str, lock: "_Lock") -> str:
+    def _copied_judgements(self, old: str, kept: str, photos: str, lock: Lock) -> str:
         """Copy the judgements of the photos in a collection. Return the copy's name."""
-        new = _new_name("judgements")
-        self._server.create(new, self._judgement_schema())
+        new = new_name("judgements")
+        self._server.create(new, judgement_schema(self._server))
         for page in self._server.pages(old, kept, JUDGEMENT_FIELDS, ROWS_AT_ONCE):
             lock.sign_of_life()
             there = self._server.rows(photos, sorted({row["photo"] for row in page}), ["id"])
@@ -635,7 +502,7 @@ class MilvusIndex(Index):
             "time": j.time,
         }
 
-        def write(state: _State) -> None:
+        def write(state: State) -> None:
             if not state.held or not self._server.rows(state.held[0].photos, [j.photo], ["id"]):
                 raise UnknownPhotoError(j.photo)
             self._server.write(state.judgements, [row])
@@ -670,146 +537,3 @@ class MilvusIndex(Index):
     def close(self) -> None:
         """See `Index.close`."""
         self._server.close()
-
-
-class _Lock:
-    """The right to change the collections: the collection ``reid_lock``, which only one can make.
-
-    Its one field besides the id says who holds it, and since when.
-    """
-
-    def __init__(self, server: MilvusConnection) -> None:
-        self._server = server
-        self._name = uuid.uuid4().hex
-        self._signed = 0.0
-        self._refused = 0
-
-    def acquire(self) -> None:
-        """Wait for the lock and take it.
-
-        Raises:
-            UserError: another process has it for longer than ``WAIT`` seconds.
-        """
-        deadline = time.monotonic() + WAIT
-        while not self._taken():
-            name, since = self._holder()
-            alive = self._last_sign(name, since)
-            if name and time.time() - alive > LEASE:
-                self._server.drop(LOCK)
-            elif time.monotonic() > deadline:
-                began = time.strftime("%H:%M:%S", time.localtime(since))
-                raise UserError(
-                    f"{self._server.place}: another process has been changing the index since "
-                    f"{began}. Try again when it has finished. If it died, its lock ends "
-                    f"{LEASE / 60:.0f} minutes after its last sign of life."
-                )
-            else:
-                time.sleep(0.1)
-        self._signed = time.monotonic()
-
-    def _taken(self) -> bool:
-        schema = self._server.new_schema(f"reid: {node()} changes the index")
-        add_key_and_vector(schema, len(NOTHING))
-        add_number(schema, f"holder_{self._name}_{int(time.time())}")
-        try:
-            self._server.create_bare(LOCK, schema)
-        except MilvusError:
-            # If nobody has the lock, its holder has just dropped it, or creating is forbidden.
-            self._refused = 0 if self._holder()[0] else self._refused + 1
-            if self._refused > MOST_REFUSED:
-                raise
-        return self._holder()[0] == self._name
-
-    def _holder(self) -> tuple[str, float]:
-        """Return who has the lock, and since when; an empty name if nobody has it."""
-        for field in self._server.fields(LOCK) or []:
-            if field.startswith("holder_"):
-                _, name, since = field.split("_")
-                return name, float(since)
-        return "", time.time()
-
-    def _last_sign(self, name: str, since: float) -> float:
-        if self._server.fields(STATE) is None:
-            return since
-        row = self._server.rows(STATE, [LEASE_ROW], ["state"]).get(LEASE_ROW)
-        lease = json.loads(row["state"]) if row else {}
-        return float(lease["time"]) if lease.get("holder") == name else since
-
-    def sign_of_life(self) -> None:
-        """Say from time to time that this process is still changing the index."""
-        if time.monotonic() - self._signed > SIGN_OF_LIFE:
-            lease = json.dumps({"holder": self._name, "time": time.time()})
-            self._server.write(STATE, [{"id": LEASE_ROW, "vector": NOTHING, "state": lease}])
-            self._signed = time.monotonic()
-
-    def check(self) -> None:
-        """Check that this process still has the lock.
-
-        Raises:
-            UserError: another process took it, because this one gave no sign of life.
-        """
-        if self._holder()[0] != self._name:
-            raise UserError(
-                f"{self._server.place}: this process was halted for too long while it changed the "
-                "index, and another one took over. Nothing was changed. Try again."
-            )
-
-    def release(self) -> None:
-        """Give the lock back."""
-        with suppress(MilvusError):  # It ends by itself after a while.
-            if self._holder()[0] == self._name:
-                self._server.drop(LOCK)
-
-
-def _new_name(kind: str) -> str:
-    return f"reid_{kind}_{uuid.uuid4().hex[:12]}"
-
-
-def _photo_id(sha256: str) -> int:
-    """Return the id of a photo: the first 63 bits of its hash."""
-    return int(sha256[:16], 16) >> 1
-
-
-def _person_key(name: str | None) -> int:
-    """Return the number that stands for a name in expressions; 0 for nobody."""
-    if name is None:
-        return 0
-    return max(1, int(hashlib.sha256(name.encode()).hexdigest()[:16], 16) >> 1)
-
-
-def _photo_row(photo: NewPhoto, added: float) -> Row:
-    """Return the row of a photo without its vector."""
-    return {
-        "id": _photo_id(photo.sha256),
-        "sha256": photo.sha256,
-        "person": photo.person,
-        "person_key": _person_key(photo.person),
-        "camera": photo.camera,
-        "time": photo.time,
-        "taken": added if photo.time is None else photo.time,
-        "sequence": photo.sequence,
-        "frame": photo.frame,
-        "file": photo.file,
-        "added": added,
-        "content": base64.b64encode(photo.content).decode(),
-    }
-
-
-def _sighting(row: Row) -> Sighting:
-    return Sighting(row["id"], *(row[fact] for fact in FACTS))
-
-
-def _condition(among: Filter) -> str:
-    """Return a filter as an expression of Milvus."""
-    parts = []
-    if among.cameras:
-        parts.append(isin("camera", among.cameras))
-    if among.not_cameras:
-        parts.append(f"(camera is null or not ({isin('camera', among.not_cameras)}))")
-    if among.people:
-        parts.append(isin("person_key", map(_person_key, among.people)))
-    if among.since is not None:
-        parts.append(f"time >= {real(among.since)}")
-    if among.until is not None:
-        parts.append(f"time < {real(among.until)}")
-    return " and ".join(parts)
