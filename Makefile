@@ -75,6 +75,7 @@ bench: .venv/dev pull
 	python -m benchmarks.reranking
 	python -m benchmarks.input
 	python -m benchmarks.extraction
+	python -m benchmarks.search_answers
 	python -m benchmarks.search_index
 	python -m benchmarks.search_service
 	python -m benchmarks.limits
