@@ -17,6 +17,7 @@ from tests.support.places import ROOT
 from tests.support.project import MANY_EPOCHS, Project, assert_one_clear_message
 from tests.support.quick_models import EPOCHS, HOLD
 from tests.support.waiting import DEADLINE, wait_until
+from tests.support.warm import warm_environment
 
 STORE = "sqlite:///somewhere.db"
 A, B = 64 * "a", 64 * "b"
@@ -145,7 +146,10 @@ def test_server_that_dies_during_a_training_costs_the_run_nothing(project: Proje
     with ExitStack() as up:
         address = up.enter_context(mlflow_server(project, port))
         with project.started(
-            "dvc", "repro", MLFLOW_TRACKING_URI=address, REPORT_LIVE="yes"
+            *("dvc", "repro"),
+            **warm_environment(),
+            MLFLOW_TRACKING_URI=address,
+            REPORT_LIVE="yes",
         ) as repro:
 
             def is_reported() -> bool:
@@ -245,7 +249,7 @@ def test_run_that_can_not_be_ended_costs_no_registration(project: Project) -> No
 def test_killed_tracking_leaves_no_run_running(project: Project) -> None:
     project.set_params({"evaluate": {"max_rank": 17}})
     noted = project.notes()
-    with project.started("dvc", "repro") as repro:
+    with project.started("dvc", "repro", **warm_environment()) as repro:
 
         def is_noted() -> bool:
             assert repro.poll() is None

@@ -123,13 +123,13 @@ class Project:
     def started(self, *command: str, **environment: str) -> "Iterator[subprocess.Popen[bytes]]":
         """Start a command; at the end of the block, it and all its children are killed.
 
-        The stages that a started ``dvc`` runs start warm. The command itself does not.
+        With ``warm_environment``, the stages that it runs start warm. It itself never does.
         """
         program, *arguments = command
         process = subprocess.Popen(
             [shutil.which(program, path=_environment()["PATH"]) or program, *arguments],
             cwd=self.root,
-            env=_environment() | warm_environment() | environment,
+            env=_environment() | environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -169,7 +169,7 @@ class Project:
         """
         # An earlier training that was killed and given up has left its own.
         trained, noted = self.checkpoints(epochs), self.notes()
-        with self.started(*command) as repro:
+        with self.started(*command, **warm_environment()) as repro:
 
             def is_trained() -> bool:
                 assert repro.poll() is None
@@ -195,7 +195,7 @@ class Project:
         """
         hold = self.hold()
         begun_before = self._runs_with_epochs()
-        with self.started(*command, REPORT_LIVE="yes") as pipeline:
+        with self.started(*command, **warm_environment(), REPORT_LIVE="yes") as pipeline:
 
             def has_an_epoch() -> bool:
                 assert pipeline.poll() is None
