@@ -1,10 +1,12 @@
 """What holds for all tests, and the projects that they share."""
 
+import gc
 import signal
 import sys
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from tests.support.finished import copied, finished_project, unfinished_project
 from tests.support.project import Project
@@ -21,6 +23,8 @@ def pytest_configure() -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
+    # What the tests import stays: to look for garbage meanwhile takes a quarter of the time.
+    gc.disable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,6 +40,8 @@ def pytest_collection_finish() -> None:
 
     Nothing is imported for this if no test needs Keras.
     """
+    gc.freeze()
+    gc.enable()
     if "reid.model.backend" in sys.modules:
         from reid.model.backend import make_deterministic  # noqa: PLC0415
 
@@ -47,6 +53,14 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> P
     """A folder that all workers of the session share."""
     own = tmp_path_factory.getbasetemp()
     return own if worker_id == "master" else own.parent
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an MLflow store with nothing but its tables, which take seconds to make."""
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
 
 
 @pytest.fixture

@@ -36,11 +36,11 @@ def test_no_example_is_long(language: str) -> None:
         assert len([line for line in block.splitlines() if line.strip()]) <= LINES
 
 
-def test_pipeline_runs_with_all_examples(unfinished: Project, tmp_path: Path) -> None:
+def test_pipeline_trains_with_all_examples(unfinished: Project, tmp_path: Path) -> None:
     project = unfinished
     apply_examples(project, tmp_path)
-    project.set_params({"model": {"backbone": "small"}})
-    project.must("dvc", "repro")
+    project.set_params({"model": {"backbone": "small"}, "baseline": {"epochs": 1}})
+    project.must("dvc", "repro", "count", "train_triplet")
     counts = json.loads((project.root / "build" / "cameras.json").read_text())
     source = json.loads((project.root / "build" / "dataset" / "source.json").read_text())
     assert sum(counts.values()) == sum(source["images"].values())

@@ -19,10 +19,11 @@ from dvc.repo import Repo
 from mlflow import MlflowClient
 
 from experiments.temporary_run import BEGUN, reason_of_failure
-from tests.support.finished import WITHOUT_KERAS, copied, unfinished_project
+from tests.support.finished import copied, unfinished_project
 from tests.support.project import Project, assert_one_clear_message
 from tests.support.quick_models import DIVERGED, EPOCHS, use_quick_models
 from tests.support.waiting import wait_until
+from tests.support.warm import warm_environment
 
 PATIENCE = 600
 """Seconds after which a sweep hangs."""
@@ -32,7 +33,7 @@ FIGURES = ("rank1", "mAP", "mINP")
 def quick_project(shared_folder: Path, root: Path) -> Project:
     """Return a project with quick models whose pipeline has not run."""
     made = copied(unfinished_project(shared_folder), root)
-    use_quick_models(root, WITHOUT_KERAS["quick"])
+    use_quick_models(root)
     made.commit()
     return made
 
@@ -61,12 +62,14 @@ def run_sweep(project: Project, *arguments: str) -> "subprocess.CompletedProcess
 
 
 @contextmanager
-def started_sweep(project: Project, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
+def started_sweep(
+    project: Project, *arguments: str, **environment: str
+) -> "Iterator[subprocess.Popen[str]]":
     """Start a sweep in a session of its own; it is killed if it outlives the block."""
     process = subprocess.Popen(
         [sys.executable, "-m", "experiments.sweep", *arguments],
         cwd=project.root,
-        env=os.environ | {"REPORT_LIVE": "yes"},
+        env=os.environ | environment | {"REPORT_LIVE": "yes"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -75,7 +78,7 @@ def started_sweep(project: Project, *arguments: str) -> "Iterator[subprocess.Pop
     try:
         yield process
     finally:
-        for left in [] if process.poll() is not None else [process, *processes_in(project)]:
+        for left in [] if process.poll() is not None else [process, *project.processes()]:
             with suppress(psutil.NoSuchProcess, ProcessLookupError):
                 left.kill()
 
@@ -91,20 +94,10 @@ def wait_while_it_runs(holds: Callable[[], object], process: "subprocess.Popen[s
     wait_until(holds_while_it_runs, pause=0.01, seconds=PATIENCE)
 
 
-def processes_in(project: Project) -> list[psutil.Process]:
-    """All processes that work in the project or below."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if Path(process.cwd()).is_relative_to(project.root):
-                found.append(process)
-    return found
-
-
 def assert_nothing_is_left(project: Project) -> None:
     # The process that reports a training ends a moment after it.
-    psutil.wait_procs(processes_in(project), timeout=60)
-    assert processes_in(project) == []
+    psutil.wait_procs(project.processes(), timeout=60)
+    assert project.processes() == []
     assert list((project.root / ".dvc/tmp/exps/standalone").glob("tmp*")) == []
     assert project.must("git", "for-each-ref", "refs/exps/stash") == ""
 
@@ -225,19 +218,19 @@ def test_stopped_training_keeps_its_checkpoint(unfinished: Project) -> None:
     assert {run.info.status for run in project.mlflow_runs()} == {"FAILED"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_sweep_that_is_stopped_while_dvc_works_with_git_leaves_git_as_it_was(
-    project: Project, number: signal.Signals
+    project: Project,
 ) -> None:
     edited = project.root / ".dvcignore"
     content = edited.read_text()
     edited.write_text(f"{content}# edited\n")
     before = tree(project)
-    with started_sweep(project, "-S", "lr=0.01,0.02,0.03,0.04") as process:
+    with started_sweep(project, "-S", "lr=0.01,0.02,0.03,0.04", **warm_environment()) as process:
         # To start an experiment, DVC puts git on another commit.
         head = project.root / ".git" / "HEAD"
         wait_while_it_runs(lambda: not head.read_text().startswith("ref:"), process)
-        for _ in range(3):
+        # The first signal asks the sweep to stop, and the others must not end it before it has.
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM):
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
             time.sleep(0.7)
@@ -258,7 +251,7 @@ def test_edit_of_the_pipeline_stops_the_sweep(project: Project) -> None:
         return set(project.root.glob("sweeps/*/*.log"))
 
     before = logs()
-    with started_sweep(project, "-S", "lr=0.01,0.02") as process:
+    with started_sweep(project, "-S", "lr=0.01,0.02", **warm_environment()) as process:
 
         def has_begun() -> bool:
             return any(BEGUN in log.read_text() for log in logs() - before)

@@ -1,11 +1,12 @@
 """Live reports of a training to MLflow: they log all epochs and cost the training nothing."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -17,13 +18,14 @@ from tests.support.waiting import DEADLINE, wait_until
 
 
 @pytest.fixture
-def project(unfinished: Project) -> Project:
+def project(unfinished: Project, empty_store: Path) -> Project:
+    shutil.copyfile(empty_store, unfinished.root / "mlflow.db")
     return unfinished
 
 
 def training(what: str, *seconds: str) -> tuple[str, ...]:
     """Return the command of a training that reports two epochs."""
-    return sys.executable, "-m", "tests.support.reported_training", what, *seconds
+    return "python", "-m", "tests.support.reported_training", what, *seconds
 
 
 # The project's own code comes first: it is in the current folder.

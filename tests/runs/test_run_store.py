@@ -1,8 +1,8 @@
 """A store of runs that can't be read is explained."""
 
+import os
 import socketserver
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 
 from reid.common.errors import UserError
 from runs.run_store import RunStore
+from tests.support.warm import warm_environment
 
 pytestmark = pytest.mark.slow
 
@@ -46,8 +47,9 @@ def test_experiment_that_was_deleted_can_be_restored(
     client.delete_experiment(experiment)
     with pytest.raises(UserError, match="experiment reid was deleted in MLflow") as raised:
         RunStore(tmp_path)
-    command = str(raised.value).split("`")[1].replace(" mlflow", f" {sys.executable} -m mlflow")
-    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+    command = str(raised.value).split("`")[1].replace(" mlflow", " python -m mlflow")
+    environment = os.environ | warm_environment()
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path, env=environment)
     assert [found.info.run_id for found in RunStore(tmp_path).runs()] == [run.info.run_id]
 
 

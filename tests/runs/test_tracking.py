@@ -1,9 +1,9 @@
 """The run of a result in the tracking store: exactly one, complete, with the last figures."""
 
 import os
+import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,16 +23,27 @@ from runs.run_identity import RunIdentity, nameless
 from runs.tracking import PipelineResult, Tracker, tracking_uri
 from tests.support.places import ROOT
 from tests.support.waiting import DEADLINE, wait_until
+from tests.support.warm import warm_environment
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
-def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A store that is not there yet."""
+def own_store(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of a store with nothing in it."""
     store = tmp_path / "shared" / "mlflow.db"
+    store.parent.mkdir()
+    shutil.copyfile(empty_store, store)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")
     return store
+
+
+@pytest.fixture
+def absent_store(own_store: Path) -> Path:
+    """The file of a store that is not there yet."""
+    own_store.unlink()
+    own_store.parent.rmdir()
+    return own_store
 
 
 def identity(root: Path, **tags: str) -> RunIdentity:
@@ -41,8 +52,9 @@ def identity(root: Path, **tags: str) -> RunIdentity:
 
 def started(root: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.support.tracked_run", str(root), "abc"],
+        ["python", "-m", "tests.support.tracked_run", str(root), "abc"],
         cwd=ROOT,
+        env=os.environ | warm_environment(),
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -67,6 +79,7 @@ def result(losses: list[float]) -> PipelineResult:
     )
 
 
+@pytest.mark.usefixtures("absent_store")
 def test_checkouts_that_share_a_store_make_one_run_per_result(tmp_path: Path) -> None:
     processes = [started(tmp_path / name) for name in ("here", "there")]
     ids = {process.communicate(timeout=DEADLINE)[0].split()[-1] for process in processes}
@@ -140,17 +153,19 @@ def test_run_that_was_created_twice_by_a_repeated_request_is_one_in_the_end(
     assert [run.info.run_id for run in runs(live)] == [tracker.id] == [live.id]
 
 
-def test_store_whose_creation_was_killed_is_created_again(tmp_path: Path, own_store: Path) -> None:
+def test_store_whose_creation_was_killed_is_created_again(
+    tmp_path: Path, absent_store: Path
+) -> None:
     process = started(tmp_path)
 
     def is_begun() -> bool:
         assert process.poll() is None
-        return bool(list(own_store.parent.glob(".mlflow.db.*.part")))
+        return bool(list(absent_store.parent.glob(".mlflow.db.*.part")))
 
     wait_until(is_begun, pause=0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait(DEADLINE)
-    assert not own_store.exists()
+    assert not absent_store.exists()
     assert runs(Tracker(identity(tmp_path)))
 
 
@@ -236,9 +251,16 @@ def reproduction(root: Path) -> RunIdentity:
     return replace(identity(root), name=nameless("abc"))
 
 
-@pytest.mark.parametrize("given", ["", "mine"])
-@pytest.mark.parametrize("begun_as", ["", "killed-one"])
-@pytest.mark.parametrize("finished_as", ["", "faster"])
+@pytest.mark.parametrize(
+    ("begun_as", "finished_as", "given"),
+    [
+        ("", "", ""),
+        ("", "faster", ""),
+        ("killed-one", "", ""),
+        ("killed-one", "faster", ""),
+        ("killed-one", "faster", "mine"),
+    ],
+)
 def test_finished_run_has_the_name_of_its_experiment_unless_a_person_gave_one(
     tmp_path: Path, begun_as: str, finished_as: str, given: str
 ) -> None:
@@ -282,6 +304,7 @@ def test_mlflow_shows_a_new_experiment_as_model_training(tmp_path: Path) -> None
     assert tags["mlflow.experimentKind"] == "custom_model_development"
 
 
+@pytest.mark.usefixtures("absent_store")
 def test_message_after_a_move_says_how_runs_find_their_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -322,15 +345,14 @@ def test_deleted_experiment_is_named_with_the_command_that_restores_it(tmp_path:
     tracker.client.delete_experiment(experiment)
     with pytest.raises(UserError, match="experiment reid was deleted in MLflow") as raised:
         Tracker(identity(tmp_path))
-    command = str(raised.value).split("`")[1].replace(" mlflow", f" {sys.executable} -m mlflow")
-    subprocess.run(command, shell=True, check=True)
+    command = str(raised.value).split("`")[1].replace(" mlflow", " python -m mlflow")
+    subprocess.run(command, shell=True, check=True, env=os.environ | warm_environment())
     assert Tracker(identity(tmp_path)).run.info.experiment_id == experiment
 
 
 def test_files_that_are_kept_elsewhere_are_not_looked_for_here(
     tmp_path: Path, own_store: Path
 ) -> None:
-    own_store.parent.mkdir()
     client = MlflowClient(f"sqlite:///{own_store}")
     client.create_experiment("reid", artifact_location="s3://bucket/reid")
     assert Tracker(identity(tmp_path)).run.info.artifact_uri.startswith("s3://bucket/reid/")

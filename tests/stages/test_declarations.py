@@ -72,8 +72,8 @@ OTHER_CHOICES: dict[str, Any] = {
 }
 """Parameters with which other files and parameters are read than with the usual ones."""
 
-COLD = ("validate", "train_baseline", "export", "compare", "track")
-"""Stages that import between them all libraries that stages import."""
+COLD = ("validate", "train_baseline", "track")
+"""Stages that import between them all libraries that warm stages find imported."""
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="watches through inotify")
 

@@ -7,17 +7,13 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from reid.data.paths import PIPELINE
+from reid.data.paths import MODELS, PIPELINE, TRIPLET
 from tests.support.places import ROOT
 from tests.support.project import Project, make_project
 from tests.support.quick_models import use_quick_models
 
-WITHOUT_KERAS = {
-    "quick": ("train_baseline", "train_triplet", "export", "extract"),
-    "resumable": ("train_triplet", "export", "extract"),
-    "trained": (),
-}
-"""The kinds of finished projects, and the stages that make their files without Keras."""
+WITHOUT_KERAS = {"quick": MODELS, "resumable": (TRIPLET,), "trained": ()}
+"""The kinds of finished projects, and the models that are trained without Keras."""
 
 
 def unfinished_project(folder: Path) -> Project:
@@ -42,7 +38,8 @@ def finished_project(folder: Path, kind: str) -> Project:
         (root / "mlflow.db").unlink(missing_ok=True)
         shutil.rmtree(root / "mlartifacts", ignore_errors=True)
         shutil.copyfile(ROOT / PIPELINE, root / PIPELINE)
-        use_quick_models(root, WITHOUT_KERAS[kind])
+        if not is_trained:
+            use_quick_models(root, WITHOUT_KERAS[kind])
         project.commit()
         project.must("dvc", "repro")
         project.commit()

@@ -44,11 +44,12 @@ PROJECT_FILES = (
 )
 LONGEST = 2 * DEADLINE
 """Seconds; far more than a whole pipeline takes on a busy machine."""
-TRAININGS = {"stages.train_baseline", "stages.train_triplet"}
 LOSSES = {"baseline/loss", "triplet/loss"}
 TINY = SampleSize(
     train_people=6, train_images=48, test_people=4, queries=8, gallery=16, distractors=3, junk=2
 )
+MANY_EPOCHS = 12
+"""So many that a training of the tiny network is halted long before its end."""
 INPUT = HEIGHT, WIDTH = 32, 32
 QUICK: dict[str, Any] = {
     "baseline": {"epochs": 2, "batch_size": 8},
@@ -74,25 +75,19 @@ def _environment() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Halted:
-    """A training that is stopped as a whole, with its thread that reports to MLflow."""
+    """A pipeline whose processes are all stopped, among them its training."""
 
     pipeline: "subprocess.Popen[bytes]"
-    training: psutil.Process
-
-    @classmethod
-    def of(cls, pipeline: "subprocess.Popen[bytes]") -> "Halted":
-        """Stop the training that a command of DVC runs."""
-        processes = psutil.Process(pipeline.pid).children(recursive=True)
-        (training,) = (p for p in processes if TRAININGS & set(p.cmdline()))
-        training.suspend()
-        return cls(pipeline, training)
+    processes: Sequence[psutil.Process]
 
     def resume(self) -> None:
-        """Let the training continue."""
-        self.training.resume()
+        """Let the pipeline continue."""
+        for process in self.processes:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
     def finish(self) -> int:
-        """Let the training continue, and return the command's exit status."""
+        """Let the pipeline continue, and return the command's exit status."""
         self.resume()
         return self.pipeline.wait(DEADLINE)
 
@@ -127,9 +122,13 @@ class Project:
 
     @contextmanager
     def started(self, *command: str, **environment: str) -> "Iterator[subprocess.Popen[bytes]]":
-        """Start a command; at the end of the block it and all its children are killed."""
+        """Start a command; at the end of the block, it and all its children are killed.
+
+        With ``warm_environment``, the stages that it runs start warm. It itself never does.
+        """
+        program, *arguments = command
         process = subprocess.Popen(
-            command,
+            [shutil.which(program, path=_environment()["PATH"]) or program, *arguments],
             cwd=self.root,
             env=_environment() | environment,
             stdout=subprocess.DEVNULL,
@@ -143,6 +142,24 @@ class Project:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
+    def processes(self) -> list[psutil.Process]:
+        """Return all processes that work in the project or below."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if Path(process.cwd()).is_relative_to(self.root):
+                    found.append(process)
+        return found
+
+    def _halted(self, pipeline: "subprocess.Popen[bytes]") -> Halted:
+        """Stop all processes in the project, of which one is a running pipeline."""
+        assert pipeline.poll() is None
+        halted = Halted(pipeline, self.processes())
+        for process in halted.processes:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+        return halted
+
     @contextmanager
     def trained_for(
         self, epochs: int, command: Sequence[str] = ("dvc", "repro", "train_baseline")
@@ -153,21 +170,21 @@ class Project:
         """
         # An earlier training that was killed and given up has left its own.
         trained, noted = self.checkpoints(epochs), self.notes()
-        with self.started(*command) as repro:
+        with self.started(*command, **warm_environment()) as repro:
 
             def is_trained() -> bool:
                 assert repro.poll() is None
                 return bool(self.checkpoints(epochs) - trained and self.notes() - noted)
 
             wait_until(is_trained, pause=0.02)
-            halted = Halted.of(repro)
+            halted = self._halted(repro)
             # A process that is stopped while it writes would block all readers of the store.
             while self.store_is_locked():
                 halted.resume()
                 time.sleep(0.05)
-                assert repro.poll() is None
-                halted = Halted.of(repro)
+                halted = self._halted(repro)
             yield halted
+        self._wait_for_killed_stages()
 
     @contextmanager
     def held(
@@ -179,7 +196,7 @@ class Project:
         """
         hold = self.hold()
         begun_before = self._runs_with_epochs()
-        with self.started(*command, REPORT_LIVE="yes") as pipeline:
+        with self.started(*command, **warm_environment(), REPORT_LIVE="yes") as pipeline:
 
             def has_an_epoch() -> bool:
                 assert pipeline.poll() is None
@@ -187,7 +204,12 @@ class Project:
 
             wait_until(has_an_epoch)
             yield pipeline
+        self._wait_for_killed_stages()
         hold.unlink(missing_ok=True)
+
+    def _wait_for_killed_stages(self) -> None:
+        """Wait for the warm server to end what it ran for processes that were killed."""
+        assert not psutil.wait_procs(self.processes(), timeout=DEADLINE)[1]
 
     def _runs_with_epochs(self) -> set[str]:
         return {r.info.run_id for r in self.mlflow_runs() if LOSSES & r.data.metrics.keys()}

@@ -1,10 +1,11 @@
 """Models without a network, for tests of what surrounds a training.
 
-``python quick_models.py train_baseline`` takes the place of the stage of that name, in a project's
-folder; ``export_baseline`` and ``extract_baseline`` likewise. It writes the files that the other
-stages read. Each learning rate gives other features, and learning rates above 1 diverge. If
-``REPORT_LIVE`` is set in the environment, a training logs its epochs live, and waits after the
-first of them while ``HOLD`` is there.
+``python quick_models.py baseline baseline`` takes the place of the stage ``train_baseline``, and of
+the stages that export and embed its model, in a project's folder: it trains the model that is named
+first, and embeds with the others. It writes the files that the other stages read. Each learning
+rate gives other features, and learning rates above 1 diverge. If ``REPORT_LIVE`` is set in the
+environment, a training logs its epochs live, and waits after the first of them while ``HOLD`` is
+there.
 """
 
 import json
@@ -32,14 +33,37 @@ NOISE = 1.5
 DIVERGED = "the loss of the quick model is NaN"
 
 
-def use_quick_models(root: Path, stages: Sequence[str]) -> None:
-    """Let stages of a project make their files with a copy of this module."""
+def use_quick_models(root: Path, trained: Sequence[str] = paths.MODELS) -> None:
+    """Let a project make models of its own pipeline with a copy of this module.
+
+    The pipeline then has fewer stages, dependencies and plots, because DVC takes time for each.
+
+    Args:
+        root: the project's folder.
+        trained: the models to train without a network. All models embed without a network.
+    """
     shutil.copyfile(__file__, root / "quick_models.py")
     pipeline = root / paths.PIPELINE
     content = yaml.safe_load(pipeline.read_text())
-    for stage in stages:
-        model = "_${item.model}" if "matrix" in content["stages"][stage] else ""
-        content["stages"][stage]["cmd"] = f"python quick_models.py {stage}{model}"
+    stages = content["stages"]
+    del stages["export"], stages["extract"]
+    content["plots"] = content["plots"][:1]
+    for model in trained:
+        before = paths.MODELS[: paths.MODELS.index(model)]
+        embedded = (model, *(other for other in before if other not in trained))
+        folders = (paths.exported_folder, paths.features_folder)
+        stages[f"train_{model}"] = {
+            "cmd": f"python quick_models.py {model} {' '.join(embedded)}",
+            "deps": [
+                *("quick_models.py", str(paths.DATASET), str(paths.SPLIT)),
+                *(str(paths.model_folder(other)) for other in before),
+            ],
+            "params": ["lr", model],
+            "outs": [
+                str(paths.model_folder(model)),
+                *(str(folder(other)) for other in embedded for folder in folders),
+            ],
+        }
     pipeline.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
@@ -86,9 +110,12 @@ def extract(name: str) -> None:
 
 
 def main() -> None:
-    """Run the stage that is named on the command line."""
-    kind, _, model = sys.argv[1].partition("_")
-    {"train": train, "export": export, "extract": extract}[kind](model)
+    """Train the model that the command line names first, and embed with those that follow."""
+    trained, *embedded = sys.argv[1:]
+    train(trained)
+    for model in embedded:
+        export(model)
+        extract(model)
 
 
 if __name__ == "__main__":

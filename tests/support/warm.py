@@ -41,8 +41,8 @@ def _server() -> Path:
 def warm_environment() -> dict[str, str]:
     """Return the environment variables with which ``python`` and ``dvc`` start warm.
 
-    A signal to such a command reaches a process that only waits. What a test stops, interrupts or
-    looks at while it runs must not be started in this way; killing it is all right.
+    A signal to such a command reaches a process that only waits. What a test interrupts must not be
+    started in this way; killing it is all right.
     """
     paths = (SUPPORT / "bin", Path(sys.executable).parent, os.environ["PATH"])
     return {"WARM_SERVER": str(_server()), "PATH": os.pathsep.join(map(str, paths))}

@@ -5,6 +5,7 @@
 """
 
 import json
+import os
 import runpy
 import sys
 import sysconfig
@@ -20,6 +21,8 @@ import dvc.api
 from tests.support.imports import OBSERVERS
 from tests.support.opened_files import opened_files
 
+LIBRARIES = (f"{sys.prefix}/lib/", f"{sys.base_prefix}/lib/")
+"""Where Python opens thousands of files when a stage starts."""
 DESCRIPTION = {"dvc.yaml", "dvc.lock", "params.yaml"}
 """Of the pipeline: files that DVC reads to give a stage its parameters, and nothing else may."""
 PARAMS_SHOW = dvc.api.params_show.__code__
@@ -125,8 +128,10 @@ def record_python(seen: Seen, root: Path) -> None:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event != "open" or not isinstance(arguments[0], str | bytes):
             return
-        path = Path(arguments[0].decode() if isinstance(arguments[0], bytes) else arguments[0])
-        path = (root / path).resolve()
+        name = os.fsdecode(arguments[0])
+        if name.startswith(LIBRARIES):
+            return
+        path = (root / name).resolve()
         if path.is_relative_to(root):
             name = str(path.relative_to(root))
             if name in DESCRIPTION and not _asks(_gives_params, _is_observer):

@@ -62,7 +62,6 @@ EXPECTED = {
     "mobilenet_v3_large": Expected(
         maps={
             (224, 224, 1.0, 2): (7, 7, 960),  # the paper's
-            (128, 64, 0.75, 1): (8, 4, 720),
             (32, 32, 0.35, 2): (1, 1, 336),  # the smallest
             (HEIGHT, WIDTH, 1.0, 1): (7, 4, 960),
             (HEIGHT, WIDTH, 1.0, 2): (4, 2, 960),
@@ -101,7 +100,6 @@ EXPECTED = {
     ),
     "osnet": Expected(
         maps={
-            (128, 64, 0.5, 1): (8, 4, 256),
             (32, 32, 0.25, 1): (2, 2, 128),  # the smallest
             (HEIGHT, WIDTH, 1.0, 1): (6, 4, 512),
         },
@@ -173,10 +171,10 @@ def test_saved_backbone_has_the_same_weights_and_features(name: str, tmp_path: P
 
     weights = tmp_path / "a.weights.h5"
     model.save_weights(weights)
-    loaded.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
-    assert not np.array_equal(outputs(loaded, images()), features)
+    loaded.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
     backbones.load_weights(loaded, str(weights))
-    assert np.array_equal(outputs(loaded, images()), features)
+    for found, expected in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        assert np.array_equal(found, expected)
 
 
 def test_network_with_shared_layers_is_saved_in_the_same_bytes(tmp_path: Path) -> None:

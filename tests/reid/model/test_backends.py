@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +14,11 @@ from reid.common.errors import UserError
 from reid.model.backend import keras, make_deterministic
 from reid.model.backend_choice import choose
 from reid.model.network import EMBEDDING, load_network, save_network
-from tests.support.facts_of_backend import SURENESS
+from tests.support.facts_of_backend import RESUMED_AFTER, SURENESS
 from tests.support.places import ROOT
 from tests.support.project import Project
 from tests.support.small_training import TINY, fold, network
+from tests.support.warm import warm_environment
 
 pytestmark = pytest.mark.slow
 
@@ -29,9 +29,9 @@ WAYS = {"tensorflow": ("tensorflow",), "xla": ("tensorflow", "xla"), "jax": ("ja
 def printed(module: str, *arguments: str, **environment: str) -> str:
     """Return what a program of tests/support prints in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", f"tests.support.{module}", *arguments],
+        ["python", "-m", f"tests.support.{module}", *arguments],
         cwd=ROOT,
-        env=os.environ | environment,
+        env=os.environ | warm_environment() | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -46,7 +46,7 @@ class Trained:
     """What one way to train gave."""
 
     uninterrupted: pd.DataFrame
-    interrupted: pd.DataFrame
+    resumed: pd.DataFrame
     loss_of_a_sure_mistake: float
     folder: Path
 
@@ -65,9 +65,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trained]:
         facts = json.loads(printed("facts_of_backend", *arguments, KERAS_BACKEND=backend))
         found[way] = Trained(
             pd.DataFrame(facts["uninterrupted"]),
-            pd.DataFrame(facts["interrupted"]),
+            pd.DataFrame(facts["resumed"]),
             facts["loss_of_a_sure_mistake"],
-            folder / way / "uninterrupted",
+            folder / way,
         )
     return found
 
@@ -91,13 +91,12 @@ def test_tensorflow_loads_what_jax_trained(trained: dict[str, Trained]) -> None:
     assert cosines == pytest.approx(1, abs=1e-4)
 
 
-@pytest.mark.parametrize("way", ["xla", "jax"])
-def test_interrupted_compiled_training_resumes_and_ends_alike(
-    trained: dict[str, Trained], way: str
-) -> None:
-    found = trained[way]
-    assert found.interrupted["epoch"].tolist() == [1, 2, 3]
-    pd.testing.assert_frame_equal(found.interrupted, found.uninterrupted, rtol=1e-5)
+@pytest.mark.parametrize("way", WAYS)
+def test_resumed_training_ends_alike(trained: dict[str, Trained], way: str) -> None:
+    resumed, uninterrupted = trained[way].resumed, trained[way].uninterrupted
+    assert resumed["epoch"].tolist() == list(range(RESUMED_AFTER + 1, 4))
+    last = uninterrupted.iloc[RESUMED_AFTER:].reset_index(drop=True)
+    pd.testing.assert_frame_equal(resumed, last, rtol=1e-5)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -135,5 +134,5 @@ def test_keras_settings_of_the_user_change_nothing(
     }
     (tmp_path / "keras.json").write_text(json.dumps(settings))
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
-    found = printed("keras_settings", KERAS_HOME=str(tmp_path))
+    found = printed("keras_settings", KERAS_HOME=str(tmp_path), START_COLD="yes")
     assert found.split() == ["tensorflow", "float32", "1e-07", "channels_last"]

@@ -1,7 +1,7 @@
 """The network: its outputs, its precision, its batch norm, and what is saved of it."""
 
+import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from reid.training.compiling import compiled, targets
 from reid.training.objective import Objective
 from tests.support.places import ROOT
 from tests.support.small_training import NETWORK, PEOPLE, SHALLOW, TINY, fold, network, plan
+from tests.support.warm import warm_environment
 
 
 def test_network_gives_embeddings_of_length_one_and_one_logit_per_person() -> None:
@@ -107,8 +108,9 @@ def test_saved_network_can_be_loaded_with_keras_alone(tmp_path: Path) -> None:
     assert {type(norm) for norm in norms} == {FusedBatchNormalization}
     save_network(model, tmp_path / "model.keras")
     done = subprocess.run(
-        [sys.executable, "-m", "load_with_keras", str(tmp_path / "model.keras")],
+        ["python", "-m", "load_with_keras", str(tmp_path / "model.keras")],
         check=False,
+        env=os.environ | warm_environment(),
         capture_output=True,
         text=True,
         cwd=ROOT / "tests" / "support",
