@@ -11,7 +11,7 @@ from pathlib import Path
 from reid.common.errors import NEXT_LINE, UserError, listed
 from reid.common.file_type import FileType, file_type, read_head
 from reid.data.market import GALLERY_FOLDERS, QUERY_FOLDER, SAMPLE_NAME, TRAIN_FOLDER
-from reid.preparation.files import links_lead_nowhere
+from reid.preparation.files import links_lead_nowhere, require_no_linked_folders
 from reid.preparation.layout import LAYOUT_FOLDERS, expected_folder, is_layout_image
 from reid.preparation.litter import is_litter
 from reid.preparation.zip_archive import member_path, open_zip
@@ -37,7 +37,7 @@ def choose(data: Path) -> list[Path]:
 
     Raises:
         UserError: there is nothing to read, or an archive, an unfinished download or a link that
-            can't be read.
+            can't be used.
     """
     if data.is_file():
         return [data]
@@ -48,6 +48,7 @@ def choose(data: Path) -> list[Path]:
             f"{data} is not a folder. Get the sample with `dvc pull data.dvc`, "
             "or put your own data set into data/ and run `dvc add data`."
         )
+    require_no_linked_folders(data)
     entries = [path for path in sorted(data.iterdir()) if not _is_in_nobodys_way(path)]
     dangling = [f"{path} -> {path.readlink()}" for path in entries if not path.exists()]
     if dangling:

@@ -28,21 +28,19 @@ class Files(Protocol):
 
 @dataclass(frozen=True)
 class FolderFiles:
-    """The files below a folder. Links to files and folders are followed."""
+    """The files below a folder. Links to files are followed; there are no links to folders."""
 
     root: Path
 
     def paths(self) -> list[PurePosixPath]:
         """List all files, relative to the root.
 
-        A link to a folder in which it lies adds nothing.
-
         Raises:
             UserError: links lead nowhere.
             PermissionError: a folder may not be read.
         """
         dangling: list[str] = []
-        found = list(_walk(self.root, PurePosixPath(), (), dangling))
+        found = list(_walk(self.root, PurePosixPath(), dangling))
         if dangling:
             raise UserError(links_lead_nowhere(dangling))
         return found
@@ -64,28 +62,42 @@ def links_lead_nowhere(links: Sequence[str]) -> str:
     )
 
 
-def _walk(
-    root: Path, folder: PurePosixPath, above: tuple[Path, ...], dangling: list[str]
-) -> Iterator[PurePosixPath]:
+def require_no_linked_folders(data: Path) -> None:
+    """Raise UserError if links to folders lie below a folder.
+
+    DVC looks into no such folder: its hash of the data would stay the same whatever photos are
+    there, and the result of one data set would be taken for that of another.
+    """
+    linked = [
+        f"{link} -> {link.readlink()}"
+        for folder, names, _ in os.walk(data)
+        for link in (Path(folder, name) for name in sorted(names))
+        if link.is_symlink() and not is_litter(link.relative_to(data))
+    ]
+    if linked:
+        raise UserError(
+            f"Links lead to folders: {listed(linked)}. DVC doesn't look into them, so it would not "
+            "notice which photos are there. Link the photos instead of the folders, for example "
+            f"with `cp -rs /disk/photos {data}/`, or make {data} itself a link to the disk."
+        )
+
+
+def _walk(root: Path, folder: PurePosixPath, dangling: list[str]) -> Iterator[PurePosixPath]:
     """Yield the files below a folder. Add the links that lead nowhere to ``dangling``.
 
     Args:
         root: the folder that all paths are relative to.
         folder: the folder to list.
-        above: the real paths of the folders that lead here.
         dangling: the list to add to.
     """
-    here = (root / folder).resolve()
-    if any(place.is_relative_to(here) for place in above):
-        return
     with os.scandir(root / folder) as entries:
         for entry in entries:
             path = folder / entry.name
             if is_litter(path):
                 continue
-            # Unlike the entry's own methods, these take a link to itself for a link to nowhere.
-            if os.path.isdir(root / path):
-                yield from _walk(root, path, (*above, here), dangling)
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(root, path, dangling)
+            # Unlike the entry's own method, this takes a link to itself for a link to nowhere.
             elif os.path.isfile(root / path):
                 yield path
             elif entry.is_symlink():
