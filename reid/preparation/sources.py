@@ -17,7 +17,7 @@ from reid.preparation.layout import (
     is_layout_image,
     is_of_other_format,
 )
-from reid.preparation.parts import belong_together, missing_parts, part_numbers
+from reid.preparation.parts import are_cloud_parts, belong_together, missing_parts, part_numbers
 from reid.preparation.zip_archive import open_zip
 
 NEXT_TO_IT = ".."
@@ -147,16 +147,16 @@ def _no_image(origin: str, found: _Sorted) -> str:
 
 def _require_parts(data: Path, chosen: Sequence[Path], zips: Sequence[ZipFiles]) -> None:
     """Raise UserError unless the archives are one, or all parts of one data set."""
-    numbers = part_numbers([path.name for path in chosen])
-    missing = missing_parts(numbers) if numbers else []
+    names = [path.name for path in chosen]
+    is_whole = are_cloud_parts(names) or belong_together([z.paths() for z in zips])
+    if len(chosen) > 1 and not is_whole:
+        raise UserError(_several(data, chosen))
+    missing = missing_parts(part_numbers(names) or [])
     if missing:
         raise UserError(
-            f"{listed([path.name for path in chosen])}: these are parts of one data set, and part "
+            f"{listed(names)}: these are parts of one data set, and part "
             f"{listed([str(number) for number in missing])} is missing in {data}. Get all parts."
         )
-    if len(chosen) == 1 or numbers or belong_together([z.paths() for z in zips]):
-        return
-    raise UserError(_several(data, chosen))
 
 
 def _several(data: Path, chosen: Sequence[Path]) -> str:
@@ -185,12 +185,12 @@ def open_source(data: Path) -> Iterator[Source]:
             source = _arrange(chosen[0].name, str(chosen[0]), FolderFiles(chosen[0]))
         else:
             zips = [ZipFiles(stack.enter_context(open_zip(path))) for path in chosen]
+            files = JoinedFiles(zips)
             _require_parts(data, chosen, zips)
             if len(zips) == 1:
                 source = _arrange(chosen[0].stem, str(chosen[0]), zips[0])
             else:
                 names = [path.name for path in chosen]
-                files = JoinedFiles(zips)
                 source = _arrange(data.name, f"{data} ({listed(names)})", files)
                 source = replace(source, archives=tuple(names))
         beside = count_strangers(data, chosen)

@@ -356,6 +356,26 @@ class TestSeveralZips:
         with pytest.raises(UserError, match=r"holds several data sets: a\.zip, b\.zip"):
             found(data)
 
+    @pytest.mark.parametrize("names", [["cuhk01.zip", "cuhk03.zip"], ["set1.zip", "set2.zip"]])
+    def test_numbers_in_the_names_of_data_sets_are_no_numbers_of_parts(
+        self, data: Path, names: list[str]
+    ) -> None:
+        for name in names:
+            (data / name).write_bytes(zipped(layout(), top=name[:-4]))
+        with pytest.raises(UserError, match=f"holds several data sets: {names[0]}, {names[1]}"):
+            found(data)
+        for name in names:
+            renamed = {n.replace("/", f"/{name[3:-4]}"): c for n, c in layout().items()}
+            (data / name).write_bytes(zipped(renamed, top=""))
+        with pytest.raises(UserError, match=f"holds several data sets: {names[0]}, {names[1]}"):
+            found(data)
+
+    def test_two_downloads_of_an_archive_are_copies(self, data: Path) -> None:
+        for name in ("Market (1).zip", "Market (3).zip"):
+            (data / name).write_bytes(WHOLE)
+        with pytest.raises(UserError, match="are several data sets, or copies of one"):
+            found(data)
+
 
 def renamed(folders: dict[str, str]) -> Layout:
     def new(name: str) -> str:
