@@ -21,10 +21,16 @@ UNFINISHED = re.compile(
     re.IGNORECASE,
 )
 """The names of downloads that have not ended, as browsers and download tools give them."""
-PART = re.compile(r"\.(\d{3}|z\d{2}|r\d{2}|part\d+\.rar)$", re.IGNORECASE)
+UNFINISHED_FOLDER = ".download"
+"""The ending of the folder in which Safari keeps a download that has not ended."""
+PART = re.compile(
+    r"\.(\d{3}|z\d{2}|r\d{2}|part\d+(\.rar)?|(zip|tar|tgz|7z)[._]?a[a-z])$", re.IGNORECASE
+)
 """The names of the parts of an archive that was split."""
 ARCHIVE = re.compile(
-    r"\.(zip|tar|tgz|tbz2?|txz|tzst|gz|bz2|xz|zst|lz4|7z|rar)(\.\d+)?$", re.IGNORECASE
+    r"\.(zipx?|tar|tgz|tbz2?|txz|tzst|tlz|gz|bz2|xz|zst|lz4|lzma|lz|z|7z|rar|cab|arj|ace|lzh|lha"
+    r"|dmg|iso)(\.\d+)?$",
+    re.IGNORECASE,
 )
 KEEPERS = {".gitignore", ".gitkeep", ".gitattributes", ".keep"}
 """Files that git users put into a folder. They are neither data nor in its way."""
@@ -90,7 +96,7 @@ def _is_sample(path: Path) -> bool:
 
 def _own_data_sets(data: Path, own: Sequence[Path]) -> list[Path]:
     """Return what looks like a data set among the files and folders in ``data``."""
-    folders = [path for path in own if path.is_dir()]
+    folders = [path for path in own if path.is_dir() and path.suffix != UNFINISHED_FOLDER]
     zips = [path for path in own if path.is_file() and _is_data_zip(path)]
     if any(path.name in LAYOUT_FOLDERS or expected_folder(path.name) for path in folders):
         return [data, *zips]
@@ -111,7 +117,7 @@ def _is_data_zip(path: Path) -> bool:
 
 def _refuse_leftovers(strangers: Sequence[Path], found: Sequence[Path]) -> None:
     """Raise UserError if archives or downloads are left that can't be read, next to anything."""
-    faults = [fault for path in strangers if path.is_file() and (fault := _fault(path))]
+    faults = [fault for path in strangers if (fault := _fault(path))]
     if not faults:
         return
     text = listed(faults, separator=NEXT_LINE)
@@ -123,9 +129,11 @@ def _refuse_leftovers(strangers: Sequence[Path], found: Sequence[Path]) -> None:
 
 
 def _fault(path: Path) -> str | None:
-    """Return what is wrong with an archive or a download, or None if the file is neither."""
-    if UNFINISHED.search(path.name):
-        return f"{path} is a download that has not ended. Finish it, or remove the file."
+    """Return what is wrong with an archive or a download, or None if the path is neither."""
+    if path.suffix == UNFINISHED_FOLDER if path.is_dir() else UNFINISHED.search(path.name):
+        return f"{path} is a download that has not ended. Finish it, or remove it."
+    if not path.is_file():
+        return None
     if PART.search(path.name):
         return (
             f"{path} is a part of an archive that was split. Join the parts and unpack the whole, "
@@ -146,7 +154,10 @@ def _fault_of_content(path: Path, kind: FileType | None, is_called_archive: bool
         return None
     if kind:
         return f"{path} is {kind.words}. {_sentence(kind.advice)}"
-    return f"{path} is not a zip archive, nor any other that is known here. Get it again."
+    return (
+        f"{path} is not a zip archive, nor any other that is known here. "
+        "Unpack it, or get it again."
+    )
 
 
 def _fault_of_zip(path: Path) -> str | None:
@@ -175,7 +186,11 @@ def _no_data_set(data: Path, strangers: Sequence[Path]) -> str:
 def _words(path: Path) -> str:
     if path.is_dir():
         return "a hidden folder"
+    if not path.is_file():
+        return "neither a file nor a folder"
     kind: FileType | None = file_type(read_head(path))
+    if kind and kind.group == "placeholder":
+        return f"{kind.words}; {kind.advice}"
     if kind and kind.group == "zip":
         return "a zip archive without images in Market-1501 layout"
     return kind.words if kind else "a file of an unknown type"

@@ -181,6 +181,9 @@ def open_source(data: Path) -> Iterator[Source]:
     with ExitStack() as stack:
         if any(path.is_dir() for path in chosen):
             if len(chosen) > 1:
+                if all(path.is_dir() for path in chosen):
+                    # Raises if no folder, or several, hold a data set: folders of people, perhaps.
+                    _arrange(data.name, str(data), FolderFiles(data))
                 raise UserError(_several(data, chosen))
             source = _arrange(chosen[0].name, str(chosen[0]), FolderFiles(chosen[0]))
         else:

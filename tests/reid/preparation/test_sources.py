@@ -81,6 +81,11 @@ class TestNextToTheSample:
             ("photo.jpg", jpeg(1), "photo.jpg: a JPEG image"),
             ("thesis.docx", zipped({"word.xml": b""}), "a zip archive without images in Market"),
             (".hidden/photo.jpg", jpeg(1), ".hidden: a hidden folder"),
+            ("Market.zip.download/Market.zip", WHOLE[:99], "is a download that has not ended"),
+            ("Market.zip.aa", WHOLE[:5000], "is a part of an archive that was split"),
+            ("Market.zip.part1", WHOLE[:5000], "is a part of an archive that was split"),
+            ("Market.tar.lzma", b"]\0\0\x80\0", "nor any other that is known here. Unpack it"),
+            ("Market", b"version https://git-lfs.github.com/spec/v1\n", "with `git lfs pull`"),
         ],
     )
     def test_everything_else_is_named(
@@ -103,6 +108,26 @@ class TestNextToTheSample:
         write_folder({".DS_Store": b"x", "__MACOSX/._a": b"x", ".gitkeep": b""}, data)
         source = found(data)
         assert (source.name, source.strangers) == ("synthetic-pedestrians", {})
+
+
+def test_folders_of_people_are_no_data_sets(data: Path) -> None:
+    write_folder({f"{person:04}/{n}.jpg": jpeg(n) for person in range(3) for n in range(2)}, data)
+    with pytest.raises(UserError, match=r"It holds images in other folders: 0000 \(2\), 0001"):
+        found(data)
+
+
+def test_what_is_neither_file_nor_folder_is_named(data: Path) -> None:
+    os.mkfifo(data / "Market.zip")
+    with pytest.raises(UserError, match=r"Market\.zip: neither a file nor a folder"):
+        found(data)
+
+
+@pytest.mark.parametrize("name", ["mine.tar.lzma", "mine.cab", "mine.zip.download/mine.zip"])
+def test_more_leftovers_next_to_ones_own_data_are_named(data: Path, name: str) -> None:
+    write_folder(layout(), data / "mine")
+    write_folder({name: b"x"}, data)
+    with pytest.raises(UserError, match=Path(name).parts[0]):
+        found(data)
 
 
 def test_small_files_next_to_ones_own_data_are_counted(data: Path) -> None:
