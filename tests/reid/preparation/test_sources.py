@@ -234,6 +234,16 @@ class TestLitter:
         *(".DS_Store", "._0001_c1s1_000001_00.jpg", "__MACOSX/x/0001_c1s1_000001_00.jpg"),
         *("Thumbs.db", "thumbs.db", "THUMBS.DB", "ehthumbs_vista.db", "desktop.ini", "Desktop.ini"),
         *("$RECYCLE.BIN/a", "System Volume Information/a", ".Trash-1000/a", ".Trashes/a"),
+        *(
+            "Icon\r",
+            ".localized",
+            "Thumbs.db:encryptable",
+            "Picasa.ini",
+            "~$list.docx",
+            "lost+found/a",
+        ),
+        *("#recycle/a.jpg", ".@__thumb/a.jpg", ".nfs00000001", ".~lock.list.ods#"),
+        *(".ipynb_checkpoints/0001_c1s1_000001_00.jpg", "Temporary Items/a", "@Recycle/b"),
         *("@eaDir/a.jpg", ".directory", "0001_c1s1_000001_00.jpg:Zone.Identifier"),
     )
 
