@@ -15,6 +15,14 @@ OTHER_FORMAT = re.compile(
 )
 """The endings of image files that are not read."""
 
+UNFINISHED_IMAGE = re.compile(
+    r".*\.(jpe?g|png)([^a-z0-9.][^.]*|\.(part|partial|crdownload|download|filepart|tmp|icloud|\d+))",
+    re.IGNORECASE,
+)
+"""The names of photos that were not loaded completely, that iCloud keeps elsewhere, or that a
+download tool gave another name: ``a.jpg.part``, ``.a.jpg.icloud``, ``a.jpg_large``, ``a.jpg.1``."""
+WITHOUT_ENDING = "without ending"
+
 ALIASES = {
     TRAIN_FOLDER: ("train", "training", "train_images", "image_train", "bbox_train"),
     QUERY_FOLDER: ("queries", "probe", "probes", "image_query", "query_images", "bbox_query"),
@@ -56,7 +64,15 @@ def is_layout_image(path: PurePosixPath) -> bool:
     return is_image(path) and path.parent.name in LAYOUT_FOLDERS
 
 
-def is_of_other_format(path: PurePosixPath) -> bool:
-    """Return whether a file lies in a folder of the layout and is an image that is not read."""
-    in_layout = path.parent.name in LAYOUT_FOLDERS
-    return in_layout and OTHER_FORMAT.fullmatch(path.suffix) is not None
+def unread_ending(path: PurePosixPath) -> str | None:
+    """Return the ending of a file in a folder of the layout that is an image and is not read.
+
+    Return None for all other files. Files without ending are images if their names hold numbers.
+    """
+    if path.parent.name not in LAYOUT_FOLDERS:
+        return None
+    ending = path.suffix.lower()
+    if not ending and any(letter.isdigit() for letter in path.name):
+        return WITHOUT_ENDING
+    is_unread = OTHER_FORMAT.fullmatch(ending) or UNFINISHED_IMAGE.fullmatch(path.name)
+    return ending if is_unread else None

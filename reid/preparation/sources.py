@@ -1,7 +1,7 @@
 """Find photos in Market-1501 layout, in a folder or in zip archives that stay packed."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,7 @@ from reid.preparation.layout import (
     expected_folder,
     is_image,
     is_layout_image,
-    is_of_other_format,
+    unread_ending,
 )
 from reid.preparation.parts import are_cloud_parts, belong_together, missing_parts, part_numbers
 from reid.preparation.zip_archive import open_zip
@@ -59,8 +59,8 @@ def _sort(paths: Sequence[PurePosixPath]) -> _Sorted:
         if is_layout_image(path):
             folders = by_root.setdefault(path.parent.parent, {})
             folders.setdefault(path.parent.name, []).append(path)
-        elif is_of_other_format(path):
-            others[path.parent.name][path.suffix.lower()] += 1
+        elif ending := unread_ending(path):
+            others[path.parent.name][ending] += 1
         else:
             strangers.append(path)
     counted = {folder: dict(sorted(counts.items())) for folder, counts in sorted(others.items())}
@@ -88,6 +88,7 @@ def _arrange(name: str, origin: str, files: Files) -> Source:
     if not found.by_root:
         raise UserError(_no_image(origin, found))
     ((root, folders),) = found.by_root.items()
+    _require_subsets(origin, folders, found)
     strangers = Counter(str(path.parent) for path in found.strangers)
     return Source(
         root.name or name,
@@ -120,6 +121,29 @@ def _refuse_near_misses(origin: str, found: _Sorted) -> None:
         )
 
 
+def _require_subsets(origin: str, folders: Collection[str], found: _Sorted) -> None:
+    """Raise UserError if a folder of the layout has no image, and images lie elsewhere.
+
+    If there are no images elsewhere, the validation reports the missing folder.
+    """
+    elsewhere = _images_elsewhere(found)
+    missing = [folder for folder in (TRAIN_FOLDER, QUERY_FOLDER) if folder not in folders]
+    if not any(folder in folders for folder in GALLERY_FOLDERS):
+        missing.append(GALLERY_FOLDERS[0])
+    if missing and elsewhere:
+        raise UserError(
+            f"{origin} holds no image in {' and '.join(missing)}, but images in other folders: "
+            f"{elsewhere}. Move them into {TRAIN_FOLDER}/, {QUERY_FOLDER}/ and "
+            f"{GALLERY_FOLDERS[0]}/."
+        )
+
+
+def _images_elsewhere(found: _Sorted) -> str:
+    """List the folders that hold images and are not in the layout, with the numbers of images."""
+    images = Counter(str(path.parent) for path in found.strangers if is_image(path))
+    return listed([f"{folder} ({count:,})" for folder, count in images.most_common()])
+
+
 def _no_image(origin: str, found: _Sorted) -> str:
     """Word the fault that no image lies in a folder of the layout."""
     text = (
@@ -127,10 +151,9 @@ def _no_image(origin: str, found: _Sorted) -> str:
         f"{QUERY_FOLDER}/ and {GALLERY_FOLDERS[0]}/ with names like {NAME_EXAMPLE}."
     )
     archives = [str(path) for path in found.strangers if ARCHIVE.search(path.name)]
-    images = Counter(str(path.parent) for path in found.strangers if is_image(path))
-    if images:
-        folders = [f"{folder} ({count:,})" for folder, count in images.most_common()]
-        text += f" It holds images in other folders: {listed(folders)}."
+    elsewhere = _images_elsewhere(found)
+    if elsewhere:
+        text += f" It holds images in other folders: {elsewhere}."
     elif archives:
         text += (
             f" It holds other archives: {listed(archives)}. "
@@ -141,7 +164,10 @@ def _no_image(origin: str, found: _Sorted) -> str:
         for counts in found.other_formats.values():
             totals.update(counts)
         formats = [f"{count:,} {suffix}" for suffix, count in totals.most_common()]
-        text += f" It holds images of other formats: {listed(formats)}. Save them as JPEG or PNG."
+        text += (
+            f" It holds images that are not read: {listed(formats)}. "
+            "Save them as JPEG or PNG, with the ending .jpg or .png."
+        )
     return text
 
 

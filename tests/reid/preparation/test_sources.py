@@ -448,6 +448,21 @@ class TestNearMisses:
         for right, wrong in names.items():
             assert f"from {wrong}/ to {right}/" in str(error.value)
 
+    @pytest.mark.parametrize(
+        ("right", "wrong"),
+        [
+            ("query", "Anfrage"),
+            ("bounding_box_train", "images/train_set"),
+            ("bounding_box_test", "mask_test_v2"),
+        ],
+    )
+    def test_photos_in_any_folder_are_named_if_a_folder_of_the_layout_has_none(
+        self, tmp_path: Path, right: str, wrong: str
+    ) -> None:
+        write_folder(renamed({right: wrong}), tmp_path / "data")
+        with pytest.raises(UserError, match=rf"no image in {right}, but .* folders: {wrong} \("):
+            found(tmp_path / "data")
+
     def test_other_folders_next_to_a_whole_layout_are_no_fault(self, tmp_path: Path) -> None:
         write_folder(layout() | {"test/0001_c1s1_000001_00.jpg": jpeg(1)}, tmp_path / "data")
         assert found(tmp_path / "data").strangers == {"test": 1}
@@ -468,3 +483,21 @@ def test_images_of_other_formats_are_counted_by_folder(tmp_path: Path) -> None:
         "query": {".bmp": 2, ".webp": 1},
     }
     assert source.strangers == {"other": 1}
+
+
+def test_photos_without_an_ending_or_not_loaded_completely_are_counted(tmp_path: Path) -> None:
+    endings = (
+        "",
+        ".jpg.part",
+        ".JPG.crdownload",
+        ".jpg.1",
+        ".png.icloud",
+        ".jpg_large",
+        ".jpg (1)",
+    )
+    others = {f"query/0004_c1s1_000001_00{ending}": b"x" for ending in endings}
+    notes = {f"query/{name}": b"x" for name in ("readme", "a.txt", "a.jpg.json", "0001_good.mat")}
+    source = found(write_folder(layout() | others | notes, tmp_path / "data"))
+    assert sum(source.other_formats["query"].values()) == len(endings)
+    assert source.other_formats["query"]["without ending"] == 1
+    assert source.strangers == {"query": len(notes)}
