@@ -12,7 +12,12 @@ from reid.common.errors import NEXT_LINE, UserError, listed
 from reid.common.file_type import FileType, file_type, read_head
 from reid.data.market import GALLERY_FOLDERS, QUERY_FOLDER, SAMPLE_NAME, TRAIN_FOLDER
 from reid.preparation.files import links_lead_nowhere, require_no_linked_folders
-from reid.preparation.layout import LAYOUT_FOLDERS, expected_folder, is_layout_image
+from reid.preparation.layout import (
+    LAYOUT_FOLDERS,
+    expected_folder,
+    is_layout_image,
+    require_usable_names,
+)
 from reid.preparation.litter import is_litter
 from reid.preparation.zip_archive import member_path, open_zip
 
@@ -56,6 +61,7 @@ def choose(data: Path) -> list[Path]:
         )
     require_no_linked_folders(data)
     entries = [path for path in sorted(data.iterdir()) if not _is_in_nobodys_way(path)]
+    require_usable_names(str(data), [path.name for path in entries])
     dangling = [f"{path} -> {path.readlink()}" for path in entries if not path.exists()]
     if dangling:
         raise UserError(links_lead_nowhere(dangling))

@@ -1,9 +1,11 @@
 """The folders of the Market-1501 layout, and the names that people give them instead."""
 
 import re
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 
+from reid.common.errors import UserError, listed
 from reid.data.market import GALLERY_FOLDERS, IMAGE_SUFFIXES, QUERY_FOLDER, TRAIN_FOLDER
 
 LAYOUT_FOLDERS = (TRAIN_FOLDER, QUERY_FOLDER, *GALLERY_FOLDERS)
@@ -22,6 +24,9 @@ UNFINISHED_IMAGE = re.compile(
 """The names of photos that were not loaded completely, that iCloud keeps elsewhere, or that a
 download tool gave another name: ``a.jpg.part``, ``.a.jpg.icloud``, ``a.jpg_large``, ``a.jpg.1``."""
 WITHOUT_ENDING = "without ending"
+
+CONTROL_OR_UNDECODED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and the characters that Python writes for bytes that are not UTF-8."""
 
 ALIASES = {
     TRAIN_FOLDER: ("train", "training", "train_images", "image_train", "bbox_train"),
@@ -52,6 +57,19 @@ def expected_folder(name: str) -> str | None:
         return None
     near = get_close_matches(_plain(name), _NEAR, n=1, cutoff=0.85)
     return _NEAR[near[0]] if near else None
+
+
+def require_usable_names(origin: str, names: Iterable[str]) -> None:
+    """Raise UserError if names are not UTF-8, or have control characters such as line breaks.
+
+    Neither can be stored or shown: an escape character could change what a terminal shows.
+    """
+    unusable = [ascii(name) for name in names if CONTROL_OR_UNDECODED.search(name)]
+    if unusable:
+        raise UserError(
+            f"{origin}: {len(unusable):,} names are not UTF-8 or have control characters: "
+            f"{listed(unusable, limit=3)}. Rename these files or the folders around them."
+        )
 
 
 def is_image(path: PurePosixPath) -> bool:

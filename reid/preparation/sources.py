@@ -15,6 +15,7 @@ from reid.preparation.layout import (
     expected_folder,
     is_image,
     is_layout_image,
+    require_usable_names,
     unread_ending,
 )
 from reid.preparation.parts import are_cloud_parts, belong_together, missing_parts, part_numbers
@@ -78,7 +79,9 @@ def _arrange(name: str, origin: str, files: Files) -> Source:
     Raises:
         UserError: no image is in the layout, or several data sets are, or folders have wrong names.
     """
-    found = _sort(files.paths())
+    paths = files.paths()
+    require_usable_names(origin, map(str, paths))
+    found = _sort(paths)
     if len(found.by_root) > 1:
         raise UserError(
             f"{origin} holds several data sets: {listed(sorted(map(str, found.by_root)))}. "

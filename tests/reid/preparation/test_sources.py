@@ -130,6 +130,27 @@ def test_more_leftovers_next_to_ones_own_data_are_named(data: Path, name: str) -
         found(data)
 
 
+@pytest.mark.parametrize("place", ["", "mine", "mine/query", "mine/notes"])
+@pytest.mark.parametrize("name", [b"M\xfcller", b"\x1b[31mred", b"two\nlines"])
+def test_names_that_cannot_be_stored_or_shown_are_named(
+    tmp_path: Path, place: str, name: bytes
+) -> None:
+    data = tmp_path / "data"
+    write_folder(layout(), data / "mine")
+    folder = os.fsencode(data / place) + b"/" + name
+    os.makedirs(folder)
+    Path(os.fsdecode(folder), "0001_c1s1_000001_00.jpg").write_bytes(jpeg(1))
+    with pytest.raises(UserError, match="1 names are not UTF-8 or have control") as error:
+        found(data)
+    assert str(error.value).isprintable()
+
+
+def test_names_in_an_archive_are_checked_too(tmp_path: Path) -> None:
+    write_zip(layout() | {"query/0001\x1b[31m.jpg": jpeg(1)}, tmp_path / "data" / "mine.zip")
+    with pytest.raises(UserError, match=r"mine\.zip: 1 names are not UTF-8 or have control"):
+        found(tmp_path / "data")
+
+
 def test_small_files_next_to_ones_own_data_are_counted(data: Path) -> None:
     write_folder(layout(), data / "mine")
     write_folder({"readme.txt": b"x", "list.docx": zipped({"word.xml": b""})}, data)
