@@ -225,7 +225,8 @@ def test_an_array_with_a_header_of_another_program_is_explained(tmp_path: Path) 
 
 
 def test_ten_arrays_are_listed_and_the_rest_counted(tmp_path: Path) -> None:
-    np.savez(tmp_path / "features.npz", **{f"layer{n}": np.ones(1) for n in range(300)})
+    layers: dict[str, Any] = {f"layer{n}": np.ones(1) for n in range(300)}
+    np.savez(tmp_path / "features.npz", **layers)
     with pytest.raises(UserError, match=r"layer9, and 290 more\. Save qf"):
         read_feature_file(tmp_path / "features.npz")
 
