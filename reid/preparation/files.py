@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from reid.common.errors import UserError, listed
-from reid.preparation.layout import LAYOUT_FOLDERS
+from reid.preparation.layout import LAYOUT_FOLDERS, expected_folder
 from reid.preparation.litter import is_litter
 from reid.preparation.zip_archive import members, read_member
 
@@ -109,7 +109,7 @@ class ZipFiles:
     """The members of a zip archive.
 
     An archive of one folder of the layout may hold the folder's files only, if it has the folder's
-    name: ``query.zip``.
+    name, or nearly: ``query.zip``.
 
     Raises:
         UserError: a member's name leads out of the archive or occurs twice, or members can't be
@@ -123,7 +123,8 @@ class ZipFiles:
         """Check all members."""
         found = {p: info for p, info in members(self.archive).items() if not is_litter(p)}
         folder = Path(self.archive.filename or "").stem
-        if folder in LAYOUT_FOLDERS and all(len(path.parts) == 1 for path in found):
+        is_named = folder in LAYOUT_FOLDERS or expected_folder(folder)
+        if is_named and all(len(path.parts) == 1 for path in found):
             found = {PurePosixPath(folder) / path: info for path, info in found.items()}
         object.__setattr__(self, "members", found)
 

@@ -179,6 +179,9 @@ def _require_parts(data: Path, chosen: Sequence[Path], zips: Sequence[ZipFiles])
     names = [path.name for path in chosen]
     is_whole = are_cloud_parts(names) or belong_together([z.paths() for z in zips])
     if len(chosen) > 1 and not is_whole:
+        if not all(any(map(is_layout_image, z.paths())) for z in zips):
+            # Raises if the archives' folders have other names than the layout's.
+            _arrange(data.name, f"{data} ({listed(names)})", JoinedFiles(zips))
         raise UserError(_several(data, chosen))
     missing = missing_parts(part_numbers(names) or [])
     if missing:

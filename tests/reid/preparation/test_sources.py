@@ -387,6 +387,16 @@ class TestSeveralZips:
             (data / f"{folder}.zip").write_bytes(zipped(files, top=""))
         assert images(found(data)) == len(layout())
 
+    @pytest.mark.parametrize("inner", [True, False])
+    def test_zips_with_nearly_the_right_names_are_named(self, data: Path, inner: bool) -> None:
+        names = {"bounding_box_train": "train", "query": "query", "bounding_box_test": "gallery"}
+        for folder, name in names.items():
+            files = {n: c for n, c in layout().items() if n.startswith(folder)}
+            files = {f"{name}/" * inner + Path(n).name: content for n, content in files.items()}
+            (data / f"{name}.zip").write_bytes(zipped(files, top=""))
+        with pytest.raises(UserError, match=r"from gallery/ to bounding_box_test/\n  from train/"):
+            found(data)
+
     @pytest.mark.parametrize("kept", [[0, 2], [1, 2], [1]])
     def test_missing_part_is_named(self, data: Path, kept: list[int]) -> None:
         names = [f"set-20240101T000000Z-00{number}.zip" for number in (1, 2, 3)]
