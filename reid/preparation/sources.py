@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from reid.common.errors import NEXT_LINE, UserError, listed
-from reid.data.market import GALLERY_FOLDERS, NAME_EXAMPLE, QUERY_FOLDER, TRAIN_FOLDER
+from reid.data.market import GALLERY_FOLDERS, NAME_EXAMPLE, QUERY_FOLDER, SAMPLE_NAME, TRAIN_FOLDER
 from reid.preparation.choice import ARCHIVE, choose, count_strangers
 from reid.preparation.files import Files, FolderFiles, JoinedFiles, ZipFiles
 from reid.preparation.layout import (
@@ -153,7 +153,11 @@ def _no_image(origin: str, found: _Sorted) -> str:
         f"{origin} holds no image in Market-1501 layout. Expected {TRAIN_FOLDER}/, "
         f"{QUERY_FOLDER}/ and {GALLERY_FOLDERS[0]}/ with names like {NAME_EXAMPLE}."
     )
-    archives = [str(path) for path in found.strangers if ARCHIVE.search(path.name)]
+    archives = [
+        str(path)
+        for path in found.strangers
+        if ARCHIVE.search(path.name) and path.stem != SAMPLE_NAME
+    ]
     elsewhere = _images_elsewhere(found)
     if elsewhere:
         text += f" It holds images in other folders: {elsewhere}."

@@ -116,6 +116,13 @@ def test_folders_of_people_are_no_data_sets(data: Path) -> None:
         found(data)
 
 
+def test_sample_is_no_archive_to_unpack(data: Path) -> None:
+    write_folder({"notes/a.txt": b"x", "lists/b.txt": b"x"}, data)
+    with pytest.raises(UserError, match="data holds no image in Market-1501 layout") as error:
+        found(data)
+    assert SAMPLE not in str(error.value)
+
+
 def test_what_is_neither_file_nor_folder_is_named(data: Path) -> None:
     os.mkfifo(data / "Market.zip")
     with pytest.raises(UserError, match=r"Market\.zip: neither a file nor a folder"):
