@@ -6,8 +6,8 @@ from pathlib import Path
 from dvc.repo import Repo
 
 from reid.common.errors import UserError
+from reid.common.files import require_no_linked_folders
 from reid.data.paths import DATA
-from reid.preparation.files import require_no_linked_folders
 from runs.worktree import has_result, with_this_lock
 
 

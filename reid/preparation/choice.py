@@ -10,8 +10,9 @@ from pathlib import Path
 
 from reid.common.errors import NEXT_LINE, UserError, listed
 from reid.common.file_type import FileType, file_type, read_head
+from reid.common.files import require_no_linked_folders
 from reid.data.market import GALLERY_FOLDERS, QUERY_FOLDER, SAMPLE_NAME, TRAIN_FOLDER
-from reid.preparation.files import links_lead_nowhere, require_no_linked_folders
+from reid.preparation.files import links_lead_nowhere
 from reid.preparation.layout import (
     LAYOUT_FOLDERS,
     expected_folder,

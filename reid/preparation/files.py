@@ -62,26 +62,6 @@ def links_lead_nowhere(links: Sequence[str]) -> str:
     )
 
 
-def require_no_linked_folders(data: Path) -> None:
-    """Raise UserError if links to folders lie below a folder.
-
-    DVC looks into no such folder: its hash of the data would stay the same whatever photos are
-    there, and the result of one data set would be taken for that of another.
-    """
-    linked = [
-        f"{link} -> {link.readlink()}"
-        for folder, names, _ in os.walk(data)
-        for link in (Path(folder, name) for name in sorted(names))
-        if link.is_symlink() and not is_litter(link.relative_to(data))
-    ]
-    if linked:
-        raise UserError(
-            f"Links lead to folders: {listed(linked)}. DVC doesn't look into them, so it would not "
-            "notice which photos are there. Link the photos instead of the folders, for example "
-            f"with `cp -rs /disk/photos {data}/`, or make {data} itself a link to the disk."
-        )
-
-
 def _walk(root: Path, folder: PurePosixPath, dangling: list[str]) -> Iterator[PurePosixPath]:
     """Yield the files below a folder. Add the links that lead nowhere to ``dangling``.
 
