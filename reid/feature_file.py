@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
-from reid.common.errors import UserError, listed
+from reid.common.errors import UserError, first_line, listed
 from reid.common.file_type import file_type, read_head
 from reid.data.market import DISTRACTOR_PID
 from reid.preparation.zip_archive import DAMAGED, member_path, members, open_zip
@@ -30,6 +30,13 @@ from reid.protocol.feature_set import (
 
 QUERY_KEYS = ("qf", "q_pids", "q_camids")
 GALLERY_KEYS = ("gf", "g_pids", "g_camids")
+
+SAVE = f"Save {', '.join((*QUERY_KEYS, *GALLERY_KEYS))} together with numpy.savez"
+NUMPY_ARRAY = b"\x93NUMPY"
+"""The first bytes of an ``.npy`` file."""
+OBJECTS = "Object arrays"
+"""The beginning of NumPy's error for an array of Python objects. The rest of the error advises
+``allow_pickle``, which would run the code of a stranger."""
 
 ROWS_AT_ONCE = 1024
 """The rows that are normalised together. The squares of a row take twice the memory of the row."""
@@ -72,9 +79,12 @@ def _opened(path: Path) -> NpzFile:
         UserError: the file is no ``.npz`` file, or its arrays can't be unpacked.
     """
     try:
-        kind = file_type(read_head(path))
+        head = read_head(path)
+        kind = file_type(head)
         if kind and kind.group != "zip":
             raise UserError(f"{path} is {kind.words}, not an .npz file. To do: {kind.advice}.")
+        if not kind and not head.startswith(NUMPY_ARRAY):
+            raise UserError(f"{path} can't be read as an .npz file: it is of another kind. {SAVE}")
         if kind:
             with open_zip(path) as packed:
                 _require_arrays(members(packed), path)
@@ -82,9 +92,9 @@ def _opened(path: Path) -> NpzFile:
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: name a features file (.npz)") from None
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} can't be read as an .npz file: {error}") from None
+        raise UserError(f"{path} can't be read as an .npz file: {_reason(error)}") from None
     if not isinstance(archive, NpzFile):
-        raise UserError(f"{path} is a single array: save all arrays together with numpy.savez")
+        raise UserError(f"{path} is a single array. {SAVE}")
     return archive
 
 
@@ -100,11 +110,8 @@ def _require_arrays(packed: Collection[PurePosixPath], path: Path) -> None:
 def _require_keys(archive: NpzFile, path: Path) -> None:
     missing = [key for key in (*QUERY_KEYS, *GALLERY_KEYS) if not _stored_name(archive, key)]
     if missing:
-        found = ", ".join(archive.files) or "nothing"
-        raise UserError(
-            f"{path} has no {', '.join(missing)}: it holds {found}. "
-            f"Save {', '.join((*QUERY_KEYS, *GALLERY_KEYS))}"
-        )
+        found = listed(archive.files) or "nothing"
+        raise UserError(f"{path} has no {', '.join(missing)}: it holds {found}. {SAVE}")
 
 
 def _stored_name(archive: NpzFile, key: str) -> str:
@@ -139,10 +146,17 @@ def _read_array(archive: NpzFile, key: str, path: Path) -> np.ndarray:
     try:
         array = archive[_stored_name(archive, key)]
     except (*DAMAGED, MemoryError) as error:
-        raise UserError(f"{path}: {key} can't be read: {error}") from None
+        raise UserError(f"{path}: {key} can't be read: {_reason(error)}") from None
     if not isinstance(array, np.ndarray):
         raise UserError(f"{path}: {key} is not a NumPy array: save the file with numpy.savez")
     return array
+
+
+def _reason(error: Exception) -> str:
+    """Word an error of NumPy's without its advice to trust the file."""
+    if str(error).startswith(OBJECTS):
+        return f"Python objects are refused, because reading them could run code. {SAVE}"
+    return f"{first_line(error)}. {SAVE}"
 
 
 def _with_unit_length(features: FloatArray, name: str) -> FloatArray:

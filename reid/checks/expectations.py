@@ -329,8 +329,9 @@ def other_format_expectation() -> Expectation:
             "only_jpeg_and_png",
             Severity.WARNING,
             "All images are JPEG or PNG files, by the ending of their names",
-            "Save these images as JPEG or PNG: they were not read. "
-            "A .jfif file is a JPEG and needs only another ending.",
+            "Save these images as JPEG or PNG, with the ending .jpg or .png: they were not read. "
+            "A .jfif file is a JPEG and needs only another ending. A .part file is a download that "
+            "has not ended, and a .icloud file stands for a photo that has to be downloaded.",
         ),
     )
 

@@ -30,6 +30,8 @@ ZIP = FileType("zip", "a zip archive", UNPACK)
 JPEG = FileType("image", "a JPEG image", SAVE)
 PNG = FileType("image", "a PNG image", SAVE)
 
+SVG = FileType("image", "an SVG drawing", SAVE)
+
 SIGNATURES = (
     (b"PK\x03\x04", ZIP),
     (b"PK00PK\x03\x04", ZIP),
@@ -48,6 +50,8 @@ SIGNATURES = (
     (b"II*\x00", FileType("image", "a TIFF image", SAVE)),
     (b"MM\x00*", FileType("image", "a TIFF image", SAVE)),
     (b"8BPS", FileType("image", "a Photoshop image", SAVE)),
+    (b"%PDF-", FileType("image", "a PDF document", SAVE)),
+    (b"<svg", SVG),
     (b"%!PS", FileType("image", "a PostScript picture", SAVE)),
     (b"\xff\x0a", FileType("image", "a JPEG XL image", SAVE)),
     (b"\x00\x00\x00\x0cJXL ", FileType("image", "a JPEG XL image", SAVE)),
@@ -66,6 +70,9 @@ ANNEX_POINTER = FileType(
     "placeholder", "a git-annex pointer", "fetch the files themselves with `git annex get`"
 )
 HTML = FileType("placeholder", "an HTML page", DOWNLOAD)
+HTML_BEGINS = tuple(
+    f"<{tag}".encode() for tag in ("!doctype html", "html", "head", "body", "!--", "title", "meta")
+)
 XML = FileType("placeholder", "an XML text", DOWNLOAD)
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 AVIF_BRANDS = (b"avif", b"avis")
@@ -99,10 +106,10 @@ def _placeholder(head: bytes) -> FileType | None:
         return LFS_POINTER
     if b"/annex/objects/" in text:
         return ANNEX_POINTER
-    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<!--")):
+    if text.startswith(HTML_BEGINS):
         return HTML
     if text.startswith(b"<?xml"):
-        return HTML if b"<html" in text else XML
+        return HTML if b"<html" in text else SVG if b"<svg" in text else XML
     return None
 
 

@@ -48,6 +48,10 @@ GROUPS = ("pid", "camid", *OPTIONAL_GROUPS)
 """The named groups of an expression."""
 
 
+NUMBER = re.compile(r"-?\d+")
+"""A number in a name. For Python, ``3_2`` would be the number 32."""
+
+
 class ImageName(NamedTuple):
     """The parts of a file name: person, camera, sequence of the camera, frame, box in the frame.
 
@@ -81,10 +85,10 @@ class NameForm(NamedTuple):
             return None
         texts = {"camid": str(ONLY_CAMERA)} | match.groupdict()
         is_absent = [group for group in OPTIONAL_GROUPS if texts.get(group) is None]
-        try:
-            numbers = {group: int(texts[group]) for group in GROUPS if group not in is_absent}
-        except (TypeError, ValueError):
+        given = {group: texts[group] or "" for group in GROUPS if group not in is_absent}
+        if not all(map(NUMBER.fullmatch, given.values())):
             return None
+        numbers = {group: int(text) for group, text in given.items()}
         if not all(-1 <= number < PERSON_ZERO_PID for number in numbers.values()):
             return None
         if numbers["pid"] == DISTRACTOR_PID and (person_0 == "person" or self.counts_from_0):

@@ -14,8 +14,8 @@ from typing import NamedTuple
 AS_STORED = 1
 """The orientation of a photo that needs no turning."""
 ORIENTATION_TAG = 0x0112
-WHOLE_NUMBERS = {1: "B", 3: "H", 4: "L"}
-"""The `struct` letters of EXIF's types BYTE, SHORT and LONG."""
+WHOLE_NUMBERS = {1: "B", 3: "H", 4: "L", 6: "b", 8: "h", 9: "l"}
+"""The `struct` letters of EXIF's types BYTE, SHORT and LONG, without and with a sign."""
 EXIF = b"Exif\x00\x00"
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -10,9 +10,15 @@ from pathlib import Path
 
 from reid.common.errors import NEXT_LINE, UserError, listed
 from reid.common.file_type import FileType, file_type, read_head
+from reid.common.files import require_no_linked_folders
 from reid.data.market import GALLERY_FOLDERS, QUERY_FOLDER, SAMPLE_NAME, TRAIN_FOLDER
 from reid.preparation.files import links_lead_nowhere
-from reid.preparation.layout import LAYOUT_FOLDERS, expected_folder, is_layout_image
+from reid.preparation.layout import (
+    LAYOUT_FOLDERS,
+    expected_folder,
+    is_layout_image,
+    require_usable_names,
+)
 from reid.preparation.litter import is_litter
 from reid.preparation.zip_archive import member_path, open_zip
 
@@ -21,10 +27,16 @@ UNFINISHED = re.compile(
     re.IGNORECASE,
 )
 """The names of downloads that have not ended, as browsers and download tools give them."""
-PART = re.compile(r"\.(\d{3}|z\d{2}|r\d{2}|part\d+\.rar)$", re.IGNORECASE)
+UNFINISHED_FOLDER = ".download"
+"""The ending of the folder in which Safari keeps a download that has not ended."""
+PART = re.compile(
+    r"\.(\d{3}|z\d{2}|r\d{2}|part\d+(\.rar)?|(zip|tar|tgz|7z)[._]?a[a-z])$", re.IGNORECASE
+)
 """The names of the parts of an archive that was split."""
 ARCHIVE = re.compile(
-    r"\.(zip|tar|tgz|tbz2?|txz|tzst|gz|bz2|xz|zst|lz4|7z|rar)(\.\d+)?$", re.IGNORECASE
+    r"\.(zipx?|tar|tgz|tbz2?|txz|tzst|tlz|gz|bz2|xz|zst|lz4|lzma|lz|z|7z|rar|cab|arj|ace|lzh|lha"
+    r"|dmg|iso)(\.\d+)?$",
+    re.IGNORECASE,
 )
 KEEPERS = {".gitignore", ".gitkeep", ".gitattributes", ".keep"}
 """Files that git users put into a folder. They are neither data nor in its way."""
@@ -37,7 +49,7 @@ def choose(data: Path) -> list[Path]:
 
     Raises:
         UserError: there is nothing to read, or an archive, an unfinished download or a link that
-            can't be read.
+            can't be used.
     """
     if data.is_file():
         return [data]
@@ -48,7 +60,9 @@ def choose(data: Path) -> list[Path]:
             f"{data} is not a folder. Get the sample with `dvc pull data.dvc`, "
             "or put your own data set into data/ and run `dvc add data`."
         )
+    require_no_linked_folders(data)
     entries = [path for path in sorted(data.iterdir()) if not _is_in_nobodys_way(path)]
+    require_usable_names(str(data), [path.name for path in entries])
     dangling = [f"{path} -> {path.readlink()}" for path in entries if not path.exists()]
     if dangling:
         raise UserError(links_lead_nowhere(dangling))
@@ -89,7 +103,7 @@ def _is_sample(path: Path) -> bool:
 
 def _own_data_sets(data: Path, own: Sequence[Path]) -> list[Path]:
     """Return what looks like a data set among the files and folders in ``data``."""
-    folders = [path for path in own if path.is_dir()]
+    folders = [path for path in own if path.is_dir() and path.suffix != UNFINISHED_FOLDER]
     zips = [path for path in own if path.is_file() and _is_data_zip(path)]
     if any(path.name in LAYOUT_FOLDERS or expected_folder(path.name) for path in folders):
         return [data, *zips]
@@ -110,7 +124,7 @@ def _is_data_zip(path: Path) -> bool:
 
 def _refuse_leftovers(strangers: Sequence[Path], found: Sequence[Path]) -> None:
     """Raise UserError if archives or downloads are left that can't be read, next to anything."""
-    faults = [fault for path in strangers if path.is_file() and (fault := _fault(path))]
+    faults = [fault for path in strangers if (fault := _fault(path))]
     if not faults:
         return
     text = listed(faults, separator=NEXT_LINE)
@@ -122,9 +136,11 @@ def _refuse_leftovers(strangers: Sequence[Path], found: Sequence[Path]) -> None:
 
 
 def _fault(path: Path) -> str | None:
-    """Return what is wrong with an archive or a download, or None if the file is neither."""
-    if UNFINISHED.search(path.name):
-        return f"{path} is a download that has not ended. Finish it, or remove the file."
+    """Return what is wrong with an archive or a download, or None if the path is neither."""
+    if path.suffix == UNFINISHED_FOLDER if path.is_dir() else UNFINISHED.search(path.name):
+        return f"{path} is a download that has not ended. Finish it, or remove it."
+    if not path.is_file():
+        return None
     if PART.search(path.name):
         return (
             f"{path} is a part of an archive that was split. Join the parts and unpack the whole, "
@@ -145,7 +161,10 @@ def _fault_of_content(path: Path, kind: FileType | None, is_called_archive: bool
         return None
     if kind:
         return f"{path} is {kind.words}. {_sentence(kind.advice)}"
-    return f"{path} is not a zip archive, nor any other that is known here. Get it again."
+    return (
+        f"{path} is not a zip archive, nor any other that is known here. "
+        "Unpack it, or get it again."
+    )
 
 
 def _fault_of_zip(path: Path) -> str | None:
@@ -174,7 +193,11 @@ def _no_data_set(data: Path, strangers: Sequence[Path]) -> str:
 def _words(path: Path) -> str:
     if path.is_dir():
         return "a hidden folder"
+    if not path.is_file():
+        return "neither a file nor a folder"
     kind: FileType | None = file_type(read_head(path))
+    if kind and kind.group == "placeholder":
+        return f"{kind.words}; {kind.advice}"
     if kind and kind.group == "zip":
         return "a zip archive without images in Market-1501 layout"
     return kind.words if kind else "a file of an unknown type"

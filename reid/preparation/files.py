@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from reid.common.errors import UserError, listed
-from reid.preparation.layout import LAYOUT_FOLDERS
+from reid.preparation.layout import LAYOUT_FOLDERS, expected_folder
 from reid.preparation.litter import is_litter
 from reid.preparation.zip_archive import members, read_member
 
@@ -28,21 +28,19 @@ class Files(Protocol):
 
 @dataclass(frozen=True)
 class FolderFiles:
-    """The files below a folder. Links to files and folders are followed."""
+    """The files below a folder. Links to files are followed; there are no links to folders."""
 
     root: Path
 
     def paths(self) -> list[PurePosixPath]:
         """List all files, relative to the root.
 
-        A link to a folder in which it lies adds nothing.
-
         Raises:
             UserError: links lead nowhere.
             PermissionError: a folder may not be read.
         """
         dangling: list[str] = []
-        found = list(_walk(self.root, PurePosixPath(), (), dangling))
+        found = list(_walk(self.root, PurePosixPath(), dangling))
         if dangling:
             raise UserError(links_lead_nowhere(dangling))
         return found
@@ -64,28 +62,22 @@ def links_lead_nowhere(links: Sequence[str]) -> str:
     )
 
 
-def _walk(
-    root: Path, folder: PurePosixPath, above: tuple[Path, ...], dangling: list[str]
-) -> Iterator[PurePosixPath]:
+def _walk(root: Path, folder: PurePosixPath, dangling: list[str]) -> Iterator[PurePosixPath]:
     """Yield the files below a folder. Add the links that lead nowhere to ``dangling``.
 
     Args:
         root: the folder that all paths are relative to.
         folder: the folder to list.
-        above: the real paths of the folders that lead here.
         dangling: the list to add to.
     """
-    here = (root / folder).resolve()
-    if any(place.is_relative_to(here) for place in above):
-        return
     with os.scandir(root / folder) as entries:
         for entry in entries:
             path = folder / entry.name
             if is_litter(path):
                 continue
-            # Unlike the entry's own methods, these take a link to itself for a link to nowhere.
-            if os.path.isdir(root / path):
-                yield from _walk(root, path, (*above, here), dangling)
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(root, path, dangling)
+            # Unlike the entry's own method, this takes a link to itself for a link to nowhere.
             elif os.path.isfile(root / path):
                 yield path
             elif entry.is_symlink():
@@ -97,7 +89,7 @@ class ZipFiles:
     """The members of a zip archive.
 
     An archive of one folder of the layout may hold the folder's files only, if it has the folder's
-    name: ``query.zip``.
+    name, or nearly: ``query.zip``.
 
     Raises:
         UserError: a member's name leads out of the archive or occurs twice, or members can't be
@@ -111,7 +103,8 @@ class ZipFiles:
         """Check all members."""
         found = {p: info for p, info in members(self.archive).items() if not is_litter(p)}
         folder = Path(self.archive.filename or "").stem
-        if folder in LAYOUT_FOLDERS and all(len(path.parts) == 1 for path in found):
+        is_named = folder in LAYOUT_FOLDERS or expected_folder(folder)
+        if is_named and all(len(path.parts) == 1 for path in found):
             found = {PurePosixPath(folder) / path: info for path, info in found.items()}
         object.__setattr__(self, "members", found)
 

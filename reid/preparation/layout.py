@@ -1,9 +1,11 @@
 """The folders of the Market-1501 layout, and the names that people give them instead."""
 
 import re
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 
+from reid.common.errors import UserError, listed
 from reid.data.market import GALLERY_FOLDERS, IMAGE_SUFFIXES, QUERY_FOLDER, TRAIN_FOLDER
 
 LAYOUT_FOLDERS = (TRAIN_FOLDER, QUERY_FOLDER, *GALLERY_FOLDERS)
@@ -14,6 +16,17 @@ OTHER_FORMAT = re.compile(
     re.IGNORECASE,
 )
 """The endings of image files that are not read."""
+
+UNFINISHED_IMAGE = re.compile(
+    r".*\.(jpe?g|png)([^a-z0-9.][^.]*|\.(part|partial|crdownload|download|filepart|tmp|icloud|\d+))",
+    re.IGNORECASE,
+)
+"""The names of photos that were not loaded completely, that iCloud keeps elsewhere, or that a
+download tool gave another name: ``a.jpg.part``, ``.a.jpg.icloud``, ``a.jpg_large``, ``a.jpg.1``."""
+WITHOUT_ENDING = "without ending"
+
+CONTROL_OR_UNDECODED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and the characters that Python writes for bytes that are not UTF-8."""
 
 ALIASES = {
     TRAIN_FOLDER: ("train", "training", "train_images", "image_train", "bbox_train"),
@@ -46,6 +59,19 @@ def expected_folder(name: str) -> str | None:
     return _NEAR[near[0]] if near else None
 
 
+def require_usable_names(origin: str, names: Iterable[str]) -> None:
+    """Raise UserError if names are not UTF-8, or have control characters such as line breaks.
+
+    Neither can be stored or shown: an escape character could change what a terminal shows.
+    """
+    unusable = [ascii(name) for name in names if CONTROL_OR_UNDECODED.search(name)]
+    if unusable:
+        raise UserError(
+            f"{origin}: {len(unusable):,} names are not UTF-8 or have control characters: "
+            f"{listed(unusable, limit=3)}. Rename these files or the folders around them."
+        )
+
+
 def is_image(path: PurePosixPath) -> bool:
     """Return whether a file has the name of a JPEG or PNG file."""
     return path.suffix.lower() in IMAGE_SUFFIXES
@@ -56,7 +82,15 @@ def is_layout_image(path: PurePosixPath) -> bool:
     return is_image(path) and path.parent.name in LAYOUT_FOLDERS
 
 
-def is_of_other_format(path: PurePosixPath) -> bool:
-    """Return whether a file lies in a folder of the layout and is an image that is not read."""
-    in_layout = path.parent.name in LAYOUT_FOLDERS
-    return in_layout and OTHER_FORMAT.fullmatch(path.suffix) is not None
+def unread_ending(path: PurePosixPath) -> str | None:
+    """Return the ending of a file in a folder of the layout that is an image and is not read.
+
+    Return None for all other files. Files without ending are images if their names hold numbers.
+    """
+    if path.parent.name not in LAYOUT_FOLDERS:
+        return None
+    ending = path.suffix.lower()
+    if not ending and any(letter.isdigit() for letter in path.name):
+        return WITHOUT_ENDING
+    is_unread = OTHER_FORMAT.fullmatch(ending) or UNFINISHED_IMAGE.fullmatch(path.name)
+    return ending if is_unread else None

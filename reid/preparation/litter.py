@@ -1,4 +1,4 @@
-"""The files that desktops leave in folders when somebody looks into them. They are no data."""
+"""The files that desktops and disks leave in folders when somebody looks in. They are no data."""
 
 from fnmatch import fnmatchcase
 from pathlib import PurePath
@@ -13,6 +13,13 @@ LITTER = (
     ".Trashes",
     ".fseventsd",
     "__MACOSX",
+    ".localized",
+    ".apdisk",
+    ".VolumeIcon.icns",
+    ".DocumentRevisions-V100",
+    "Icon[!0-9A-Za-z_.-]",
+    "Network Trash Folder",
+    "Temporary Items",
     # Windows
     "[Tt]humbs.db",
     "THUMBS.DB",
@@ -22,10 +29,25 @@ LITTER = (
     "$RECYCLE.BIN",
     "System Volume Information",
     "*:Zone.Identifier",
-    # Linux and network drives
+    "[Tt]humbs.db:encryptable",
+    "[Pp]icasa.ini",
+    ".[Pp]icasa.ini",
+    "~$*",
+    # Linux, network drives and notebooks
     ".directory",
     ".Trash-*",
     "@eaDir",
+    "@SynoEAStream",
+    "@SynoResource",
+    "@Recycle",
+    "[#]recycle",
+    ".@__thumb",
+    ".thumbnails",
+    ".nfs*",
+    ".fuse_hidden*",
+    ".~lock.*",
+    "lost+found",
+    ".ipynb_checkpoints",
 )
 """Patterns of names. ``.dvcignore`` has the same, so that these files change no hash of DVC's."""
 

@@ -9,19 +9,27 @@ from reid.preparation.layout import is_layout_image
 MOST_PARTS = 99
 """Larger numbers in names are years and the like."""
 
-DRIVE_PART = re.compile(r".*-\d{8}T\d{6}Z-(?:\d+-)?(\d{3})\.zip", re.IGNORECASE)
-"""The names that Google Drive gives to the parts of a folder."""
+DRIVE_PART = re.compile(
+    r".*-\d{8}T\d{6}Z-(?:\d+-)?(\d{3})\.zip|OneDrive_(\d+)_[\d-]+\.zip", re.IGNORECASE
+)
+"""The names that Google Drive and OneDrive give to the parts of a folder."""
+
+
+def are_cloud_parts(names: Sequence[str]) -> bool:
+    """Return whether all names are those that a cloud drive gives to the parts of a folder."""
+    return all(DRIVE_PART.fullmatch(name) for name in names)
 
 
 def part_numbers(names: Sequence[str]) -> list[int] | None:
     """Return the number of each part of an archive, or None if the names are not those of parts.
 
     The names of parts differ in one number, which is less than a hundred:
-    ``photos-20240101T000000Z-001.zip`` and ``photos-20240101T000000Z-002.zip``.
+    ``photos-20240101T000000Z-001.zip`` and ``photos-20240101T000000Z-002.zip``. But names of data
+    sets may differ in a number, too: ``cuhk01.zip`` and ``cuhk03.zip``.
     """
     if len(names) == 1:
         part = DRIVE_PART.fullmatch(names[0])
-        return [int(part[1])] if part else None
+        return [int(part[1])] if part and part[1] else None
     split = [re.split(r"(\d+)", name) for name in names]
     if len({len(pieces) for pieces in split}) > 1:
         return None
@@ -34,7 +42,7 @@ def part_numbers(names: Sequence[str]) -> list[int] | None:
 
 def missing_parts(numbers: Collection[int]) -> list[int]:
     """Return the numbers that are left out between the first part, 0 or 1, and the last one."""
-    return sorted(set(range(1, max(numbers))) - set(numbers))
+    return sorted(set(range(1, max(numbers, default=0))) - set(numbers))
 
 
 def belong_together(archives: Sequence[Collection[PurePosixPath]]) -> bool:

@@ -1,13 +1,13 @@
 """Find photos in Market-1501 layout, in a folder or in zip archives that stay packed."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from reid.common.errors import NEXT_LINE, UserError, listed
-from reid.data.market import GALLERY_FOLDERS, NAME_EXAMPLE, QUERY_FOLDER, TRAIN_FOLDER
+from reid.data.market import GALLERY_FOLDERS, NAME_EXAMPLE, QUERY_FOLDER, SAMPLE_NAME, TRAIN_FOLDER
 from reid.preparation.choice import ARCHIVE, choose, count_strangers
 from reid.preparation.files import Files, FolderFiles, JoinedFiles, ZipFiles
 from reid.preparation.layout import (
@@ -15,9 +15,10 @@ from reid.preparation.layout import (
     expected_folder,
     is_image,
     is_layout_image,
-    is_of_other_format,
+    require_usable_names,
+    unread_ending,
 )
-from reid.preparation.parts import belong_together, missing_parts, part_numbers
+from reid.preparation.parts import are_cloud_parts, belong_together, missing_parts, part_numbers
 from reid.preparation.zip_archive import open_zip
 
 NEXT_TO_IT = ".."
@@ -59,8 +60,8 @@ def _sort(paths: Sequence[PurePosixPath]) -> _Sorted:
         if is_layout_image(path):
             folders = by_root.setdefault(path.parent.parent, {})
             folders.setdefault(path.parent.name, []).append(path)
-        elif is_of_other_format(path):
-            others[path.parent.name][path.suffix.lower()] += 1
+        elif ending := unread_ending(path):
+            others[path.parent.name][ending] += 1
         else:
             strangers.append(path)
     counted = {folder: dict(sorted(counts.items())) for folder, counts in sorted(others.items())}
@@ -78,7 +79,9 @@ def _arrange(name: str, origin: str, files: Files) -> Source:
     Raises:
         UserError: no image is in the layout, or several data sets are, or folders have wrong names.
     """
-    found = _sort(files.paths())
+    paths = files.paths()
+    require_usable_names(origin, map(str, paths))
+    found = _sort(paths)
     if len(found.by_root) > 1:
         raise UserError(
             f"{origin} holds several data sets: {listed(sorted(map(str, found.by_root)))}. "
@@ -88,6 +91,7 @@ def _arrange(name: str, origin: str, files: Files) -> Source:
     if not found.by_root:
         raise UserError(_no_image(origin, found))
     ((root, folders),) = found.by_root.items()
+    _require_subsets(origin, folders, found)
     strangers = Counter(str(path.parent) for path in found.strangers)
     return Source(
         root.name or name,
@@ -120,17 +124,43 @@ def _refuse_near_misses(origin: str, found: _Sorted) -> None:
         )
 
 
+def _require_subsets(origin: str, folders: Collection[str], found: _Sorted) -> None:
+    """Raise UserError if a folder of the layout has no image, and images lie elsewhere.
+
+    If there are no images elsewhere, the validation reports the missing folder.
+    """
+    elsewhere = _images_elsewhere(found)
+    missing = [folder for folder in (TRAIN_FOLDER, QUERY_FOLDER) if folder not in folders]
+    if not any(folder in folders for folder in GALLERY_FOLDERS):
+        missing.append(GALLERY_FOLDERS[0])
+    if missing and elsewhere:
+        raise UserError(
+            f"{origin} holds no image in {' and '.join(missing)}, but images in other folders: "
+            f"{elsewhere}. Move them into {TRAIN_FOLDER}/, {QUERY_FOLDER}/ and "
+            f"{GALLERY_FOLDERS[0]}/."
+        )
+
+
+def _images_elsewhere(found: _Sorted) -> str:
+    """List the folders that hold images and are not in the layout, with the numbers of images."""
+    images = Counter(str(path.parent) for path in found.strangers if is_image(path))
+    return listed([f"{folder} ({count:,})" for folder, count in images.most_common()])
+
+
 def _no_image(origin: str, found: _Sorted) -> str:
     """Word the fault that no image lies in a folder of the layout."""
     text = (
         f"{origin} holds no image in Market-1501 layout. Expected {TRAIN_FOLDER}/, "
         f"{QUERY_FOLDER}/ and {GALLERY_FOLDERS[0]}/ with names like {NAME_EXAMPLE}."
     )
-    archives = [str(path) for path in found.strangers if ARCHIVE.search(path.name)]
-    images = Counter(str(path.parent) for path in found.strangers if is_image(path))
-    if images:
-        folders = [f"{folder} ({count:,})" for folder, count in images.most_common()]
-        text += f" It holds images in other folders: {listed(folders)}."
+    archives = [
+        str(path)
+        for path in found.strangers
+        if ARCHIVE.search(path.name) and path.stem != SAMPLE_NAME
+    ]
+    elsewhere = _images_elsewhere(found)
+    if elsewhere:
+        text += f" It holds images in other folders: {elsewhere}."
     elif archives:
         text += (
             f" It holds other archives: {listed(archives)}. "
@@ -141,22 +171,28 @@ def _no_image(origin: str, found: _Sorted) -> str:
         for counts in found.other_formats.values():
             totals.update(counts)
         formats = [f"{count:,} {suffix}" for suffix, count in totals.most_common()]
-        text += f" It holds images of other formats: {listed(formats)}. Save them as JPEG or PNG."
+        text += (
+            f" It holds images that are not read: {listed(formats)}. "
+            "Save them as JPEG or PNG, with the ending .jpg or .png."
+        )
     return text
 
 
 def _require_parts(data: Path, chosen: Sequence[Path], zips: Sequence[ZipFiles]) -> None:
     """Raise UserError unless the archives are one, or all parts of one data set."""
-    numbers = part_numbers([path.name for path in chosen])
-    missing = missing_parts(numbers) if numbers else []
+    names = [path.name for path in chosen]
+    is_whole = are_cloud_parts(names) or belong_together([z.paths() for z in zips])
+    if len(chosen) > 1 and not is_whole:
+        if not all(any(map(is_layout_image, z.paths())) for z in zips):
+            # Raises if the archives' folders have other names than the layout's.
+            _arrange(data.name, f"{data} ({listed(names)})", JoinedFiles(zips))
+        raise UserError(_several(data, chosen))
+    missing = missing_parts(part_numbers(names) or [])
     if missing:
         raise UserError(
-            f"{listed([path.name for path in chosen])}: these are parts of one data set, and part "
+            f"{listed(names)}: these are parts of one data set, and part "
             f"{listed([str(number) for number in missing])} is missing in {data}. Get all parts."
         )
-    if len(chosen) == 1 or numbers or belong_together([z.paths() for z in zips]):
-        return
-    raise UserError(_several(data, chosen))
 
 
 def _several(data: Path, chosen: Sequence[Path]) -> str:
@@ -181,16 +217,19 @@ def open_source(data: Path) -> Iterator[Source]:
     with ExitStack() as stack:
         if any(path.is_dir() for path in chosen):
             if len(chosen) > 1:
+                if all(path.is_dir() for path in chosen):
+                    # Raises if no folder, or several, hold a data set: folders of people, perhaps.
+                    _arrange(data.name, str(data), FolderFiles(data))
                 raise UserError(_several(data, chosen))
             source = _arrange(chosen[0].name, str(chosen[0]), FolderFiles(chosen[0]))
         else:
             zips = [ZipFiles(stack.enter_context(open_zip(path))) for path in chosen]
+            files = JoinedFiles(zips)
             _require_parts(data, chosen, zips)
             if len(zips) == 1:
                 source = _arrange(chosen[0].stem, str(chosen[0]), zips[0])
             else:
                 names = [path.name for path in chosen]
-                files = JoinedFiles(zips)
                 source = _arrange(data.name, f"{data} ({listed(names)})", files)
                 source = replace(source, archives=tuple(names))
         beside = count_strangers(data, chosen)

@@ -6,6 +6,7 @@ MLflow copies this file into the model and runs the copy (its "models from code"
 
 import base64
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from reid.common.errors import listed
 from reid.data.images import UnreadableImageError, decode
 from reid.inference.engine import load_engine
 
+LOST_PLUS = re.compile(r"[\w+/-] +[\w+/-]")
+"""A space between two letters: a form or a URL gives the letter + as a space."""
 URL_LETTERS = str.maketrans("-_", "+/")
 """The two letters of base64 for URLs, and those of plain base64."""
 
@@ -29,7 +32,7 @@ def decode_base64(text: str) -> bytes:
     """Decode base64 in the forms in which browsers and libraries write it.
 
     The text may be a data URL (RFC 2397), may use the letters for URLs (RFC 4648, section 5), may
-    lack its padding and may have spaces and line breaks.
+    lack its padding and may have line breaks, and spaces around the lines.
 
     Raises:
         UnreadableImageError: the text is not base64.
@@ -38,7 +41,10 @@ def decode_base64(text: str) -> bytes:
     head, _, data = text.partition(",") if is_url else ("", "", text)
     if is_url and not head.rstrip().lower().endswith(";base64"):
         raise UnreadableImageError("its data URL must begin like data:image/jpeg;base64,")
-    letters = "".join((unquote(data) if is_url else data).split())
+    lines = (unquote(data) if is_url else data).strip()
+    if LOST_PLUS.search(lines):
+        raise UnreadableImageError("it has spaces in place of +; write + as %2B in forms and URLs")
+    letters = "".join(lines.split())
     letters = letters.translate(URL_LETTERS).rstrip("=")
     padding = "=" * (-len(letters) % 4)
     try:

@@ -1,6 +1,7 @@
 """Reading a features file: what it gives, and what it says about a file that can't be used."""
 
 import logging
+import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ def with_value(key: str, row: int, value: float) -> dict[str, np.ndarray]:
         ({"q_camids": arrays()["q_camids"][:, None]}, "q_camids has shape"),
         (with_value("q_pids", 3, 0), "query pids: row 3 is no person"),
         (with_value("g_pids", 3, -5), "g_pids: row 3 is below -1"),
-        ({"g_camids": np.array([{}] * 244, object)}, "g_camids can't be read: Object arrays"),
+        ({"g_camids": np.array([{}] * 244, object)}, "g_camids can't be read: Python objects"),
     ],
 )
 def test_names_the_file_and_the_key(
@@ -178,6 +179,56 @@ def test_an_archive_that_holds_the_file_says_so(tmp_path: Path) -> None:
         archive.write(OWN_FIXTURE, "run/features.npz")
     with pytest.raises(UserError, match=r"only holds another archive, run/features\.npz"):
         read_feature_file(tmp_path / "features.zip")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pickle.dumps({}),
+        b"\x89HDF\r\n\x1a\n",
+        b"MATLAB 5.0 MAT-file",
+        b"qf,gf\n",
+        b'{"qf": []}',
+        b"PK",
+    ],
+)
+def test_a_file_of_another_library_gets_no_advice_to_trust_it(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "features.npz").write_bytes(content)
+    with pytest.raises(UserError, match=r"of another kind\. Save qf, .*with numpy\.savez") as error:
+        read_feature_file(tmp_path / "features.npz")
+    assert "pickle" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["features.npy", "features.npz"])
+def test_python_objects_get_no_advice_to_trust_them(tmp_path: Path, name: str) -> None:
+    objects = np.array([arrays()], object)
+    with (tmp_path / name).open("wb") as file:
+        if name.endswith("y"):
+            np.save(file, objects)
+        else:
+            np.savez(file, **(arrays() | {"qf": objects}))
+    with pytest.raises(UserError, match=r"Python objects are refused, .* Save qf") as error:
+        read_feature_file(tmp_path / name)
+    assert "pickle" not in str(error.value)
+
+
+def test_an_array_with_a_header_of_another_program_is_explained(tmp_path: Path) -> None:
+    header = b"\x93NUMPY\1\0\xff\xff" + b"{" * 65_535
+    with zipfile.ZipFile(tmp_path / "features.npz", "w") as archive:
+        for key in arrays():
+            archive.writestr(f"{key}.npy", header)
+    with pytest.raises(UserError, match=r"qf can't be read: Header info .* Save qf") as error:
+        read_feature_file(tmp_path / "features.npz")
+    assert "pickle" not in str(error.value)
+
+
+def test_ten_arrays_are_listed_and_the_rest_counted(tmp_path: Path) -> None:
+    layers: dict[str, Any] = {f"layer{n}": np.ones(1) for n in range(300)}
+    np.savez(tmp_path / "features.npz", **layers)
+    with pytest.raises(UserError, match=r"layer9, and 290 more\. Save qf"):
+        read_feature_file(tmp_path / "features.npz")
 
 
 def test_a_single_array(tmp_path: Path) -> None:

@@ -96,6 +96,12 @@ def test_every_table_shows_a_text_as_it_is(table: str, text: str) -> None:
     assert expected in shown(TABLES[table](text))
 
 
+@pytest.mark.parametrize("table", TABLES)
+def test_no_table_obeys_the_control_characters_of_a_text(table: str) -> None:
+    lines = shown(TABLES[table]("a\x1b[31mb\x9bc\x07"))
+    assert not any(character in lines for character in "\x1b\x9b\x07")
+
+
 def test_names_of_models_and_cameras_are_shown_as_they_are(tmp_path: Path) -> None:
     name = "[red] :smile:"
     facts = {"queries_with_match": 1, "rank1": 0.5, "mAP": 0.5}

@@ -55,6 +55,8 @@ def test_names_of_no_form_are_not_read(name: str) -> None:
         (r"(?P<pid>\d+)_(?P<camid>\d+)(_(?P<box>\d+))?\.jpg", "3_4_5.jpg", (3, 4, None, None, 5)),
         (r"(?P<pid>\d+)_(?P<camid>\d+)(_(?P<box>\d+))?\.jpg", "3_4.jpg", (3, 4)),
         (r"(?P<pid>\w+?)_.*", "anna_1.jpg", None),
+        (r"(?P<pid>.+)_c(?P<camid>\d)", "3_2_c1.jpg", None),
+        (r"(?P<pid>.+)_c(?P<camid>\d)", " 32_c1.jpg", None),
         (r"(?P<pid>\d+)(_(?P<camid>\d+))?", "3.jpg", None),
         (r"(?P<pid>\d+)_(?P<frame>\d+)", "3_20260102030405.jpg", None),
         (r"(?P<pid>\d+)", "3_4.jpg", None),

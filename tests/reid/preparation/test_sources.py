@@ -81,6 +81,11 @@ class TestNextToTheSample:
             ("photo.jpg", jpeg(1), "photo.jpg: a JPEG image"),
             ("thesis.docx", zipped({"word.xml": b""}), "a zip archive without images in Market"),
             (".hidden/photo.jpg", jpeg(1), ".hidden: a hidden folder"),
+            ("Market.zip.download/Market.zip", WHOLE[:99], "is a download that has not ended"),
+            ("Market.zip.aa", WHOLE[:5000], "is a part of an archive that was split"),
+            ("Market.zip.part1", WHOLE[:5000], "is a part of an archive that was split"),
+            ("Market.tar.lzma", b"]\0\0\x80\0", "nor any other that is known here. Unpack it"),
+            ("Market", b"version https://git-lfs.github.com/spec/v1\n", "with `git lfs pull`"),
         ],
     )
     def test_everything_else_is_named(
@@ -105,6 +110,54 @@ class TestNextToTheSample:
         assert (source.name, source.strangers) == ("synthetic-pedestrians", {})
 
 
+def test_folders_of_people_are_no_data_sets(data: Path) -> None:
+    write_folder({f"{person:04}/{n}.jpg": jpeg(n) for person in range(3) for n in range(2)}, data)
+    with pytest.raises(UserError, match=r"It holds images in other folders: 0000 \(2\), 0001"):
+        found(data)
+
+
+def test_sample_is_no_archive_to_unpack(data: Path) -> None:
+    write_folder({"notes/a.txt": b"x", "lists/b.txt": b"x"}, data)
+    with pytest.raises(UserError, match="data holds no image in Market-1501 layout") as error:
+        found(data)
+    assert SAMPLE not in str(error.value)
+
+
+def test_what_is_neither_file_nor_folder_is_named(data: Path) -> None:
+    os.mkfifo(data / "Market.zip")
+    with pytest.raises(UserError, match=r"Market\.zip: neither a file nor a folder"):
+        found(data)
+
+
+@pytest.mark.parametrize("name", ["mine.tar.lzma", "mine.cab", "mine.zip.download/mine.zip"])
+def test_more_leftovers_next_to_ones_own_data_are_named(data: Path, name: str) -> None:
+    write_folder(layout(), data / "mine")
+    write_folder({name: b"x"}, data)
+    with pytest.raises(UserError, match=Path(name).parts[0]):
+        found(data)
+
+
+@pytest.mark.parametrize("place", ["", "mine", "mine/query", "mine/notes"])
+@pytest.mark.parametrize("name", [b"M\xfcller", b"\x1b[31mred", b"two\nlines"])
+def test_names_that_cannot_be_stored_or_shown_are_named(
+    tmp_path: Path, place: str, name: bytes
+) -> None:
+    data = tmp_path / "data"
+    write_folder(layout(), data / "mine")
+    folder = os.fsencode(data / place) + b"/" + name
+    os.makedirs(folder)
+    Path(os.fsdecode(folder), "0001_c1s1_000001_00.jpg").write_bytes(jpeg(1))
+    with pytest.raises(UserError, match="1 names are not UTF-8 or have control") as error:
+        found(data)
+    assert str(error.value).isprintable()
+
+
+def test_names_in_an_archive_are_checked_too(tmp_path: Path) -> None:
+    write_zip(layout() | {"query/0001\x1b[31m.jpg": jpeg(1)}, tmp_path / "data" / "mine.zip")
+    with pytest.raises(UserError, match=r"mine\.zip: 1 names are not UTF-8 or have control"):
+        found(tmp_path / "data")
+
+
 def test_small_files_next_to_ones_own_data_are_counted(data: Path) -> None:
     write_folder(layout(), data / "mine")
     write_folder({"readme.txt": b"x", "list.docx": zipped({"word.xml": b""})}, data)
@@ -126,15 +179,46 @@ def test_leftover_archive_next_to_ones_own_data_is_named(data: Path, top: str) -
 
 
 class TestLinks:
-    def test_linked_files_and_folders_are_read(self, tmp_path: Path) -> None:
+    def test_linked_photos_and_archives_are_read(self, tmp_path: Path) -> None:
         disk = write_folder(layout(), tmp_path / "disk")
         data = tmp_path / "data"
-        (data / "photos" / "query").mkdir(parents=True)
-        for folder in FOLDERS - {"query"}:
-            (data / "photos" / folder).symlink_to(disk / folder)
-        for photo in (disk / "query").iterdir():
-            (data / "photos" / "query" / photo.name).symlink_to(photo)
+        for photo in disk.rglob("*.jpg"):
+            link = data / "photos" / photo.relative_to(disk)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(photo)
         assert images(found(data)) == len(layout())
+        (tmp_path / "archives").mkdir()
+        (tmp_path / "archives" / "a.zip").symlink_to(write_zip(layout(), tmp_path / "disk.zip"))
+        assert images(found(tmp_path / "archives")) == len(layout())
+
+    @pytest.mark.parametrize(
+        ("link", "target"),
+        [
+            ("photos/query", "../../disk/query"),
+            ("photos", "../disk"),
+            ("photos/more", "."),
+            ("photos/query/loop", "../.."),
+            ("photos/gt_bbox", "bounding_box_test"),
+        ],
+    )
+    def test_linked_folder_is_named_because_dvc_would_not_see_its_photos(
+        self, tmp_path: Path, link: str, target: str
+    ) -> None:
+        write_folder(layout(), tmp_path / "disk")
+        data = tmp_path / "data"
+        data.mkdir()
+        if link != "photos":
+            write_folder({n: c for n, c in layout().items() if n[0] != link[7]}, data / "photos")
+        (data / link).parent.mkdir(parents=True, exist_ok=True)
+        (data / link).symlink_to(target)
+        with pytest.raises(UserError, match=rf"Links lead to folders: .*{link} -> {target}\. DVC"):
+            found(data)
+        with Repo.init(str(tmp_path), no_scm=True) as repo:
+            (stage,) = repo.add(str(data))
+            hidden = stage.outs[0].hash_info
+            (data / link).unlink()
+            (stage,) = repo.add(str(data))
+            assert stage.outs[0].hash_info == hidden
 
     def test_data_may_be_a_link(self, tmp_path: Path) -> None:
         write_folder(layout(), tmp_path / "disk" / "photos")
@@ -143,16 +227,6 @@ class TestLinks:
         (tmp_path / "disk").rename(tmp_path / "elsewhere")
         with pytest.raises(UserError, match=r"Links lead nowhere: .*data -> .*disk"):
             found(tmp_path / "data")
-
-    @pytest.mark.parametrize("target", [".", "..", "../..", "../../..", "../../../twin"])
-    def test_loop_adds_nothing(self, tmp_path: Path, target: str) -> None:
-        photos = write_folder(layout(), tmp_path / "data" / "photos")
-        twin = tmp_path / "twin"
-        twin.mkdir()
-        (twin / "back").symlink_to(photos)
-        (photos / "query" / "loop").symlink_to(target)
-        (photos / "self").symlink_to(twin)
-        assert images(found(tmp_path / "data")) == len(layout())
 
     @pytest.mark.parametrize("link", ["photos/query/0004_c9s1_000001_00.jpg", "photos/more", "x"])
     def test_link_that_leads_nowhere_is_named(self, tmp_path: Path, link: str) -> None:
@@ -173,8 +247,8 @@ class TestLinks:
         write_folder(layout(), tmp_path / "data" / "photos")
         scan = os.scandir
 
-        def refusing(path: Path) -> object:
-            if path.name == "query":
+        def refusing(path: str | Path) -> object:
+            if Path(path).name == "query":
                 raise PermissionError(13, "Permission denied", str(path))
             return scan(path)
 
@@ -188,6 +262,16 @@ class TestLitter:
         *(".DS_Store", "._0001_c1s1_000001_00.jpg", "__MACOSX/x/0001_c1s1_000001_00.jpg"),
         *("Thumbs.db", "thumbs.db", "THUMBS.DB", "ehthumbs_vista.db", "desktop.ini", "Desktop.ini"),
         *("$RECYCLE.BIN/a", "System Volume Information/a", ".Trash-1000/a", ".Trashes/a"),
+        *(
+            "Icon\r",
+            ".localized",
+            "Thumbs.db:encryptable",
+            "Picasa.ini",
+            "~$list.docx",
+            "lost+found/a",
+        ),
+        *("#recycle/a.jpg", ".@__thumb/a.jpg", ".nfs00000001", ".~lock.list.ods#"),
+        *(".ipynb_checkpoints/0001_c1s1_000001_00.jpg", "Temporary Items/a", "@Recycle/b"),
         *("@eaDir/a.jpg", ".directory", "0001_c1s1_000001_00.jpg:Zone.Identifier"),
     )
 
@@ -310,6 +394,16 @@ class TestSeveralZips:
             (data / f"{folder}.zip").write_bytes(zipped(files, top=""))
         assert images(found(data)) == len(layout())
 
+    @pytest.mark.parametrize("inner", [True, False])
+    def test_zips_with_nearly_the_right_names_are_named(self, data: Path, inner: bool) -> None:
+        names = {"bounding_box_train": "train", "query": "query", "bounding_box_test": "gallery"}
+        for folder, name in names.items():
+            files = {n: c for n, c in layout().items() if n.startswith(folder)}
+            files = {f"{name}/" * inner + Path(n).name: content for n, content in files.items()}
+            (data / f"{name}.zip").write_bytes(zipped(files, top=""))
+        with pytest.raises(UserError, match=r"from gallery/ to bounding_box_test/\n  from train/"):
+            found(data)
+
     @pytest.mark.parametrize("kept", [[0, 2], [1, 2], [1]])
     def test_missing_part_is_named(self, data: Path, kept: list[int]) -> None:
         names = [f"set-20240101T000000Z-00{number}.zip" for number in (1, 2, 3)]
@@ -333,6 +427,26 @@ class TestSeveralZips:
             renamed = {n.replace("/", f"/{pids}"): c for n, c in part.items()}
             (data / name).write_bytes(zipped(renamed, top=""))
         with pytest.raises(UserError, match=r"holds several data sets: a\.zip, b\.zip"):
+            found(data)
+
+    @pytest.mark.parametrize("names", [["cuhk01.zip", "cuhk03.zip"], ["set1.zip", "set2.zip"]])
+    def test_numbers_in_the_names_of_data_sets_are_no_numbers_of_parts(
+        self, data: Path, names: list[str]
+    ) -> None:
+        for name in names:
+            (data / name).write_bytes(zipped(layout(), top=name[:-4]))
+        with pytest.raises(UserError, match=f"holds several data sets: {names[0]}, {names[1]}"):
+            found(data)
+        for name in names:
+            renamed = {n.replace("/", f"/{name[3:-4]}"): c for n, c in layout().items()}
+            (data / name).write_bytes(zipped(renamed, top=""))
+        with pytest.raises(UserError, match=f"holds several data sets: {names[0]}, {names[1]}"):
+            found(data)
+
+    def test_two_downloads_of_an_archive_are_copies(self, data: Path) -> None:
+        for name in ("Market (1).zip", "Market (3).zip"):
+            (data / name).write_bytes(WHOLE)
+        with pytest.raises(UserError, match="are several data sets, or copies of one"):
             found(data)
 
 
@@ -372,6 +486,21 @@ class TestNearMisses:
         for right, wrong in names.items():
             assert f"from {wrong}/ to {right}/" in str(error.value)
 
+    @pytest.mark.parametrize(
+        ("right", "wrong"),
+        [
+            ("query", "Anfrage"),
+            ("bounding_box_train", "images/train_set"),
+            ("bounding_box_test", "mask_test_v2"),
+        ],
+    )
+    def test_photos_in_any_folder_are_named_if_a_folder_of_the_layout_has_none(
+        self, tmp_path: Path, right: str, wrong: str
+    ) -> None:
+        write_folder(renamed({right: wrong}), tmp_path / "data")
+        with pytest.raises(UserError, match=rf"no image in {right}, but .* folders: {wrong} \("):
+            found(tmp_path / "data")
+
     def test_other_folders_next_to_a_whole_layout_are_no_fault(self, tmp_path: Path) -> None:
         write_folder(layout() | {"test/0001_c1s1_000001_00.jpg": jpeg(1)}, tmp_path / "data")
         assert found(tmp_path / "data").strangers == {"test": 1}
@@ -392,3 +521,21 @@ def test_images_of_other_formats_are_counted_by_folder(tmp_path: Path) -> None:
         "query": {".bmp": 2, ".webp": 1},
     }
     assert source.strangers == {"other": 1}
+
+
+def test_photos_without_an_ending_or_not_loaded_completely_are_counted(tmp_path: Path) -> None:
+    endings = (
+        "",
+        ".jpg.part",
+        ".JPG.crdownload",
+        ".jpg.1",
+        ".png.icloud",
+        ".jpg_large",
+        ".jpg (1)",
+    )
+    others = {f"query/0004_c1s1_000001_00{ending}": b"x" for ending in endings}
+    notes = {f"query/{name}": b"x" for name in ("readme", "a.txt", "a.jpg.json", "0001_good.mat")}
+    source = found(write_folder(layout() | others | notes, tmp_path / "data"))
+    assert sum(source.other_formats["query"].values()) == len(endings)
+    assert source.other_formats["query"]["without ending"] == 1
+    assert source.strangers == {"query": len(notes)}

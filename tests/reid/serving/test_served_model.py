@@ -4,6 +4,7 @@ import ast
 import base64
 import io
 import sys
+import textwrap
 from typing import get_args
 from unittest.mock import Mock
 from urllib.parse import quote
@@ -56,6 +57,7 @@ class TestInput:
             base64.encodebytes(content).decode(),
             base64.encodebytes(content).decode().replace("\n", "\r\n"),
             f" \n{plain}\t",
+            "".join(f"  {line}  \r\n" for line in textwrap.wrap(plain, 60)),
             plain.rstrip("="),
             for_urls,
             for_urls.rstrip("="),
@@ -90,6 +92,7 @@ class TestInput:
             ("photo", "it is not base64"),
             ("pho=to", "it is not base64"),
             ("ümlaut", "it is not base64"),
+            (text(photo("PNG")).replace("+", " "), r"it has spaces in place of +"),
             ("data:image/png,iVBO", "its data URL must begin like data:image/jpeg;base64,"),
             ("data:image/svg+xml,%3Csvg%3E", "its data URL must begin like"),
             ("data:image/png;base64,", "the file is empty"),
