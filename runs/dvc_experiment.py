@@ -6,8 +6,6 @@ from pathlib import Path
 from dvc.repo import Repo
 
 from reid.common.errors import UserError
-from reid.common.files import require_no_linked_folders
-from reid.data.paths import DATA
 from runs.worktree import has_result, with_this_lock
 
 
@@ -61,11 +59,7 @@ def require_path_for_temporary_folders(root: Path) -> None:
 
 
 def require_result_is_kept() -> None:
-    """Raise UserError if DVC would lose this process's result, or take it for another's.
-
-    ``ingest`` checks the data's links, too, but DVC doesn't run it if only linked folders changed.
-    """
-    require_no_linked_folders(DATA)
+    """Raise UserError if this process runs in an experiment whose result DVC would lose."""
     root = os.environ.get("DVC_ROOT")
     if root and not Path.cwd().samefile(root):
         require_path_for_temporary_folders(Path(root))

@@ -16,6 +16,8 @@ from stages._stage import declared, run
 
 logger = logging.getLogger(__name__)
 
+AFTER_CHANGES = "after changes there, run `dvc repro --force ingest`, then `dvc repro`."
+
 
 def _known_names(names: str) -> str:
     try:
@@ -52,6 +54,10 @@ def main() -> None:
         logger.info("read together as one data set: %s", listed(source.archives))
     counts = ", ".join(f"{count} {subset}" for subset, count in summary["images"].items())
     logger.info("%s: %s images", summary["name"], counts)
+    if summary["behind_links"]:
+        logger.warning(
+            "%s holds links to folders, which DVC doesn't look into: %s", paths.DATA, AFTER_CHANGES
+        )
     ignored = summary["strangers"]
     if ignored:
         logger.info(

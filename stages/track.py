@@ -13,9 +13,10 @@ import pandas as pd
 from dvc.utils.serialize import load_yaml
 from filelock import Timeout
 
-from reid.common.errors import without_credentials
+from reid.common.errors import UserError, without_credentials
 from reid.data import paths
 from reid.data.dataset import read_source, read_subset
+from reid.preparation.files import behind_links
 from runs.description import describe
 from runs.dvc_experiment import kept_experiment, own_experiment
 from runs.fingerprint import (
@@ -47,6 +48,7 @@ def _digest(paths: list[Path]) -> str:
 
 def main() -> None:
     """Write nothing that DVC hashes; if the store can't be reached, warn and succeed."""
+    _require_links_unchanged()
     if is_up_to_date():
         _discard_checkpoints()
         _track()
@@ -54,6 +56,16 @@ def main() -> None:
         logger.warning(
             "Parameters, code or data were edited after the stages ran, so their outputs are not "
             "the result of the present files, and no run is made of them. Run `dvc repro` again."
+        )
+
+
+def _require_links_unchanged() -> None:
+    """Raise UserError if linked folders hold other files than those that ``ingest`` read."""
+    if behind_links(paths.DATA) != read_source(paths.DATASET).get("behind_links", ""):
+        raise UserError(
+            f"{paths.DATA} holds links to folders, whose files are not those that `ingest` read. "
+            "DVC doesn't look into such folders, so this result is of other photos: run "
+            "`dvc repro --force ingest`, then `dvc repro`."
         )
 
 

@@ -1,4 +1,4 @@
-"""Files that are written completely or not at all, hashes of files, and links to folders."""
+"""Files that are written completely or not at all: under a temporary name, then renamed."""
 
 import hashlib
 import json
@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from reid.common.errors import UserError, listed
 
 
 def _temporary_sibling(path: Path) -> Path:
@@ -74,23 +72,3 @@ def sha256_of_folder(folder: Path) -> str:
     """
     files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
     return hashlib.sha256(json.dumps(files).encode()).hexdigest()
-
-
-def require_no_linked_folders(data: Path) -> None:
-    """Raise UserError if links to folders lie below a folder.
-
-    DVC looks into no such folder: its hash of the data would stay the same whatever photos are
-    there, and the result of one data set would be taken for that of another.
-    """
-    linked = [
-        f"{link} -> {link.readlink()}"
-        for folder, names, _ in os.walk(data)
-        for link in (Path(folder, name) for name in sorted(names))
-        if link.is_symlink()
-    ]
-    if linked:
-        raise UserError(
-            f"Links lead to folders: {listed(linked)}. DVC doesn't look into them, so it would not "
-            "notice which photos are there. Link the photos instead of the folders, for example "
-            f"with `cp -rs /disk/photos {data}/`, or make {data} itself a link to the disk."
-        )

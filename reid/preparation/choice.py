@@ -10,7 +10,6 @@ from pathlib import Path
 
 from reid.common.errors import NEXT_LINE, UserError, listed
 from reid.common.file_type import FileType, file_type, read_head
-from reid.common.files import require_no_linked_folders
 from reid.data.market import GALLERY_FOLDERS, QUERY_FOLDER, SAMPLE_NAME, TRAIN_FOLDER
 from reid.preparation.files import links_lead_nowhere
 from reid.preparation.layout import (
@@ -60,7 +59,6 @@ def choose(data: Path) -> list[Path]:
             f"{data} is not a folder. Get the sample with `dvc pull data.dvc`, "
             "or put your own data set into data/ and run `dvc add data`."
         )
-    require_no_linked_folders(data)
     entries = [path for path in sorted(data.iterdir()) if not _is_in_nobodys_way(path)]
     require_usable_names(str(data), [path.name for path in entries])
     dangling = [f"{path} -> {path.readlink()}" for path in entries if not path.exists()]

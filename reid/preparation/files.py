@@ -1,5 +1,6 @@
 """The files of a data set, in a folder or in zip archives that stay packed."""
 
+import hashlib
 import os
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -28,19 +29,21 @@ class Files(Protocol):
 
 @dataclass(frozen=True)
 class FolderFiles:
-    """The files below a folder. Links to files are followed; there are no links to folders."""
+    """The files below a folder. Links to files and folders are followed."""
 
     root: Path
 
     def paths(self) -> list[PurePosixPath]:
         """List all files, relative to the root.
 
+        A link to a folder in which it lies adds nothing.
+
         Raises:
             UserError: links lead nowhere.
             PermissionError: a folder may not be read.
         """
         dangling: list[str] = []
-        found = list(_walk(self.root, PurePosixPath(), dangling))
+        found = list(_walk(self.root, PurePosixPath(), (), dangling))
         if dangling:
             raise UserError(links_lead_nowhere(dangling))
         return found
@@ -62,26 +65,51 @@ def links_lead_nowhere(links: Sequence[str]) -> str:
     )
 
 
-def _walk(root: Path, folder: PurePosixPath, dangling: list[str]) -> Iterator[PurePosixPath]:
+def _walk(
+    root: Path, folder: PurePosixPath, above: tuple[Path, ...], dangling: list[str]
+) -> Iterator[PurePosixPath]:
     """Yield the files below a folder. Add the links that lead nowhere to ``dangling``.
 
     Args:
         root: the folder that all paths are relative to.
         folder: the folder to list.
+        above: the real paths of the folders that lead here.
         dangling: the list to add to.
     """
+    here = (root / folder).resolve()
+    if any(place.is_relative_to(here) for place in above):
+        return
     with os.scandir(root / folder) as entries:
         for entry in entries:
             path = folder / entry.name
             if is_litter(path):
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(root, path, dangling)
-            # Unlike the entry's own method, this takes a link to itself for a link to nowhere.
+            # Unlike the entry's own methods, these take a link to itself for a link to nowhere.
+            if os.path.isdir(root / path):
+                yield from _walk(root, path, (*above, here), dangling)
             elif os.path.isfile(root / path):
                 yield path
             elif entry.is_symlink():
                 dangling.append(f"{root / path} -> {os.readlink(root / path)}")
+
+
+def behind_links(data: Path) -> str:
+    """Return a hash of the files behind links to folders, by their paths and sizes.
+
+    DVC doesn't look into such folders, so its hash of the data stays the same whatever is there.
+    Without such links, the hash is empty.
+
+    Raises:
+        UserError: links lead nowhere.
+    """
+    folders = (Path(folder, name) for folder, names, _ in os.walk(data) for name in names)
+    links = {PurePosixPath(f.relative_to(data)) for f in folders if f.is_symlink()}
+    if not links:
+        return ""
+    files = FolderFiles(data)
+    found = [path for path in files.paths() if not links.isdisjoint(path.parents)]
+    lines = sorted(f"{path} {files.size(path)}" for path in found)
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,8 @@ def ingest(
     Returns:
         The content of ``source.json``: the data set's name, its gallery folder, how names and
         person 0 were read, the number of images per subset, of images in other formats per subset
-        (``other_formats``) and of ignored files per folder (``strangers``).
+        (``other_formats``) and of ignored files per folder (``strangers``), and a hash of the files
+        ``behind_links`` to folders.
 
     Raises:
         UserError: some images can't be decoded. The message has one line per reason. Or ``names``
@@ -189,6 +190,7 @@ def ingest(
                 subset: source.other_formats.get(folder, {}) for subset, folder in folders.items()
             },
             "strangers": source.strangers,
+            "behind_links": source.behind_links,
         }
         write_json(paths.source_file(part), summary)
     return summary

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from reid.common.errors import NEXT_LINE, UserError, listed
 from reid.data.market import GALLERY_FOLDERS, NAME_EXAMPLE, QUERY_FOLDER, SAMPLE_NAME, TRAIN_FOLDER
 from reid.preparation.choice import ARCHIVE, choose, count_strangers
-from reid.preparation.files import Files, FolderFiles, JoinedFiles, ZipFiles
+from reid.preparation.files import Files, FolderFiles, JoinedFiles, ZipFiles, behind_links
 from reid.preparation.layout import (
     LAYOUT_FOLDERS,
     expected_folder,
@@ -40,6 +40,8 @@ class Source:
     """For each folder of the layout, the number of images that are not JPEG or PNG by ending."""
     archives: tuple[str, ...] = ()
     """The names of the archives that were joined, if there are several."""
+    behind_links: str = ""
+    """See `reid.preparation.files.behind_links`."""
 
 
 @dataclass(frozen=True)
@@ -235,4 +237,4 @@ def open_source(data: Path) -> Iterator[Source]:
         beside = count_strangers(data, chosen)
         if beside:
             source = replace(source, strangers={NEXT_TO_IT: beside} | source.strangers)
-        yield source
+        yield replace(source, behind_links=behind_links(data))

@@ -31,14 +31,3 @@ def test_experiment_in_a_temporary_folder_of_a_usual_path_runs(
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "a b+c"))
     monkeypatch.chdir(tmp_path / "a b+c" / "exps")
     require_result_is_kept()
-
-
-def test_linked_folder_stops_every_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DVC_ROOT", raising=False)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "disk").mkdir()
-    (tmp_path / "data").mkdir()
-    require_result_is_kept()
-    (tmp_path / "data" / "mine").symlink_to("../disk")
-    with pytest.raises(UserError, match=r"Links lead to folders: data/mine -> \.\./disk"):
-        require_result_is_kept()

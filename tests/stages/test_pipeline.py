@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -345,3 +346,16 @@ def test_report_shows_both_models(project: Project) -> None:
     for camera, figures in cameras.items():
         (row,) = (line for line in output.splitlines() if f" {camera} " in line)
         assert f" {100 * figures['mAP']:.1f} " in row
+
+
+def test_change_behind_a_linked_folder_is_noticed_although_dvc_does_not_look_there(
+    project: Project,
+) -> None:
+    with zipfile.ZipFile(project.root / "data" / "synthetic-pedestrians.zip") as sample:
+        sample.extractall(project.root / "disk")
+    (project.root / "data" / "mine").symlink_to("../disk")
+    assert_one_clear_message(project.run("dvc", "repro"), "dvc repro --force ingest")
+    assert "links to folders" in project.must("dvc", "repro", "--force", "ingest")
+    project.must("dvc", "repro")
+    (project.root / "data" / "mine").unlink()
+    assert_one_clear_message(project.run("dvc", "repro"), "dvc repro --force ingest")

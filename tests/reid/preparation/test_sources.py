@@ -10,6 +10,7 @@ import pytest
 from dvc.repo import Repo
 
 from reid.common.errors import UserError
+from reid.preparation.files import behind_links
 from reid.preparation.litter import LITTER, is_litter
 from reid.preparation.sources import Source, open_source
 from tests.support.photos import Layout, jpeg, layout, say_packed_with, write_folder, write_zip
@@ -179,46 +180,20 @@ def test_leftover_archive_next_to_ones_own_data_is_named(data: Path, top: str) -
 
 
 class TestLinks:
-    def test_linked_photos_and_archives_are_read(self, tmp_path: Path) -> None:
+    def test_linked_files_and_folders_are_read(self, tmp_path: Path) -> None:
         disk = write_folder(layout(), tmp_path / "disk")
         data = tmp_path / "data"
-        for photo in disk.rglob("*.jpg"):
-            link = data / "photos" / photo.relative_to(disk)
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(photo)
+        (data / "photos" / "query").mkdir(parents=True)
+        for folder in FOLDERS - {"query"}:
+            (data / "photos" / folder).symlink_to(disk / folder)
+        for photo in (disk / "query").iterdir():
+            (data / "photos" / "query" / photo.name).symlink_to(photo)
         assert images(found(data)) == len(layout())
+
+    def test_linked_archive_is_read(self, tmp_path: Path) -> None:
         (tmp_path / "archives").mkdir()
         (tmp_path / "archives" / "a.zip").symlink_to(write_zip(layout(), tmp_path / "disk.zip"))
         assert images(found(tmp_path / "archives")) == len(layout())
-
-    @pytest.mark.parametrize(
-        ("link", "target"),
-        [
-            ("photos/query", "../../disk/query"),
-            ("photos", "../disk"),
-            ("photos/more", "."),
-            ("photos/query/loop", "../.."),
-            ("photos/gt_bbox", "bounding_box_test"),
-        ],
-    )
-    def test_linked_folder_is_named_because_dvc_would_not_see_its_photos(
-        self, tmp_path: Path, link: str, target: str
-    ) -> None:
-        write_folder(layout(), tmp_path / "disk")
-        data = tmp_path / "data"
-        data.mkdir()
-        if link != "photos":
-            write_folder({n: c for n, c in layout().items() if n[0] != link[7]}, data / "photos")
-        (data / link).parent.mkdir(parents=True, exist_ok=True)
-        (data / link).symlink_to(target)
-        with pytest.raises(UserError, match=rf"Links lead to folders: .*{link} -> {target}\. DVC"):
-            found(data)
-        with Repo.init(str(tmp_path), no_scm=True) as repo:
-            (stage,) = repo.add(str(data))
-            hidden = stage.outs[0].hash_info
-            (data / link).unlink()
-            (stage,) = repo.add(str(data))
-            assert stage.outs[0].hash_info == hidden
 
     def test_data_may_be_a_link(self, tmp_path: Path) -> None:
         write_folder(layout(), tmp_path / "disk" / "photos")
@@ -227,6 +202,49 @@ class TestLinks:
         (tmp_path / "disk").rename(tmp_path / "elsewhere")
         with pytest.raises(UserError, match=r"Links lead nowhere: .*data -> .*disk"):
             found(tmp_path / "data")
+
+    @pytest.mark.parametrize("target", [".", "..", "../..", "../../..", "../../../twin"])
+    def test_loop_adds_nothing(self, tmp_path: Path, target: str) -> None:
+        photos = write_folder(layout(), tmp_path / "data" / "photos")
+        twin = tmp_path / "twin"
+        twin.mkdir()
+        (twin / "back").symlink_to(photos)
+        (photos / "query" / "loop").symlink_to(target)
+        (photos / "self").symlink_to(twin)
+        assert images(found(tmp_path / "data")) == len(layout())
+
+    def test_what_dvc_does_not_see_behind_linked_folders_is_noted(self, tmp_path: Path) -> None:
+        disk = write_folder(layout(), tmp_path / "disk")
+        data = tmp_path / "data"
+        data.mkdir()
+        assert behind_links(data) == ""
+        write_folder({"sample.jpg": b"not linked"}, data)
+        assert behind_links(data) == ""
+        (data / "photos").symlink_to(disk)
+        noted = behind_links(data)
+        assert noted
+        with Repo.init(str(tmp_path), no_scm=True) as repo:
+            (stage,) = repo.add(str(data))
+            hidden = stage.outs[0].hash_info
+            (photo, *_) = (disk / "query").iterdir()
+            for change in (
+                lambda: photo.write_bytes(b"another size"),
+                photo.unlink,
+                (data / "photos").unlink,
+            ):
+                change()
+                before, noted = noted, behind_links(data)
+                assert noted != before
+                (stage,) = repo.add(str(data))
+                assert stage.outs[0].hash_info == hidden
+
+    def test_what_a_desktop_leaves_behind_linked_folders_is_not_noted(self, tmp_path: Path) -> None:
+        disk = write_folder(layout(), tmp_path / "disk")
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "photos").symlink_to(disk)
+        noted = behind_links(tmp_path / "data")
+        (disk / ".DS_Store").write_bytes(b"x")
+        assert behind_links(tmp_path / "data") == noted
 
     @pytest.mark.parametrize("link", ["photos/query/0004_c9s1_000001_00.jpg", "photos/more", "x"])
     def test_link_that_leads_nowhere_is_named(self, tmp_path: Path, link: str) -> None:
