@@ -1,4 +1,7 @@
-/* What the pages do at once. Without this script everything works by forms and links. */
+/* What the pages do at once. Without this script everything works by forms and links.
+ *
+ * Whoever types or chooses photos before this script runs, or gets them back from the browser, causes
+ * no event: so each function looks at what its form holds already. */
 
 "use strict";
 
@@ -71,7 +74,7 @@ function acceptPhotos(zone) {
 /* Show the photos that are chosen in a form which is not sent yet. */
 function previewPhotos(list) {
   const field = list.closest("[data-drop]").querySelector("input[type=file]");
-  field.addEventListener("change", () => {
+  const show = () => {
     for (const image of list.querySelectorAll("img")) {
       URL.revokeObjectURL(image.src);
     }
@@ -85,7 +88,9 @@ function previewPhotos(list) {
         return item;
       }),
     );
-  });
+  };
+  field.addEventListener("change", show);
+  show();
 }
 
 /* Search at once, and swap the answer in. */
@@ -203,6 +208,9 @@ function searchAtOnce(form) {
       search(null, true);
     }
   });
+  if (form.elements.photos.files.length) {
+    search(null, true);
+  }
 }
 
 /* Open a person's sightings in a dialog. Esc closes it. */
@@ -252,22 +260,23 @@ function openInPanel(panel) {
 function filterAtOnce(form) {
   const id = form.dataset.filter;
   let request = new AbortController();
-  form.addEventListener(
-    "input",
-    debounced(async () => {
-      request.abort();
-      request = new AbortController();
-      const query = new URLSearchParams(new FormData(form));
-      try {
-        const page = await fetched(`${form.action}?${query}`, { signal: request.signal });
-        document.getElementById(id).replaceWith(document.importNode(page.getElementById(id), true));
-      } catch (error) {
-        if (error.name !== "AbortError") {
-          form.submit();
-        }
+  const filter = debounced(async () => {
+    request.abort();
+    request = new AbortController();
+    const query = new URLSearchParams(new FormData(form));
+    try {
+      const page = await fetched(`${form.action}?${query}`, { signal: request.signal });
+      document.getElementById(id).replaceWith(document.importNode(page.getElementById(id), true));
+    } catch (error) {
+      if (error.name !== "AbortError") {
+        form.submit();
       }
-    }),
-  );
+    }
+  });
+  form.addEventListener("input", filter);
+  if ([...form.elements].some((field) => field.value !== (field.defaultValue ?? field.value))) {
+    filter();
+  }
 }
 
 /* Say that a form is on its way, and send it once only. */
