@@ -7,6 +7,7 @@ import os
 import socket
 
 import uvicorn
+from threadpoolctl import threadpool_limits
 
 from reid.common.errors import UserError
 from search.service.app import make_app
@@ -59,13 +60,17 @@ def run(tool: SearchTool, host: str, port: int) -> None:
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=FINISH,
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        # Two searches at once use both cores better than one whose products wait for each other.
+        with threadpool_limits(1, user_api="blas"):
+            uvicorn.Server(config).run(sockets=[listener])
     tool.index.close()
 
 
 def _listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sends small answers at once (TCP_NODELAY) only if the protocol is named; if not, a
+    # client that acknowledges late makes each answer wait for 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
