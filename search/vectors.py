@@ -13,7 +13,7 @@ EXACT_UP_TO = 200_000
 """The most embeddings that are all compared with a query: measured in docs/search.md."""
 AT_ONCE = 8_000_000
 """The most similarities that are computed at once, 32 MB."""
-LISTS, PROBED = 2048, 96
+LISTS, PROBED = 2048, 384
 """The lists of the inverted file, and how many of them a search looks into."""
 TRAINED_ON = 100_000
 """The embeddings that the centres of the lists are learnt from."""
