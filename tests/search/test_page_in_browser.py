@@ -22,6 +22,7 @@ from search.service import queue
 from search.service.keys import parse_keys
 from search.tool import SearchTool
 from tests.support.tiny_search import PHOTOS, STRANGER, add_model, person_photo, running
+from tests.support.waiting import wait_until
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(
@@ -143,6 +144,16 @@ def hold_answers(page: Page) -> list[Route]:
 
     page.route("**/answer", hold)
     return held
+
+
+def wait_for_held(page: Page, held: list[Route]) -> None:
+    """Wait until a search is held: the page says that it searches before it does."""
+
+    def has_arrived() -> bool:
+        page.wait_for_timeout(20)
+        return bool(held)
+
+    wait_until(has_arrived)
 
 
 def choose_step(page: Page, number: str) -> None:
@@ -308,6 +319,7 @@ class TestTrouble:
         page.set_input_files("#photos", photo(3))
         expect(page.locator("#answer")).to_have_attribute("aria-busy", "true")
         expect(page.locator("#status")).to_have_text("Searching…")
+        wait_for_held(page, held)
         held[0].continue_()
         says(page, "Probably person 3")
         expect(page.locator("#answer")).not_to_have_attribute("aria-busy", "true")
@@ -316,6 +328,7 @@ class TestTrouble:
         held = hold_answers(page)
         page.set_input_files("#photos", photo(3))
         expect(page.locator("#status")).to_have_text("Searching…")
+        wait_for_held(page, held)
         page.unroute("**/answer")
         page.get_by_role("button", name="person 2, camera 9").click()
         says(page, "Probably person 2")
