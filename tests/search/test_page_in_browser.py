@@ -61,6 +61,10 @@ CONTRASTS = """() => {
 }"""
 
 
+# A busy machine takes longer than the usual five seconds.
+expect.set_options(timeout=60_000)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A browser that all tests share."""
@@ -84,7 +88,7 @@ def window(
         color_scheme="dark" if dark else "light",
         reduced_motion="reduce",
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(60_000)
     faults: list[str] = []
     hosts: set[str] = set()
 
