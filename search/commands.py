@@ -12,12 +12,12 @@ from reid.common.errors import UserError
 from reid.data import paths
 from reid.data.market import MARKET_NAMES
 from reid.terminal import console
+from search.networks import CHAMPION
 
 if TYPE_CHECKING:
     from search.enrolment import Counts
     from search.tool import SearchTool
 
-DEFAULT_MODEL = "models:/reid@champion"
 HOST, PORT = "127.0.0.1", 8000
 LONG_LIST = 10
 
@@ -53,7 +53,7 @@ def build(
 
     tool = _tool()
     if model or not tool.index.models():
-        _begin(tool, model or DEFAULT_MODEL)
+        _begin(tool, model or CHAMPION)
     _say(add_entries(tool.index, tool.networks, *gallery_entries(paths.DATASET)))
 
 
@@ -90,9 +90,7 @@ def add(
         datetime | None,
         typer.Option(help="When all of these photos were taken, UTC.", show_default=False),
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="The model, if this begins a new index.")
-    ] = DEFAULT_MODEL,
+    model: Annotated[str, typer.Option(help="The model, if this begins a new index.")] = CHAMPION,
 ) -> None:
     """Add photos of your own. Photos that are there already are left; run it again to resume."""
     from search.enrolment import add_entries, checked_name, folder_entries  # noqa: PLC0415
@@ -147,7 +145,7 @@ def info(
 
 
 @index.command()
-def rebuild(model: ModelArgument = DEFAULT_MODEL) -> None:
+def rebuild(model: ModelArgument = CHAMPION) -> None:
     """Embed all photos with another model. The old one answers until that is done."""
     _embed(model, switch=True)
 

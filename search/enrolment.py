@@ -20,7 +20,7 @@ from reid.preparation.files import FolderFiles
 from reid.preparation.layout import is_image
 from search.index import Index, StaleModelError
 from search.networks import Networks
-from search.photos import kept_form
+from search.photos import named_kept_form
 from search.records import Model, NewPhoto
 
 AT_ONCE = 64
@@ -112,12 +112,8 @@ def _photo(file: _File) -> NewPhoto:
         UnreadableImageError: it can't be decoded. The message names the file.
     """
     entry = file.entry
-    try:
-        content = kept_form(file.content)
-    except UnreadableImageError as e:
-        raise UnreadableImageError(f"{entry.file}: {e}") from e
     return NewPhoto(
-        content,
+        named_kept_form(entry.file, file.content),
         file.sha256,
         entry.file,
         entry.person,

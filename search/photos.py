@@ -38,6 +38,18 @@ def kept_form(content: bytes) -> bytes:
     return _small_jpeg(decode(content, height, width))
 
 
+def named_kept_form(name: str, content: bytes) -> bytes:
+    """Return the form that an index keeps; an error's message begins with the name of the photo.
+
+    Raises:
+        UnreadableImageError: see `kept_form`.
+    """
+    try:
+        return kept_form(content)
+    except UnreadableImageError as e:
+        raise UnreadableImageError(f"{name}: {e}") from e
+
+
 def _small_jpeg(pixels: np.ndarray) -> bytes:
     for quality in QUALITIES:
         file = io.BytesIO()

@@ -9,13 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from reid.common.errors import UserError
-from reid.data.images import UnreadableImageError
 from search.enrolment import Counts, Entry, add_photos, checked_name
 from search.false_alarms import FalseAlarms, measure_false_alarms
 from search.index import Index, open_index
 from search.networks import Networks
 from search.people import Answer, find_people, one_query
-from search.photos import kept_form
+from search.photos import named_kept_form
 from search.records import EVERYTHING, Filter, Judgement, Model
 
 ADDRESS, FOLDER = "SEARCH_INDEX", "SEARCH_FOLDER"
@@ -64,7 +63,7 @@ class SearchTool:
             UserError: a photo can't be read, or the index is empty.
         """
         used = model or self.index.current_model()
-        kept = [_kept(f"photo {number}", photo) for number, photo in enumerate(photos, 1)]
+        kept = [named_kept_form(f"photo {number}", photo) for number, photo in enumerate(photos, 1)]
         query = one_query(self.networks.load(used.sha256).embed(kept))
         return find_people(
             self.index, query, used.sha256, self.false_alarms(used.sha256), rate, top, among
@@ -112,7 +111,6 @@ class SearchTool:
             UserError: a photo can't be read or is in the index as another person's, or the name
                 can't be used. Then none is added.
         """
-        self.index.current_model()
         person = checked_name(name)
         entries = [
             Entry(partial(bytes, content), person, file, camera, taken) for file, content in photos
@@ -145,7 +143,7 @@ class SearchTool:
         sighting, _ = found
         self.index.judge(
             Judgement(
-                _kept("the photo searched for", query),
+                named_kept_form("the photo searched for", query),
                 photo,
                 sighting.person,
                 similarity,
@@ -155,14 +153,6 @@ class SearchTool:
             )
         )
         return True
-
-
-def _kept(name: str, photo: bytes) -> bytes:
-    """Return a photo in the form that an index keeps; a message about it names the photo."""
-    try:
-        return kept_form(photo)
-    except UnreadableImageError as e:
-        raise UnreadableImageError(f"{name}: {e}") from e
 
 
 def open_tool() -> SearchTool:

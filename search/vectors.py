@@ -132,10 +132,14 @@ class Vectors:
         """
         queries = np.ascontiguousarray(queries, np.float32)
         with self._lock:
-            if self._compressed is not None:
-                candidates = self._search_compressed(queries, RESCORED * count, among)
+            candidates = (
+                self._search_compressed(self._compressed, queries, RESCORED * count, among)
+                if self._compressed is not None
+                else None
+            )
             rows, ids = self._rows[: self._count], self._ids[: self._count]
-        if self._compressed is not None:
+        # Outside the lock, another thread may compress: only what was read inside is used.
+        if candidates is not None:
             return self._rescored(queries, candidates, count)
         allowed = None if among is None else np.isin(ids, np.asarray(among, np.int64))
         step = max(1, AT_ONCE // max(1, len(ids)))
@@ -146,15 +150,21 @@ class Vectors:
             similarities[part], found[part] = _largest(queries[part] @ rows.T, ids, count, allowed)
         return similarities, found
 
-    def _search_compressed(self, queries: np.ndarray, count: int, among: Ids | None) -> np.ndarray:
-        assert self._compressed is not None
-        wanted = min(count, max(len(self), 1))
+    @staticmethod
+    def _search_compressed(
+        compressed: faiss.IndexIVFScalarQuantizer,
+        queries: np.ndarray,
+        count: int,
+        among: Ids | None,
+    ) -> np.ndarray:
+        size = compressed.ntotal
+        wanted = min(count, max(size, 1))
         # The lists that are looked into may hold none of a few ids, and fewer than very many.
-        in_lists = len(self) * PROBED // LISTS
+        in_lists = size * PROBED // LISTS
         is_everywhere = among is not None or wanted > in_lists // 4
         selector = None if among is None else faiss.IDSelectorBatch(np.asarray(among, np.int64))
         params = faiss.SearchParametersIVF(nprobe=LISTS if is_everywhere else PROBED, sel=selector)
-        return np.asarray(self._compressed.search(queries, wanted, params=params)[1])
+        return np.asarray(compressed.search(queries, wanted, params=params)[1])
 
     def _rescored(self, queries: np.ndarray, found: np.ndarray, count: int) -> Found:
         similarities = np.full((len(queries), count), -np.inf, np.float32)

@@ -14,7 +14,7 @@ from httpx2 import Response
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
-from search.enrolment import Entry, add_entries, embed_with
+from search.enrolment import Entry, embed_with
 from search.photos import MAX_BYTES
 from search.service import queue
 from search.service.app import make_app
@@ -24,6 +24,7 @@ from search.service.keys import parse_keys
 from search.sqlite_index import SqliteIndex
 from search.tool import SearchTool
 from tests.support.photos import jpeg
+from tests.support.tiny_search import make_tool
 
 HERE = "http://127.0.0.1:8000"
 PEOPLE, PHOTOS = 25, 3
@@ -43,15 +44,12 @@ def photo(person: int, number: int = 0) -> bytes:
 def filled(tmp_path_factory: pytest.TempPathFactory, colour_network: Path) -> Path:
     """The folder of an index with photos 0 to 2 of 25 people, each under another camera."""
     folder = tmp_path_factory.mktemp("filled")
-    tool = SearchTool(SqliteIndex(folder), folder)
-    tool.index.begin_model(tool.networks.install(str(colour_network)).model)
     entries = [
         Entry(partial(photo, person, number), f"person {person}", f"{person}.jpg", camera=number)
         for person in range(PEOPLE)
         for number in range(PHOTOS)
     ]
-    add_entries(tool.index, tool.networks, entries, len(entries))
-    tool.index.close()
+    make_tool(folder, colour_network, entries).index.close()
     return folder
 
 

@@ -14,6 +14,7 @@ import pytest
 from reid.common.errors import UserError
 from search import sqlite_index
 from search.sqlite_index import FILE, SqliteIndex
+from tests.support.holding import held
 from tests.support.indexes import FIRST, add, new_photo, unit_vectors, vectors_of
 from tests.support.places import ROOT
 from tests.support.waiting import DEADLINE
@@ -162,21 +163,12 @@ def test_other_writer_is_waited_for_and_then_one_message(
     monkeypatch.setattr(sqlite_index, "WAIT", 0.3)
     index = SqliteIndex(folder)
     index.begin_model(FIRST)
-    with subprocess.Popen(
-        command("hold_index", folder),
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as other:
-        assert other.stdin
-        assert other.stdout
-        assert other.stdout.readline() == "held\n"
+    with held("hold_index", folder) as other:
         with pytest.raises(UserError, match="another process is using it; try again"):
             add(index, new_photo(1))
         assert index.search(unit_vectors(1), FIRST.sha256, 1) == [[]]
-        other.stdin.close()
-        assert other.wait(DEADLINE) == 0
+        other.input.close()
+        assert other.process.wait(DEADLINE) == 0
     assert add(index, new_photo(1)) == 1
     index.close()
 

@@ -15,13 +15,14 @@ import pytest
 from PIL import Image
 
 from reid.common.errors import UserError
-from search.enrolment import Entry, add_entries
+from search.enrolment import Entry
 from search.service.keys import KEYS
 from search.service.server import run
 from search.sqlite_index import SqliteIndex
 from search.tool import SearchTool
 from tests.support.photos import jpeg
 from tests.support.places import ROOT
+from tests.support.tiny_search import make_tool
 from tests.support.waiting import wait_until
 
 BODY_SECONDS = 2
@@ -60,11 +61,8 @@ class Service:
 def folder(tmp_path_factory: pytest.TempPathFactory, colour_network: Path) -> Path:
     """The folder of an index with a few photos."""
     folder = tmp_path_factory.mktemp("served") / "index"
-    tool = SearchTool(SqliteIndex(folder), folder)
-    tool.index.begin_model(tool.networks.install(str(colour_network)).model)
     entries = [Entry(partial(jpeg, n), f"person {n}", f"{n}.jpg") for n in range(25)]
-    add_entries(tool.index, tool.networks, entries, len(entries))
-    tool.index.close()
+    make_tool(folder, colour_network, entries).index.close()
     return folder
 
 

@@ -2,7 +2,7 @@
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -39,10 +39,16 @@ def person_photo(person: int, photo: int, width: int = 64, height: int = 128) ->
     return file.getvalue()
 
 
-def make_tiny_tool(folder: Path, network: Path) -> SearchTool:
-    """Make an index of `PEOPLE` people, called ``person 1`` and so on, in a folder."""
+def make_tool(folder: Path, network: Path, entries: Sequence[Entry]) -> SearchTool:
+    """Make an index with some photos in a folder."""
     tool = SearchTool(SqliteIndex(folder), folder)
     tool.index.begin_model(tool.networks.install(str(network)).model)
+    add_photos(tool.index, tool.networks, entries)
+    return tool
+
+
+def make_tiny_tool(folder: Path, network: Path) -> SearchTool:
+    """Make an index of `PEOPLE` people, called ``person 1`` and so on, in a folder."""
     entries = [
         Entry(
             partial(person_photo, person, camera),
@@ -54,8 +60,7 @@ def make_tiny_tool(folder: Path, network: Path) -> SearchTool:
         for person in range(1, PEOPLE + 1)
         for camera in range(1, PHOTOS + 1)
     ]
-    add_photos(tool.index, tool.networks, entries)
-    return tool
+    return make_tool(folder, network, entries)
 
 
 def add_model(tool: SearchTool, network: Path) -> None:

@@ -1,8 +1,6 @@
 """The folder of a checkpoint: what it holds, and that one process at a time works in it."""
 
 import logging
-import subprocess
-import sys
 from pathlib import Path
 from typing import IO
 
@@ -14,7 +12,7 @@ from reid.data.paths import SavedEpoch
 from reid.model.backend import keras
 from reid.training.checkpoint import Checkpoint
 from reid.training.history import Row
-from tests.support.places import ROOT
+from tests.support.holding import held
 
 
 class Logged(logging.Handler):
@@ -34,22 +32,13 @@ def test_second_process_at_a_checkpoint_waits_and_logs_it(tmp_path: Path) -> Non
     checkpoint = Checkpoint(tmp_path / "checkpoints" / "one")
     logger = logging.getLogger("reid.training.checkpoint")
     logger.setLevel(logging.INFO)
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.support.hold_checkpoint", str(checkpoint.folder)],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as other:
-        assert other.stdin
-        assert other.stdout
-        assert other.stdout.readline() == "held\n"
+    with held("hold_checkpoint", checkpoint.folder) as other:
         with pytest.raises(Timeout), checkpoint.alone(wait=False):
             pytest.fail("two processes work in one folder")
-        logger.addHandler(logged := Logged(other.stdin))
+        logger.addHandler(logged := Logged(other.input))
         try:
             with checkpoint.alone():
-                assert other.stdout.readline() == "left\n"
+                assert other.output.readline() == "left\n"
         finally:
             logger.removeHandler(logged)
     assert len(logged.messages) == 1
