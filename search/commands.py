@@ -1,5 +1,6 @@
 """The commands ``python -m reid index ...`` and ``python -m reid serve``."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ from reid.data import paths
 from reid.data.market import MARKET_NAMES
 from reid.terminal import console
 from search.networks import CHAMPION
+from search.records import LARGEST_CAMERA
 
 if TYPE_CHECKING:
     from search.enrolment import Counts
@@ -80,7 +82,10 @@ def add(
         str | None, typer.Option(help="The person on all of these photos.", show_default=False)
     ] = None,
     camera: Annotated[
-        int | None, typer.Option(help="The camera of all of these photos.", show_default=False)
+        int | None,
+        typer.Option(
+            min=0, max=LARGEST_CAMERA, help="The camera of all of these photos.", show_default=False
+        ),
     ] = None,
     names: Annotated[
         str,
@@ -189,7 +194,7 @@ def expire(
 ) -> None:
     """Delete photos taken, and judgements given, longer ago. This can't be undone."""
     days = older_than.removesuffix("d")
-    if not days.isdigit():
+    if not re.fullmatch(r"[0-9]{1,6}", days):
         raise UserError(f"--older-than {older_than}: give a number of days, such as 30d.")
     if not yes:
         typer.confirm(f"Delete all photos older than {days} days for ever?", abort=True)

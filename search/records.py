@@ -3,6 +3,11 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+LARGEST_ID = 2**63 - 1
+"""The largest id of a photo."""
+LARGEST_CAMERA = 2**31 - 1
+"""The largest number of a camera."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -40,7 +45,7 @@ class Sighting:
     """A photo in the index, without its content and its embedding."""
 
     id: int
-    """An integer of up to 63 bits. Numbers of JavaScript have 53: give it to a page as a text."""
+    """At most ``LARGEST_ID``. Numbers of JavaScript have 53 bits: give it to a page as a text."""
     person: str | None
     camera: int | None
     time: float | None

@@ -12,7 +12,7 @@ from search.records import Sighting
 from search.service import actions
 from search.service.answers import AnswerOut, EnrolledOut, ForgottenOut, PersonOut, SightingOut
 from search.service.context import Parts, Reader, Writer
-from search.service.forms import SearchForm, read_photos
+from search.service.forms import Camera, PhotoId, SearchForm, read_photos
 from search.service.query import kind_of
 
 router = APIRouter()
@@ -51,7 +51,7 @@ async def enrol(
     caller: Writer,
     name: Name,
     photos: Photos,
-    camera: Annotated[int | None, Form()] = None,
+    camera: Annotated[Camera | None, Form()] = None,
     time: Annotated[datetime | None, Form()] = None,
 ) -> EnrolledOut:
     """Add photos of a person. When the answer comes, they survive a crash."""
@@ -66,7 +66,7 @@ def forget(parts: Parts, caller: Writer, name: Name) -> ForgottenOut:
 
 
 @router.get("/photos/{photo}", tags=["people"], response_class=Response)
-def photo(parts: Parts, _: Reader, photo: int) -> Response:
+def photo(parts: Parts, _: Reader, photo: PhotoId) -> Response:
     """Return a photo of the index."""
     found = parts.tool.index.photo(photo)
     if found is None:
@@ -80,7 +80,7 @@ async def judge(
     parts: Parts,
     caller: Writer,
     photos: Photos,
-    photo: Annotated[int, Form(description="The id of the photo that was found.")],
+    photo: Annotated[PhotoId, Form(description="The id of the photo that was found.")],
     similarity: Annotated[float, Form(ge=-1.001, le=1.001)],
     right: Annotated[bool, Form(description="Whether it shows the person searched for.")],
 ) -> Response:

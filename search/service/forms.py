@@ -8,12 +8,15 @@ from fastapi import Form, HTTPException, UploadFile
 from pydantic import BaseModel, Field
 
 from search.photos import MAX_BYTES
-from search.records import Filter, Model
+from search.records import LARGEST_CAMERA, LARGEST_ID, Filter, Model
 from search.service.guard import MAX_PHOTOS
 from search.tool import SearchTool
 
 RATE = 0.01
 """The share of false alarms that is accepted if nobody says otherwise."""
+
+Camera = Annotated[int, Field(ge=0, le=LARGEST_CAMERA)]
+PhotoId = Annotated[int, Field(ge=0, le=LARGEST_ID)]
 
 
 class SearchOptions(BaseModel):
@@ -21,8 +24,8 @@ class SearchOptions(BaseModel):
 
     top: int = Field(10, ge=1, le=100, description="The largest number of people.")
     rate: float = Field(RATE, gt=0, le=1, description="The accepted share of false alarms.")
-    camera: list[int] = Field([], description="Only photos of these cameras.")
-    not_camera: list[int] = Field([], description="No photos of these cameras.")
+    camera: list[Camera] = Field([], description="Only photos of these cameras.")
+    not_camera: list[Camera] = Field([], description="No photos of these cameras.")
     person: list[str] = Field([], description="Only photos of these people.")
     since: datetime | None = Field(None, description="Only photos taken at this time or later.")
     until: datetime | None = Field(None, description="Only photos taken before this time.")

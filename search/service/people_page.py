@@ -12,7 +12,7 @@ from reid.common.errors import UserError
 from search.records import Sighting
 from search.service import actions
 from search.service.context import Context, Parts, Reader, Writer
-from search.service.forms import read_photos
+from search.service.forms import Camera, read_photos
 from search.service.rendering import page
 from search.service.words import sentence
 
@@ -89,7 +89,7 @@ async def enrol(
     caller: Writer,
     photos: Annotated[list[UploadFile], File(default_factory=list)],
     name: Annotated[str, Form()] = "",
-    camera: Annotated[int | None, Form()] = None,
+    camera: Annotated[Camera | None, Form()] = None,
     time: Annotated[datetime | None, Form()] = None,
 ) -> Response:
     """Add photos of a person."""

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from fastapi import HTTPException
 
-_JUDGEMENT = re.compile(r"(right|wrong) (\d{1,18}) (-?\d\.\d{6}) ([0-9a-f]{64})")
+from search.records import LARGEST_ID
+
+_JUDGEMENT = re.compile(r"(right|wrong) ([0-9]{1,19}) (-?[0-9]\.[0-9]{6}) ([0-9a-f]{64})")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def parse(text: str) -> Verdict:
         HTTPException: 400, it has another form.
     """
     match = _JUDGEMENT.fullmatch(text)
-    if match is None:
+    if match is None or int(match[2]) > LARGEST_ID:
         raise HTTPException(400, "This judgement can't be read. Search again.")
     word, photo, similarity, model = match.groups()
     return Verdict(word == "right", int(photo), float(similarity), model)

@@ -227,12 +227,30 @@ class TestBadRequests:
 
     @pytest.mark.parametrize(
         "fields",
-        [{"top": 0}, {"top": 1000}, {"rate": 0}, {"rate": "nan"}, {"camera": "x"}, {"since": "x"}],
+        [
+            {"top": 0},
+            {"top": 1000},
+            {"rate": 0},
+            {"rate": "nan"},
+            {"camera": "x"},
+            {"camera": -1},
+            {"not_camera": 10**25},
+            {"since": "x"},
+        ],
     )
     def test_value_out_of_range_is_refused(
         self, client: TestClient, fields: dict[str, Any]
     ) -> None:
         assert search(client, photo(1), **fields).status_code == 422
+
+    def test_number_that_no_index_can_hold_is_refused(self, client: TestClient) -> None:
+        judgement = {"photo": 10**25, "similarity": 0.5, "right": True}
+        for path, fields in (
+            ("/people/Anna/photos", {"camera": 10**25}),
+            ("/judgements", judgement),
+        ):
+            assert client.post(path, files=files(photo(50)), data=fields).status_code == 422
+        assert client.get(f"/photos/{10**25}").status_code == 422
 
     @pytest.mark.parametrize(
         ("headers", "status"),

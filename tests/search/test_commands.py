@@ -90,7 +90,7 @@ def test_old_photos_expire(filled: Run, tmp_path: Path) -> None:
     assert "5 photos, 3 named people" in filled("info").output
 
 
-@pytest.mark.parametrize("age", ["", "d", "-3d", "30 days", "1.5d"])
+@pytest.mark.parametrize("age", ["", "d", "-3d", "30 days", "1.5d", "²d", "9" * 400])
 def test_age_that_is_no_number_of_days_is_refused(run: Run, age: str) -> None:
     with pytest.raises(UserError, match="give a number of days, such as 30d"):
         run("expire", f"--older-than={age}", "--yes")

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from search.records import NewPhoto
+from search.records import LARGEST_ID, NewPhoto
 from search.service import queue
 from search.service.app import make_app
 from search.service.audit import FILE
@@ -329,8 +329,11 @@ def test_judgement_is_kept_with_the_model_that_answered(
     (judgement,) = tool.index.judgements()
     assert (judgement.photo, judgement.right, judgement.model) == (sighting.id, True, model)
     assert ("local", "judge", 1) in audit(tool)
-    fields["verdict"] = f"right 99999 0.990000 {model}"
-    assert "no such photo" in page(own_client.post("/", data=fields), 404)
+    for missing in (99999, LARGEST_ID):
+        fields["verdict"] = f"right {missing} 0.990000 {model}"
+        assert "no such photo" in page(own_client.post("/", data=fields), 404)
+    fields["verdict"] = f"right {LARGEST_ID + 1} 0.990000 {model}"
+    assert "read. Search again" in page(own_client.post("/", data=fields), 400)
 
 
 class TestKeys:
