@@ -17,6 +17,7 @@ from dvc.scm import SCMError
 from reid.common.errors import UserError
 from reid.data.paths import DATA, PARAMS, PIPELINE
 from runs.dvc_experiment import own_experiment
+from runs.params import nested
 from runs.run_identity import RunIdentity, nameless
 from runs.worktree import Declarations, WorkTree, compared_with
 
@@ -219,6 +220,13 @@ def tracked_md5(path: str) -> str:
 def inputs_hash(stage_name: str) -> str:
     """Return the hash of the parameters and files that a stage declares to read, 64 hex digits."""
     return _inputs_hash(stage_name, _stages())
+
+
+def declared_params(stage_name: str) -> dict[str, Any]:
+    """Return the values of the parameters that a stage declares, nested as in ``params.yaml``."""
+    deps = _stage(stage_name, _stages()).deps
+    params = [dep.read_params() for dep in deps if isinstance(dep, ParamsDependency)]
+    return nested({name: value for values in params for name, value in values.items()})
 
 
 def require_unedited(stage_name: str, before: str) -> None:

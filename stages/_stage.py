@@ -7,10 +7,9 @@ import sqlite3
 import sys
 from collections.abc import Callable
 
-import dvc.api
-
 from reid.common.errors import UserError
 from reid.common.settings import AnySettings, checked
+from runs.fingerprint import declared_params
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The errors of a full disk, an exceeded quota and a file that is too large."""
@@ -22,7 +21,7 @@ def declared(stage: str, kind: type[AnySettings]) -> AnySettings:
     Raises:
         UserError: a value is missing, unknown, of the wrong type or out of range.
     """
-    return checked(kind, dvc.api.params_show(stages=stage), f"params.yaml, for {stage}")
+    return checked(kind, declared_params(stage), f"params.yaml, for {stage}")
 
 
 def run(main: Callable[[], None]) -> None:

@@ -16,7 +16,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import dvc.api
 import numpy as np
 import pandas as pd
 import yaml
@@ -24,6 +23,7 @@ import yaml
 from reid.common.errors import UserError
 from reid.data import paths
 from reid.data.dataset import read_subset
+from runs.fingerprint import declared_params
 from runs.live_epochs import live_report
 from stages._stage import run
 
@@ -69,7 +69,7 @@ def use_quick_models(root: Path, trained: Sequence[str] = paths.MODELS) -> None:
 
 def train(name: str) -> None:
     """Write ``models/<name>``."""
-    lr = dvc.api.params_show(stages=f"train_{name}")["lr"]
+    lr = declared_params(f"train_{name}")["lr"]
     rows = [{"epoch": epoch, "loss": lr + 1 / epoch} for epoch in range(1, EPOCHS + 1)]
     if "REPORT_LIVE" in os.environ:
         with live_report(name) as live:

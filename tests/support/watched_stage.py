@@ -83,17 +83,17 @@ class RecordedParams(Mapping[str, Any]):
 
 
 def record_params(seen: set[str]) -> None:
-    """Note what is taken of the parameters that DVC gives, and of settings made from them."""
-    show = dvc.api.params_show
-
-    def recorded_show(*args: Any, **kwargs: Any) -> Mapping[str, Any]:
-        values = show(*args, **kwargs)
-        return values if _is_observer(sys._getframe(1)) else RecordedParams(values, seen)
-
-    dvc.api.params_show = recorded_show
-
+    """Note what is taken of the parameters that are given, and of settings made from them."""
+    import runs.fingerprint  # noqa: PLC0415
     import stages._stage  # noqa: PLC0415
     from reid.common.settings import Settings  # noqa: PLC0415
+
+    def recorded_by(give: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **kwargs: RecordedParams(give(*args, **kwargs), seen)
+
+    dvc.api.params_show = recorded_by(dvc.api.params_show)
+    runs.fingerprint.declared_params = recorded_by(runs.fingerprint.declared_params)
+    stages._stage.declared_params = runs.fingerprint.declared_params
 
     prefixes: dict[int, str] = {}
     kept: list[Settings] = []  # An object that is gone may leave its id to another.
