@@ -10,7 +10,16 @@ from reid.common.errors import UserError
 from search.enrolment import LONGEST_NAME
 from search.records import Sighting
 from search.service import actions
-from search.service.answers import AnswerOut, EnrolledOut, ForgottenOut, PersonOut, SightingOut
+from search.service.answers import (
+    AnswerOut,
+    EnrolledOut,
+    ForgottenOut,
+    PersonOut,
+    SightingOut,
+    answer_json,
+    person_out,
+    sighting_out,
+)
 from search.service.context import Parts, Reader, Writer
 from search.service.forms import Camera, PhotoId, SearchForm, read_photos
 from search.service.query import kind_of
@@ -21,19 +30,19 @@ Photos = Annotated[list[UploadFile], File(description="JPEG or PNG files of one 
 Name = Annotated[str, Path(min_length=1, max_length=LONGEST_NAME)]
 
 
-@router.post("/search", tags=["search"])
-async def search(parts: Parts, caller: Reader, photos: Photos, form: SearchForm) -> AnswerOut:
+@router.post("/search", tags=["search"], response_model=AnswerOut)
+async def search(parts: Parts, caller: Reader, photos: Photos, form: SearchForm) -> Response:
     """Find the people who look most like the person on the photos."""
     contents = await read_photos(photos)
     model = form.model_of(parts.tool)
     (answer,) = await actions.search(parts, caller, contents, form, [model])
-    return AnswerOut.of(answer, model)
+    return Response(answer_json(answer, model), media_type="application/json")
 
 
 @router.get("/people", tags=["people"])
 def people(parts: Parts, _: Reader) -> list[PersonOut]:
     """List the named people, by name."""
-    return [PersonOut.of(person) for person in parts.tool.index.people()]
+    return [person_out(person) for person in parts.tool.index.people()]
 
 
 @router.get("/people/{name}", tags=["people"])
@@ -42,7 +51,7 @@ def sightings(parts: Parts, _: Reader, name: Name) -> list[SightingOut]:
     found = parts.tool.index.sightings([name])
     if not found:
         raise actions.nobody()
-    return [SightingOut.of(one) for one in sorted(found, key=Sighting.by_time)]
+    return [sighting_out(one) for one in sorted(found, key=Sighting.by_time)]
 
 
 @router.post("/people/{name}/photos", tags=["people"], status_code=201)
