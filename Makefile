@@ -14,9 +14,9 @@
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
 # The environment's own Python can't make the environment.
-OUTSIDE := $(subst $(BIN):,,$(PATH))
+export OUTSIDE := $(subst $(BIN):,,$(value PATH))
 
-export PATH := $(BIN):$(PATH)
+export PATH := $(BIN):$(value PATH)
 # Without this, uv would install into another environment that is active in the shell.
 export VIRTUAL_ENV := $(CURDIR)/.venv
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -98,22 +98,30 @@ lock: .venv/dev
 INSTALL ?= uv pip install --quiet --system-certs --compile-bytecode
 
 # TensorFlow has packages for these versions of Python only. pyproject.toml names them, too.
-NOT_SUPPORTED := error: $(PYTHON) is Python %d.%d, but TensorFlow needs Python 3.11, 3.12 or 3.13. \
+NEEDED := TensorFlow needs Python 3.11, 3.12 or 3.13. \
   Install one of these and name it, for example: make PYTHON=python3.13
+NOT_SUPPORTED := error: $(PYTHON) is Python %d.%d, but $(NEEDED)
 CHECK := import sys; version = sys.version_info; \
   sys.exit(None if (3, 11) <= version < (3, 14) else "$(NOT_SUPPORTED)" % version[:2])
 
+# The programs of an environment name the folder in which it was made.
+IN_PLACE := import os, sys; folder = os.path.realpath(sys.prefix); \
+  sys.exit(folder not in open(folder + "/pyvenv.cfg").read())
+
 # An interrupted installation leaves no .venv/run. Such an environment is made anew, and so is one
-# whose Python is gone or is not supported.
-ifneq ($(shell [ -e .venv/run ] && .venv/bin/python -c '$(CHECK)' 2> /dev/null && echo whole),whole)
+# that was moved, or whose Python is gone or is not supported.
+WORKS := .venv/bin/python -c '$(CHECK)' && .venv/bin/python -c '$(IN_PLACE)'
+ifneq ($(shell [ -e .venv/run ] && ($(WORKS)) 2> /dev/null && echo whole),whole)
 .venv/run: .venv/new
 endif
 
 .PHONY: .venv/new
 .venv/new:
-	@PATH='$(OUTSIDE)' $(PYTHON) -c '$(CHECK)'
+	@PATH="$$OUTSIDE" command -v $(PYTHON) > /dev/null || \
+	  { echo "error: there is no $(PYTHON). $(NEEDED)"; exit 1; }
+	@PATH="$$OUTSIDE" $(PYTHON) -c '$(CHECK)'
 	rm -rf .venv
-	PATH='$(OUTSIDE)' $(PYTHON) -m venv .venv
+	PATH="$$OUTSIDE" $(PYTHON) -m venv .venv
 
 .venv/run: requirements.lock
 ifeq ($(firstword $(INSTALL)),uv)

@@ -25,8 +25,10 @@ class CommitFingerprints:
         self._asked: dict[str, str] = {}
 
     def of(self, rev: str) -> str:
-        """Return the fingerprint of the result that a commit records."""
-        self._asked[rev] = self._remembered.get(rev) or self._look_into(rev)
+        """Return the fingerprint of the result that a commit records; empty if it is not whole."""
+        if rev not in self._asked:
+            remembered = self._remembered.get(rev)
+            self._asked[rev] = self._look_into(rev) if remembered is None else remembered
         return self._asked[rev]
 
     def remember(self) -> None:

@@ -34,6 +34,8 @@ LATER_PARAMETERS = {
 """Other such parameters, with what held for results from before they existed."""
 TO_PUBLISH = "`dvc exp apply` it and run `dvc repro`."
 """How a result of DVC gets a whole run in MLflow."""
+INCOMPLETE = "incomplete"
+"""The status of a result of which not all stages have run with its parameters."""
 BROKEN_OFF = ("killed", "failed")
 """The status of runs that have ended without a whole result."""
 
@@ -92,6 +94,8 @@ class JoinedResult:
     @property
     def is_published(self) -> bool:
         """Whether MLflow has all that DVC has, or will have once the stages have ended."""
+        if self.status == INCOMPLETE:
+            return False
         is_whole = bool(self.run_id) and self.status not in BROKEN_OFF
         return is_whole or self.place == "MLflow" or not self.metrics
 
@@ -168,7 +172,7 @@ def _result(group: list[Known], run: Run | None) -> JoinedResult:
         "both, differ" if differ else "both" if group else "MLflow",
         run.info.run_id,
         run.info.run_name,
-        run.info.status.lower(),
+        INCOMPLETE if known.status == INCOMPLETE else run.info.status.lower(),
         fingerprint_of(run),
         _recipe(run) or known.params,
         known.metrics or logged,
@@ -247,8 +251,12 @@ def _finished(state: "ExpState", name: str, key: Callable[[], str]) -> Iterator[
         for figure, value in content.get("data", {}).items()
     }
     figures = _figures(metrics)
-    if figures:
-        yield Known(name, "finished", key(), _params(state), figures)
+    if not figures:
+        return
+    if recorded := key():
+        yield Known(name, "finished", recorded, _params(state), figures)
+    else:
+        yield Known(name, INCOMPLETE, params=_params(state))
 
 
 def _params(state: "ExpState") -> dict[str, str]:

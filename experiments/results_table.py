@@ -150,7 +150,7 @@ def _notes(results: Sequence[JoinedResult]) -> list[Text]:
             "processor: --json shows them."
         )
     if not all(result.is_published for result in results):
-        notes.append(f"DVC, killed or failed: has no whole run. {TO_PUBLISH}")
+        notes.append(f"DVC, killed, failed or incomplete: has no whole run. {TO_PUBLISH}")
     return [Text(note) for note in notes]
 
 

@@ -167,6 +167,8 @@ def compare(
         int | None,
         typer.Option(
             envvar="MLFLOW_PORT",
+            min=1,
+            max=65535,
             help="The port of `make ui`, for --open. Default: that of the last `make ui`.",
             show_default=False,
         ),

@@ -1,6 +1,8 @@
 """Which DVC experiment a result belongs to."""
 
 import os
+import sys
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 from dvc.repo import Repo
@@ -58,8 +60,31 @@ def require_path_for_temporary_folders(root: Path) -> None:
         )
 
 
+class _LeftBehind(MetaPathFinder):
+    """Names the modules of a project that an experiment in another folder lacks."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def find_spec(self, name: str, *_: object) -> None:
+        """Raise UserError if the project has a module that was not found here."""
+        module = Path(*name.split("."))
+        for file in (module.with_suffix(".py"), module / "__init__.py"):
+            if (self._root / file).is_file():
+                raise UserError(
+                    f"{file} lies in {self._root}, but an experiment in a temporary folder or in "
+                    f"the queue has only the files that git knows. Run `git add {file}` and start "
+                    "the experiment again."
+                )
+
+
 def require_result_is_kept() -> None:
-    """Raise UserError if this process runs in an experiment whose result DVC would lose."""
+    """Raise UserError if this process runs in an experiment whose result DVC would lose.
+
+    In an experiment that runs in a temporary folder, imports of modules that git doesn't know will
+    raise UserError, too.
+    """
     root = os.environ.get("DVC_ROOT")
     if root and not Path.cwd().samefile(root):
         require_path_for_temporary_folders(Path(root))
+        sys.meta_path.append(_LeftBehind(Path(root)))

@@ -129,10 +129,27 @@ def is_up_to_date() -> bool:
 def recorded_fingerprint(repo: Repo) -> str:
     """Return the fingerprint of the result that a repository's ``dvc.lock`` records.
 
-    After ``repo.switch``, it is that of a commit or an experiment. If stages were never run, no
-    run has this fingerprint.
+    After ``repo.switch``, it is that of a commit or an experiment. The fingerprint is empty if not
+    all stages have run with the same parameters and files, as after `dvc exp run -S lr=0.02
+    train_baseline`: the figures then belong to earlier ones.
     """
-    return _fingerprint(_stages_of(repo), recorded=True)
+    stages = _stages_of(repo)
+    return _fingerprint(stages, recorded=True) if _is_one_result(stages) else ""
+
+
+def _is_one_result(stages: "list[Stage]") -> bool:
+    """Return whether all stages recorded the same values of what several of them read or make."""
+    known: dict[str, Any] = {}
+    for stage in stages:
+        if not stage.cmd or stage.always_changed:
+            continue
+        read = _content(stage, stages, only_leaves=False, recorded=True)
+        made = {str(out): out.hash_info.value for out in stage.outs}
+        for name, value in (read | made).items():
+            compared = _as_compared(value)
+            if known.setdefault(name, compared) != compared:
+                return False
+    return True
 
 
 def _fingerprint(stages: "list[Stage]", recorded: bool) -> str:

@@ -28,18 +28,20 @@ else:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder that has no environment yet."""
+    """A folder that has no environment yet. Its path has letters that mean something to a shell."""
+    folder = tmp_path / "It's $HOME #1 %20"
+    folder.mkdir()
     for name in FILES:
-        shutil.copyfile(ROOT / name, tmp_path / name)
-    stub = tmp_path / "bin" / "python3"
+        shutil.copyfile(ROOT / name, folder / name)
+    stub = folder / "bin" / "python3"
     stub.parent.mkdir()
     stub.write_text(STUB)
     stub.chmod(0o755)
-    return tmp_path
+    return folder
 
 
 def make(
-    folder: Path, claimed: str = "3.12", install: str = "true"
+    folder: Path, claimed: str = "3.12", install: str = "true", python: str = "python3"
 ) -> "subprocess.CompletedProcess[str]":
     """Make the environment with a Python that claims a version; ``install`` stands for uv."""
     # As after `source .venv/bin/activate`, the environment's own Python comes first.
@@ -47,7 +49,7 @@ def make(
     # `make test` hands its own settings on.
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "PYTHON"))}
     return subprocess.run(
-        ["make", ".venv/run", f"INSTALL={install}"],
+        ["make", ".venv/run", f"INSTALL={install}", f"PYTHON={python}"],
         cwd=folder,
         env=inherited | {"PATH": path, "CLAIMED": claimed},
         stdout=subprocess.PIPE,
@@ -81,6 +83,13 @@ def test_python_that_tensorflow_does_not_support_makes_no_environment(
         assert not (folder / ".venv").exists()
 
 
+def test_python_that_is_not_there_is_named(folder: Path) -> None:
+    done = make(folder, python="python3.99")
+    assert done.returncode != 0
+    assert "error: there is no python3.99. TensorFlow needs Python 3.11" in done.stdout
+    assert not (folder / ".venv").exists()
+
+
 @pytest.mark.parametrize("fault", ["interrupted", "made by hand", "its Python is gone"])
 def test_environment_that_is_not_whole_is_made_anew(folder: Path, fault: str) -> None:
     venv = folder / ".venv"
@@ -96,6 +105,14 @@ def test_environment_that_is_not_whole_is_made_anew(folder: Path, fault: str) ->
     done = make(folder)
     assert done.returncode == 0, done.stdout
     assert is_whole(folder)
+
+
+def test_environment_of_a_project_that_was_moved_is_made_anew(folder: Path) -> None:
+    assert make(folder).returncode == 0
+    (folder / ".venv" / "leftover").touch()
+    moved = folder.rename(folder.with_name("moved"))
+    assert make(moved).returncode == 0
+    assert is_whole(moved)
 
 
 def test_whole_environment_stays_if_an_update_fails(folder: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from reid.common.errors import NEXT_LINE, UserError, listed
 from reid.common.file_type import FileType, file_type, read_head
 from reid.data.market import GALLERY_FOLDERS, QUERY_FOLDER, SAMPLE_NAME, TRAIN_FOLDER
-from reid.preparation.files import links_lead_nowhere
+from reid.preparation.files import FolderFiles, links_lead_nowhere
 from reid.preparation.layout import (
     LAYOUT_FOLDERS,
     expected_folder,
@@ -84,11 +84,14 @@ def count_strangers(data: Path, chosen: Sequence[Path]) -> int:
     """Return the number of files that lie in ``data`` next to the chosen data set."""
     if not data.is_dir() or data in chosen:
         return 0
-    return sum(
-        path.is_file()
+    others = [
+        path
         for path in data.iterdir()
         if path not in chosen and not _is_in_nobodys_way(path) and not _is_sample(path)
-    )
+    ]
+    folders = [path for path in others if path.is_dir() and not path.name.startswith(".")]
+    in_folders = sum(len(FolderFiles(folder).paths()) for folder in folders)
+    return in_folders + sum(path.is_file() for path in others)
 
 
 def _is_in_nobodys_way(path: Path) -> bool:

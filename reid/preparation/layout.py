@@ -78,8 +78,18 @@ def is_image(path: PurePosixPath) -> bool:
 
 
 def is_layout_image(path: PurePosixPath) -> bool:
-    """Return whether a file is an image that lies directly in a folder of the layout."""
-    return is_image(path) and path.parent.name in LAYOUT_FOLDERS
+    """Return whether a file is an image that lies directly in a folder of the layout.
+
+    A folder of the same name in such a folder, ``query/query/``, is none. Some programs make it
+    when they unpack ``query.zip``.
+    """
+    is_doubled = path.parent.name == path.parent.parent.name
+    return is_image(path) and path.parent.name in LAYOUT_FOLDERS and not is_doubled
+
+
+def may_be_photo(path: PurePosixPath) -> bool:
+    """Return whether a file has the name of an image, of a kind that is read or not."""
+    return is_image(path) or OTHER_FORMAT.fullmatch(path.suffix) is not None
 
 
 def unread_ending(path: PurePosixPath) -> str | None:

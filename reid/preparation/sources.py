@@ -15,6 +15,7 @@ from reid.preparation.layout import (
     expected_folder,
     is_image,
     is_layout_image,
+    may_be_photo,
     require_usable_names,
     unread_ending,
 )
@@ -85,10 +86,7 @@ def _arrange(name: str, origin: str, files: Files) -> Source:
     require_usable_names(origin, map(str, paths))
     found = _sort(paths)
     if len(found.by_root) > 1:
-        raise UserError(
-            f"{origin} holds several data sets: {listed(sorted(map(str, found.by_root)))}. "
-            "Keep one and move the others elsewhere."
-        )
+        raise UserError(_several_roots(origin, found))
     _refuse_near_misses(origin, found)
     if not found.by_root:
         raise UserError(_no_image(origin, found))
@@ -101,6 +99,21 @@ def _arrange(name: str, origin: str, files: Files) -> Source:
         dict(sorted(folders.items())),
         dict(sorted(strangers.items())),
         found.other_formats,
+    )
+
+
+def _several_roots(origin: str, found: _Sorted) -> str:
+    """Word the fault that folders of the layout are not next to each other."""
+    places = sorted(str(root / name) for root, folders in found.by_root.items() for name in folders)
+    names = [name for folders in found.by_root.values() for name in folders]
+    if len(set(names)) == len(names):
+        return (
+            f"{origin} holds folders of the Market-1501 layout in different places: "
+            f"{listed(places)}. Move them into one folder."
+        )
+    return (
+        f"{origin} holds several data sets: {listed(sorted(map(str, found.by_root)))}. "
+        "Keep one and move the others elsewhere."
     )
 
 
@@ -180,6 +193,16 @@ def _no_image(origin: str, found: _Sorted) -> str:
     return text
 
 
+def _without_other_folders(chosen: list[Path]) -> list[Path]:
+    """Leave out the folders that hold files and no photo: notes, lists or code, for example."""
+
+    def is_data_set(path: Path) -> bool:
+        files = FolderFiles(path).paths() if path.is_dir() else []
+        return not files or any(may_be_photo(file) or ARCHIVE.search(file.name) for file in files)
+
+    return [path for path in chosen if is_data_set(path)] or chosen
+
+
 def _require_parts(data: Path, chosen: Sequence[Path], zips: Sequence[ZipFiles]) -> None:
     """Raise UserError unless the archives are one, or all parts of one data set."""
     names = [path.name for path in chosen]
@@ -216,6 +239,8 @@ def open_source(data: Path) -> Iterator[Source]:
         UserError: there is no data set, there are several, or an archive can't be read.
     """
     chosen = choose(data)
+    if len(chosen) > 1:
+        chosen = _without_other_folders(chosen)
     with ExitStack() as stack:
         if any(path.is_dir() for path in chosen):
             if len(chosen) > 1:

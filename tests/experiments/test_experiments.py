@@ -231,6 +231,22 @@ def test_compare_shows_an_experiment_queued_on_another_commit(
     project.must("git", "reset", "--quiet", "--hard", "HEAD~2")
 
 
+def test_experiment_of_one_stage_does_not_show_the_figures_of_other_parameters(
+    project: Project,
+) -> None:
+    before = {run.info.run_id for run in project.mlflow_runs()}
+    project.must("dvc", "exp", "run", "-n", "partly", "-S", "lr=0.7", "train_baseline")
+    row = compared(project)["partly"]
+    assert (row["status"], row["metrics"], row["params"]["lr"]) == ("incomplete", {}, "0.7")
+    table = project.must("python", "-m", "reid", "compare")
+    assert "incomplete: has no whole run. `dvc exp apply` it" in table
+    project.must("dvc", "exp", "remove", "partly")
+    back_to_commit(project)
+    for run in project.mlflow_runs():
+        if run.info.run_id not in before:
+            client_of(project).delete_run(run.info.run_id)
+
+
 def run_that_is_reproduced(project: Project, text: str) -> str:
     """The id of the run that a text means to ``reproduce``, whose folder is there already."""
     done = project.run(*reproduce(text, str(project.root)))

@@ -1,12 +1,20 @@
-"""Where DVC keeps the result of an experiment."""
+"""Where DVC runs an experiment, and where it keeps the result."""
 
 import re
+import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from reid.common.errors import UserError
 from runs.dvc_experiment import require_result_is_kept
+
+
+@pytest.fixture(autouse=True)
+def own_finders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take back what a test adds to Python's ways to find modules."""
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
 
 
 @pytest.mark.parametrize("name", ["a#1", "why?", "50%", "%20", "für"])
@@ -31,3 +39,20 @@ def test_experiment_in_a_temporary_folder_of_a_usual_path_runs(
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "a b+c"))
     monkeypatch.chdir(tmp_path / "a b+c" / "exps")
     require_result_is_kept()
+
+
+@pytest.mark.parametrize("file", ["reid/model/my_blocks.py", "reid/model/my_blocks/__init__.py"])
+def test_module_that_git_does_not_know_is_named_in_a_temporary_folder(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / ".dvc" / "tmp" / "exps"
+    temporary.mkdir(parents=True)
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).touch()
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.chdir(temporary)
+    require_result_is_kept()
+    with pytest.raises(UserError, match=rf"Run `git add {re.escape(file)}` and start"):
+        import_module("reid.model.my_blocks")
+    with pytest.raises(ModuleNotFoundError):
+        import_module("reid.model.nowhere")

@@ -166,6 +166,26 @@ def test_small_files_next_to_ones_own_data_are_counted(data: Path) -> None:
     assert found(data).strangers == {"..": 2}
 
 
+@pytest.mark.parametrize("packed", [True, False])
+def test_folders_without_photos_next_to_ones_own_data_are_counted(data: Path, packed: bool) -> None:
+    if packed:
+        write_zip(layout(), data / "mine.zip", "mine")
+    else:
+        write_folder(layout(), data / "mine")
+    write_folder({f"{person:04}/attributes.txt": b"x" for person in range(30)}, data)
+    source = found(data)
+    assert (source.name, images(source)) == ("mine", len(layout()))
+    assert source.strangers == {"..": 30}
+
+
+@pytest.mark.parametrize("name", ["more/1.jpg", "more/1.heic", "more/old.tar.gz"])
+def test_folder_with_other_photos_next_to_ones_own_data_is_named(data: Path, name: str) -> None:
+    write_zip(layout(), data / "mine.zip")
+    write_folder({name: b"x"}, data)
+    with pytest.raises(UserError, match=r"holds several data sets: mine\.zip, more\."):
+        found(data)
+
+
 @pytest.mark.parametrize("top", ["", "mine/"])
 def test_leftover_archive_next_to_ones_own_data_is_named(data: Path, top: str) -> None:
     write_folder({top + name: content for name, content in layout().items()}, data)
@@ -494,6 +514,8 @@ class TestNearMisses:
                 "bounding_box_test": "image_test",
             },
             {"query": "query/images"},
+            {"query": "query/query"},
+            {name: f"{name}/{name}" for name in ("bounding_box_train", "bounding_box_test")},
         ],
     )
     def test_folder_with_nearly_the_right_name_is_named(
@@ -518,6 +540,11 @@ class TestNearMisses:
     ) -> None:
         write_folder(renamed({right: wrong}), tmp_path / "data")
         with pytest.raises(UserError, match=rf"no image in {right}, but .* folders: {wrong} \("):
+            found(tmp_path / "data")
+
+    def test_folders_of_the_layout_in_different_places_are_named(self, tmp_path: Path) -> None:
+        write_folder(renamed({"query": "test/query"}), tmp_path / "data")
+        with pytest.raises(UserError, match=r"in different places: .*, test/query\. Move them"):
             found(tmp_path / "data")
 
     def test_other_folders_next_to_a_whole_layout_are_no_fault(self, tmp_path: Path) -> None:
