@@ -13,6 +13,7 @@ from reid.data import paths
 from reid.data.protocols import ANY_CAMERA, protocol_of, words_for
 from reid.evaluation.breakdown import LEFT_OUT
 from reid.evaluation.figures import FIGURES, REPORTED, in_points, value_and_interval
+from reid.evaluation.reranking_method import words_for_reranking
 
 ROWS = 10
 
@@ -48,8 +49,7 @@ def metrics_table(title: str, metrics: dict[str, dict[str, Any]]) -> Table:
     )
     if left_out := first["queries_without_match"]:
         caption += f"; {left_out} more queries have no right answer and are left out"
-    if first["reranked"]:
-        caption += "; re-ranked"
+    caption += words_for_reranking(first["reranked"])
     if protocol_of(first) == ANY_CAMERA:
         caption += (
             "; any camera: photos by the query's own camera are right answers, too, which is "

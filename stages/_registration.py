@@ -11,6 +11,7 @@ from reid.data import paths
 from reid.data.dataset import read_index, read_source
 from reid.data.protocols import words_for
 from reid.evaluation.figures import FIGURES
+from reid.evaluation.reranking_method import words_for_reranking
 from runs.registry.champion import protocol_digest
 from runs.registry.model_card import CardFacts, model_card
 from runs.registry.versions import MODEL, Registry, Submission
@@ -80,7 +81,7 @@ def _submission(
         package=package,
         protocol=protocol_digest(query, gallery, reranking, protocol),
         data=f"{len(query)} queries and {len(gallery)} gallery images of {result.data_name}, "
-        f"md5 {result.data_md5[:7]}{', re-ranked' if reranking['use'] else ''}"
+        f"md5 {result.data_md5[:7]}{words_for_reranking(result.metrics[MODEL]['reranked'])}"
         f"{words_for(protocol)}",
         data_name=result.data_name,
         data_md5=result.data_md5,

@@ -30,11 +30,12 @@ from reid.evaluation.breakdown import (
     wrong_first_answers,
 )
 from reid.evaluation.confidence import Resamples, confidence_intervals
-from reid.evaluation.distances import EUCLIDEAN, RERANKED, DistanceHistograms
+from reid.evaluation.distances import EUCLIDEAN, RERANKED, Distance, DistanceHistograms
 from reid.evaluation.figures import FIGURES, TESTED
 from reid.evaluation.plot_tables import write_plot_table
 from reid.evaluation.ranking_file import RankedQueries, write_ranking
 from reid.evaluation.reranking import Reranking
+from reid.evaluation.reranking_method import reranking_number, words_for_reranking
 from reid.protocol.feature_set import FeatureSet
 from reid.protocol.ranking import (
     Answers,
@@ -54,9 +55,21 @@ ANSWERS_DRAWN = 10
 
 
 class OptionalReranking(Reranking):
-    """k-reciprocal re-ranking, or none."""
+    """Re-ranking, or none."""
 
     use: bool
+
+    @property
+    def number(self) -> int:
+        """The number that stands for the way to re-rank in the metrics; 0 is none."""
+        return reranking_number(self.method) if self.use else 0
+
+    @property
+    def distance(self) -> Distance:
+        """The distance of the similarities that queries are ranked by."""
+        # An expanded query is an embedding of length 1, too.
+        is_cosine = not self.use or self.method == "query_expansion"
+        return EUCLIDEAN if is_cosine else RERANKED
 
 
 class Evaluate(Settings):
@@ -111,7 +124,7 @@ def figures(
             "wrong_first_answers": wrong.queries,
             "wrong_first_answers_distractor": wrong.distractor,
             "wrong_first_answers_distractor_share": wrong.distractor_share,
-            "reranked": int(params.evaluate.reranking.use),
+            "reranked": params.evaluate.reranking.number,
         }
         | ({ANY_CAMERA_FLAG: 1} if params.evaluate.protocol == ANY_CAMERA else {})
     )
@@ -166,7 +179,7 @@ def main() -> None:
     features = paths.features_folder(name)
     query = feature_set(features, "query", query_rows)
     gallery = feature_set(features, "gallery", gallery_rows)
-    distances = DistanceHistograms(RERANKED if reranking.use else EUCLIDEAN)
+    distances = DistanceHistograms(reranking.distance)
     ranking, answers = rank_with_answers(
         query,
         gallery,
@@ -178,9 +191,7 @@ def main() -> None:
     wrong = wrong_first_answers(ranking, answers, gallery.pids)
     metrics = figures(ranking, wrong, query, gallery, params)
     title = f"{name}: queries (blue) and their first ten answers, right (green) and wrong (red)"
-    if reranking.use:
-        title += ", re-ranked"
-    title += words_for(protocol)
+    title += words_for_reranking(reranking.number) + words_for(protocol)
     picture = draw_answers(
         title, params.evaluate.picture_queries, query_rows, gallery_rows, answers
     )
@@ -209,7 +220,7 @@ def main() -> None:
         metrics["queries"] - metrics["queries_without_match"],
         metrics["gallery"],
         f"; {left_out} without a right answer are left out" if left_out else "",
-        ", re-ranked" if reranking.use else "",
+        words_for_reranking(reranking.number),
         words_for(protocol),
     )
 

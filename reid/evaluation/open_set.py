@@ -140,13 +140,17 @@ def false_negatives(searches: Searches, threshold: float) -> DoubleArray:
 def error_curve(searches: Searches) -> ErrorCurve:
     """Compute FNIR and FPIR at up to `CURVE_POINTS` thresholds.
 
-    The thresholds are similarities that queries find as strangers, evenly spread over the logarithm
-    of FPIR. Unlike a threshold of `threshold_for`, they are chosen by looking at the test set.
+    The thresholds are evenly spread over the logarithm of FPIR. Each is the lowest at its FPIR, so
+    its FNIR is the best that can be had. Unlike a threshold of `threshold_for`, it is chosen by
+    looking at the test set.
     """
-    q = len(searches.others)
-    ranks = np.unique(np.geomspace(1, q, CURVE_POINTS).round().astype(int))
-    thresholds = np.unique(np.sort(searches.others)[q - ranks])[::-1]
-    thresholds = thresholds[np.isfinite(thresholds)]
+    others = np.sort(searches.others)[::-1]
+    found = np.unique(np.geomspace(1, len(others), CURVE_POINTS).round().astype(int))
+    # All queries find somebody at the lowest cosine. To let fewer find somebody, the threshold is
+    # just above what the next of them finds.
+    next_ones = others[found[:-1]]
+    above = np.unique(np.nextafter(next_ones, np.float32(2)))[::-1]
+    thresholds = np.append(above[above > -1], np.float32(-1))
     return ErrorCurve(
         thresholds.astype(np.float64),
         np.array([false_positives(searches, t).mean() for t in thresholds]),

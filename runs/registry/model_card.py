@@ -12,6 +12,7 @@ from typing import Any
 from reid.data.market import SAMPLE_NAME
 from reid.data.protocols import ANY_CAMERA, protocol_of
 from reid.evaluation.figures import FIGURES, REPORTED, value_and_interval
+from reid.evaluation.reranking_method import words_for_reranking
 from runs.markdown import code, plain
 
 NOT_FOR = """\
@@ -95,7 +96,7 @@ def _made_for(how: Mapping[str, Any]) -> str:
 
 def _protocol(facts: CardFacts) -> str:
     triplet = facts.metrics["triplet"]
-    reranking = "re-ranked (the embeddings alone give other figures)"
+    reranking = words_for_reranking(triplet["reranked"])
     scored = int(triplet["queries"] - triplet["queries_without_match"])
     people = int(facts.metrics["comparison"]["people"])
     without = int(triplet["queries_without_match"])
@@ -106,7 +107,8 @@ def _protocol(facts: CardFacts) -> str:
     else:
         kind, own_camera = "Market-1501's single query", "are left out"
     return (
-        f"{kind}, {reranking if triplet['reranked'] else 'no re-ranking'}: "
+        f"{kind}{reranking or ', no re-ranking'}"
+        f"{' (the embeddings alone give other figures)' if reranking else ''}: "
         f"{scored} queries of {people} people{left_out} against {triplet['gallery']:.0f} gallery "
         "images, "
         f"{triplet['distractors']:.0f} of them distractors, without {triplet['junk']:.0f} junk "

@@ -99,6 +99,15 @@ class TestCurve:
             assert fpir == false_positives(searches, threshold).mean()
             assert fnir == np.nanmean(false_negatives(searches, threshold))
 
+    def test_no_other_threshold_misses_fewer_at_the_same_false_alarms(self) -> None:
+        searches = recorded(*people(np.random.default_rng(3)))
+        curve = error_curve(searches)
+        for threshold in np.linspace(-1, 1, 2001):
+            fpir = false_positives(searches, threshold).mean()
+            fnir = np.nanmean(false_negatives(searches, threshold))
+            as_few = fpir >= curve.FPIR
+            assert not as_few.any() or fnir >= curve.FNIR[as_few].min()
+
 
 class TestThreshold:
     @given(FOUND, st.floats(0.001, 1))

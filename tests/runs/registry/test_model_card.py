@@ -88,7 +88,7 @@ def test_says_that_figures_are_re_ranked() -> None:
     metrics = {**FACTS.metrics, "triplet": {**FACTS.metrics["triplet"], "reranked": 1}}
     text = card(metrics=metrics)
     assert "no re-ranking" not in text
-    assert "the embeddings alone give other figures" in text
+    assert "re-ranked with the help of the other queries (the embeddings alone give other" in text
 
 
 def test_names_what_it_must_not_be_used_for() -> None:
