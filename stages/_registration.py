@@ -10,7 +10,7 @@ from reid.checks.official import holds_market1501
 from reid.data import paths
 from reid.data.dataset import read_index, read_source
 from reid.data.protocols import words_for
-from reid.evaluation.figures import FIGURES
+from reid.evaluation.figures import FIGURES, OPEN_SET
 from reid.evaluation.reranking_method import words_for_reranking
 from runs.registry.champion import protocol_digest
 from runs.registry.model_card import CardFacts, model_card
@@ -67,6 +67,7 @@ def _submission(
         network=paths.exported_folder(MODEL),
         keras=result.artifacts[str(paths.model_folder(MODEL))],
         ranking=paths.ranking_file(MODEL),
+        metrics=result.metrics[MODEL],
         dimension=features.shape[1],
         requirements=pinned_requirements(Path(), result.params["extract"]["engine"]),
         card=model_card(facts),
@@ -74,7 +75,7 @@ def _submission(
     figures = {
         name: value
         for name, value in result.metrics[MODEL].items()
-        if name.removesuffix("_low").removesuffix("_high") in FIGURES
+        if name.removesuffix("_low").removesuffix("_high") in (*FIGURES, *OPEN_SET)
     }
     return Submission(
         result_digest=result.digest,

@@ -65,6 +65,8 @@ class AnswerOut(BaseModel):
     is_somebody: bool | None
     """Whether the index knows the person, at this share of false alarms."""
     threshold: float | None
+    threshold_is_measured: bool
+    """Whether the threshold was measured on this index, not brought by the model."""
     rate: float
     people: list[FoundOut]
 
@@ -75,6 +77,7 @@ class AnswerOut(BaseModel):
             model=model.sha256,
             is_somebody=answer.is_somebody,
             threshold=answer.threshold,
+            threshold_is_measured=answer.is_measured,
             rate=answer.rate,
             people=[FoundOut.of(found) for found in answer.people],
         )
