@@ -291,6 +291,7 @@ def report() -> None:
         difference_line,
         metrics_table,
         mistakes_line,
+        open_set_line,
         read_difference,
         read_metrics,
     )
@@ -300,6 +301,8 @@ def report() -> None:
     terminal.print(metrics_table(read_source(paths.DATASET)["name"], metrics))
     terminal.print(difference_line(read_difference(paths.METRICS)))
     terminal.print(mistakes_line(metrics))
+    if line := open_set_line(metrics):
+        terminal.print(line)
     terminal.print(camera_table(paths.PLOTS, metrics))
     terminal.print(
         "Look next at\n"
