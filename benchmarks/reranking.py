@@ -1,4 +1,4 @@
-"""Time k-reciprocal re-ranking at Market-1501's size, and measure the memory of the process.
+"""Time each way to re-rank at Market-1501's size, and measure the memory of the process.
 
 Run from the repository's root: ``python -m benchmarks.reranking``. The numbers of people, cameras,
 distractors and junk are those of Market-1501. The features form neighbourhoods as real ones do:
@@ -16,6 +16,7 @@ from benchmarks.evaluation import CAMERAS, PEOPLE, market_sized
 from reid.common.arrays import FloatArray, IntArray
 from reid.data.market import DISTRACTOR_PID, JUNK_PID
 from reid.evaluation.reranking import Reranking
+from reid.evaluation.reranking_method import WORDS
 from reid.protocol.feature_set import FeatureSet
 from reid.protocol.ranking import Similarities, dot_products, rank_queries, summarise
 
@@ -56,7 +57,7 @@ def timed(name: str, query: FeatureSet, gallery: FeatureSet, similarities: Simil
     start = time.perf_counter()
     metrics = summarise(rank_queries(query, gallery, similarities=similarities), gallery.pids)
     seconds = time.perf_counter() - start
-    print(f"{name:10} {seconds:6.2f} s   rank-1 {metrics.rank1:.3f}   mAP {metrics.mAP:.3f}")
+    print(f"{name:18} {seconds:6.2f} s   rank-1 {metrics.rank1:.3f}   mAP {metrics.mAP:.3f}")
 
 
 def peak_mib() -> float:
@@ -65,15 +66,16 @@ def peak_mib() -> float:
 
 
 def main(width: int = 1280) -> None:
-    """Print seconds, figures and the peak memory of the process, before and after."""
+    """Print seconds, figures and the peak memory of the process so far."""
     looks = Looks(width)
     query, gallery = (looks.draw(one.pids, one.camids) for one in market_sized(1))
     print(f"{len(query)} queries x {len(gallery)} gallery rows x {width}")
     print(f"peak memory {peak_mib():6.0f} MiB with the features drawn")
     timed("plain", query, gallery, dot_products)
     print(f"peak memory {peak_mib():6.0f} MiB")
-    timed("re-ranked", query, gallery, Reranking().similarities)
-    print(f"peak memory {peak_mib():6.0f} MiB, the features included")
+    for method in sorted(WORDS, reverse=True):
+        timed(method, query, gallery, Reranking(method=method).similarities)
+        print(f"peak memory {peak_mib():6.0f} MiB, the features included")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from reid.data import paths
 from reid.data.dataset import read_columns, read_source
 from reid.data.market import person_name
 from reid.data.protocols import CROSS_CAMERA, Protocol
+from reid.evaluation.reranking_method import RerankingMethod
 from reid.inference.engine import EngineName, load_engine
 from reid.terminal import console
 from search.commands import index, serve
@@ -40,8 +41,9 @@ app = typer.Typer(
 def score(
     file: Annotated[Path, typer.Argument(help="An .npz file with qf, gf, q_pids, ...")],
     rerank: Annotated[
-        bool, typer.Option("--rerank", help="Re-rank by k-reciprocal neighbours.")
-    ] = False,
+        RerankingMethod | None,
+        typer.Option(help="How to re-rank. Only k_reciprocal uses the other queries."),
+    ] = None,
     protocol: Annotated[
         Protocol,
         typer.Option(help="any_camera: gallery rows of the query's own camera are answers, too."),
@@ -59,13 +61,13 @@ def score(
     from reid.protocol.ranking import dot_products, rank_queries, summarise  # noqa: PLC0415
 
     query, gallery = read_feature_file(file, distractors=not no_distractors)
-    reranking = Reranking()
-    similarities = reranking.similarities if rerank else dot_products
+    reranking = Reranking(method=rerank) if rerank else None
+    similarities = reranking.similarities if reranking else dot_products
     ranking = rank_queries(query, gallery, similarities=similarities, protocol=protocol)
     figures = asdict(summarise(ranking, gallery.pids))
     if protocol != CROSS_CAMERA:
         figures["protocol"] = protocol
-    if rerank:
+    if reranking:
         figures["reranking"] = reranking.model_dump()
     print(json.dumps(figures, indent=2))  # noqa: T201
 
@@ -291,6 +293,7 @@ def report() -> None:
         difference_line,
         metrics_table,
         mistakes_line,
+        open_set_line,
         read_difference,
         read_metrics,
     )
@@ -300,6 +303,8 @@ def report() -> None:
     terminal.print(metrics_table(read_source(paths.DATASET)["name"], metrics))
     terminal.print(difference_line(read_difference(paths.METRICS)))
     terminal.print(mistakes_line(metrics))
+    if line := open_set_line(metrics):
+        terminal.print(line)
     terminal.print(camera_table(paths.PLOTS, metrics))
     terminal.print(
         "Look next at\n"

@@ -12,7 +12,15 @@ from reid.common.errors import UserError
 from reid.data import paths
 from reid.data.protocols import ANY_CAMERA, protocol_of, words_for
 from reid.evaluation.breakdown import LEFT_OUT
-from reid.evaluation.figures import FIGURES, REPORTED, in_points, value_and_interval
+from reid.evaluation.figures import (
+    FIGURES,
+    OPEN_SET_FPIR,
+    REPORTED,
+    at_fpir,
+    in_points,
+    value_and_interval,
+)
+from reid.evaluation.reranking_method import words_for_reranking
 
 ROWS = 10
 
@@ -48,8 +56,7 @@ def metrics_table(title: str, metrics: dict[str, dict[str, Any]]) -> Table:
     )
     if left_out := first["queries_without_match"]:
         caption += f"; {left_out} more queries have no right answer and are left out"
-    if first["reranked"]:
-        caption += "; re-ranked"
+    caption += words_for_reranking(first["reranked"])
     if protocol_of(first) == ANY_CAMERA:
         caption += (
             "; any camera: photos by the query's own camera are right answers, too, which is "
@@ -118,3 +125,22 @@ def mistakes_line(metrics: dict[str, dict[str, Any]]) -> str:
         for name, values in metrics.items()
     ]
     return f"wrong first answers: {'; '.join(models)}"
+
+
+def open_set_line(metrics: dict[str, dict[str, Any]]) -> str:
+    """Say in one sentence how many people each model misses if few strangers may be accepted.
+
+    Empty if there were too few held-out photos to set a threshold.
+    """
+    sentences = []
+    for fpir in OPEN_SET_FPIR:
+        key = at_fpir("FNIR", fpir)
+        errors = [
+            f"{name} misses {100 * values[key]:.1f} % of people and accepts "
+            f"{100 * values[at_fpir('FPIR', fpir)]:.1f} % of strangers"
+            for name, values in metrics.items()
+            if key in values
+        ]
+        if errors:
+            sentences.append(f"with a threshold for {100 * fpir:g} %, {'; '.join(errors)}")
+    return f"is the person here at all: {'. And '.join(sentences)}" if sentences else ""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from reid.evaluation.open_set import threshold_for
 from search.index import Index
 
 PROBES = 1_000
@@ -43,13 +44,7 @@ class FalseAlarms:
 
         None if the index is too small to tell so small a share: it is at least 1 / (1 + n).
         """
-        n = len(self._scores)
-        allowed = int(np.floor(rate * (1 + n))) - 1
-        if not n or allowed < 0:
-            return None
-        if allowed >= n:
-            return -1.0
-        return float(np.nextafter(self._scores[n - 1 - allowed], 2))
+        return threshold_for(self._scores, rate) if len(self._scores) else None
 
 
 def measure_false_alarms(index: Index, model: str) -> FalseAlarms:

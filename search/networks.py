@@ -1,17 +1,22 @@
 """The networks that embed photos: copies, in a folder of the search tool's own."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reid.common.errors import UserError
-from reid.common.files import replacing_folder, sha256_of_folder
+from reid.common.files import replacing_file, replacing_folder, sha256_of_folder
 from reid.data.images import decode_all
 from reid.inference.engine import FILES, Engine, load_engine
+from reid.serving.thresholds import THRESHOLDS, read_thresholds
 from search.records import Model
+
+if TYPE_CHECKING:
+    from runs.registry.download import FetchedNetwork
 
 REGISTRY = "models:/"
 CHAMPION = f"{REGISTRY}reid@champion"
@@ -21,9 +26,12 @@ NAME = "name.txt"
 class Network:
     """A network on its engine, and the model that it is to an index."""
 
-    def __init__(self, engine: Engine, sha256: str, name: str) -> None:
-        """Keep the parts."""
+    def __init__(
+        self, engine: Engine, sha256: str, name: str, thresholds: Mapping[float, float]
+    ) -> None:
+        """Keep the parts; ``thresholds`` are those of `reid.serving.thresholds`."""
         self.engine = engine
+        self.thresholds = thresholds
         self.model = Model(sha256, name, engine.dimension)
 
     def embed(self, photos: Sequence[bytes]) -> np.ndarray:
@@ -53,10 +61,10 @@ class Networks:
         if not address.startswith(REGISTRY):
             return self._copied(Path(address), address)
         with TemporaryDirectory() as folder:
-            network, version = _downloaded(address, Path(folder))
-            return self._copied(network, version)
+            fetched = _downloaded(address, Path(folder))
+            return self._copied(fetched.folder, fetched.address, fetched.thresholds)
 
-    def _copied(self, source: Path, name: str) -> Network:
+    def _copied(self, source: Path, name: str, thresholds: Path | None = None) -> Network:
         if not any((source / file).exists() for file in FILES.values()):
             raise UserError(
                 f"{source} holds no network. Name a registered model ({CHAMPION}), or a folder "
@@ -68,6 +76,11 @@ class Networks:
             with replacing_folder(place) as part:
                 shutil.copytree(source, part / "network")
                 (part / NAME).write_text(name, encoding="utf-8")
+        if thresholds and thresholds.exists():
+            # The network may have been installed before, from a folder without thresholds.
+            with replacing_file(place / THRESHOLDS) as part:
+                shutil.copyfile(thresholds, part)
+            self._loaded.pop(sha256, None)
         return self.load(sha256)
 
     def load(self, sha256: str) -> Network:
@@ -85,12 +98,13 @@ class Networks:
                 )
             engine = load_engine(place / "network", cache=self._folder / "compiled")
             name = (place / NAME).read_text(encoding="utf-8")
-            self._loaded[sha256] = Network(engine, sha256, name)
+            thresholds = read_thresholds(place / THRESHOLDS)
+            self._loaded[sha256] = Network(engine, sha256, name, thresholds)
         return self._loaded[sha256]
 
 
-def _downloaded(address: str, folder: Path) -> tuple[Path, str]:
-    """Download a registered model. Return the folder of its network and the model's version."""
+def _downloaded(address: str, folder: Path) -> "FetchedNetwork":
+    """Download the network of a registered model."""
     try:
         from runs.fingerprint import project_root  # noqa: PLC0415
         from runs.registry.download import network_of  # noqa: PLC0415

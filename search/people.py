@@ -1,10 +1,12 @@
 """People, not photos: the answer to a search."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
+from reid.serving.thresholds import threshold_of
 from search.false_alarms import FalseAlarms
 from search.index import Index
 from search.records import EVERYTHING, Filter, Hit, Sighting
@@ -26,7 +28,7 @@ class Found:
     false_alarms: float | None
     """The share of strangers who find somebody at least as similar (see `FalseAlarms`)."""
     is_match: bool | None
-    """Whether that share is small enough. None if the index is too small to say."""
+    """Whether the similarity reaches the threshold. None if there is no threshold."""
     sightings: list[Sighting]
     """All photos of the person, by time."""
 
@@ -38,13 +40,15 @@ class Answer:
     people: list[Found]
     """The most similar first."""
     threshold: float | None
-    """The similarity from which on an answer is a match."""
+    """The similarity from which on an answer is a match. None if nothing tells it."""
     rate: float
     """The accepted share of false alarms, which sets the threshold."""
+    is_measured: bool = True
+    """Whether the threshold was measured on this index, not brought by the model."""
 
     @property
     def is_somebody(self) -> bool | None:
-        """Whether the index knows the person. None if the index is too small to say."""
+        """Whether the index knows the person. None if there is no threshold."""
         if self.threshold is None:
             return None
         return any(found.is_match for found in self.people)
@@ -71,6 +75,7 @@ def find_people(
     rate: float,
     top: int,
     among: Filter = EVERYTHING,
+    thresholds: Mapping[float, float] = MappingProxyType({}),
 ) -> Answer:
     """Find the people who look most like a query, each once.
 
@@ -82,12 +87,15 @@ def find_people(
         rate: the accepted share of false alarms.
         top: the largest number of people.
         among: which photos may be found.
+        thresholds: the model's own (`reid.serving.thresholds`), for an index that is too small to
+            measure the accepted share.
     """
     best = _best_of_each(index, query, model, top, among)
     of_person: dict[str, list[Sighting]] = {}
     for sighting in index.sightings([hit.sighting.person for hit in best if hit.sighting.person]):
         of_person.setdefault(str(sighting.person), []).append(sighting)
-    threshold = false_alarms.threshold(rate)
+    measured = false_alarms.threshold(rate)
+    threshold = threshold_of(thresholds, rate) if measured is None else measured
     people = [
         Found(
             hit.sighting.person,
@@ -99,7 +107,7 @@ def find_people(
         )
         for hit in best
     ]
-    return Answer(people, threshold, rate)
+    return Answer(people, threshold, rate, is_measured=measured is not None)
 
 
 def _best_of_each(

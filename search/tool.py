@@ -64,9 +64,16 @@ class SearchTool:
         """
         used = model or self.index.current_model()
         kept = [named_kept_form(f"photo {number}", photo) for number, photo in enumerate(photos, 1)]
-        query = one_query(self.networks.load(used.sha256).embed(kept))
+        network = self.networks.load(used.sha256)
         return find_people(
-            self.index, query, used.sha256, self.false_alarms(used.sha256), rate, top, among
+            self.index,
+            one_query(network.embed(kept)),
+            used.sha256,
+            self.false_alarms(used.sha256),
+            rate,
+            top,
+            among,
+            network.thresholds,
         )
 
     def false_alarms(self, model: str) -> FalseAlarms:

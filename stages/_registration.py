@@ -10,7 +10,8 @@ from reid.checks.official import holds_market1501
 from reid.data import paths
 from reid.data.dataset import read_index, read_source
 from reid.data.protocols import words_for
-from reid.evaluation.figures import FIGURES
+from reid.evaluation.figures import FIGURES, OPEN_SET
+from reid.evaluation.reranking_method import words_for_reranking
 from runs.registry.champion import protocol_digest
 from runs.registry.model_card import CardFacts, model_card
 from runs.registry.versions import MODEL, Registry, Submission
@@ -66,6 +67,7 @@ def _submission(
         network=paths.exported_folder(MODEL),
         keras=result.artifacts[str(paths.model_folder(MODEL))],
         ranking=paths.ranking_file(MODEL),
+        metrics=result.metrics[MODEL],
         dimension=features.shape[1],
         requirements=pinned_requirements(Path(), result.params["extract"]["engine"]),
         card=model_card(facts),
@@ -73,14 +75,14 @@ def _submission(
     figures = {
         name: value
         for name, value in result.metrics[MODEL].items()
-        if name.removesuffix("_low").removesuffix("_high") in FIGURES
+        if name.removesuffix("_low").removesuffix("_high") in (*FIGURES, *OPEN_SET)
     }
     return Submission(
         result_digest=result.digest,
         package=package,
         protocol=protocol_digest(query, gallery, reranking, protocol),
         data=f"{len(query)} queries and {len(gallery)} gallery images of {result.data_name}, "
-        f"md5 {result.data_md5[:7]}{', re-ranked' if reranking['use'] else ''}"
+        f"md5 {result.data_md5[:7]}{words_for_reranking(result.metrics[MODEL]['reranked'])}"
         f"{words_for(protocol)}",
         data_name=result.data_name,
         data_md5=result.data_md5,

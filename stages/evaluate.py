@@ -14,7 +14,7 @@ from pydantic import Field
 from reid.common.files import replacing_folder, write_json
 from reid.common.settings import Settings
 from reid.data import paths
-from reid.data.dataset import read_subset
+from reid.data.dataset import VALIDATION, read_subset
 from reid.data.protocols import ANY_CAMERA, ANY_CAMERA_FLAG, Protocol, words_for
 from reid.evaluation.answers import picture_of_answers
 from reid.evaluation.breakdown import (
@@ -30,14 +30,24 @@ from reid.evaluation.breakdown import (
     wrong_first_answers,
 )
 from reid.evaluation.confidence import Resamples, confidence_intervals
-from reid.evaluation.distances import EUCLIDEAN, RERANKED, DistanceHistograms
-from reid.evaluation.figures import FIGURES, TESTED
+from reid.evaluation.distances import EUCLIDEAN, RERANKED, Distance, DistanceHistograms
+from reid.evaluation.figures import FIGURES, OPEN_SET_FPIR, TESTED, at_fpir
+from reid.evaluation.open_set import (
+    ErrorCurve,
+    Searches,
+    SearchRecorder,
+    error_curve,
+    highest_similarities,
+    open_set_metrics,
+)
 from reid.evaluation.plot_tables import write_plot_table
 from reid.evaluation.ranking_file import RankedQueries, write_ranking
 from reid.evaluation.reranking import Reranking
+from reid.evaluation.reranking_method import reranking_number, words_for_reranking
 from reid.protocol.feature_set import FeatureSet
 from reid.protocol.ranking import (
     Answers,
+    PairSimilarities,
     Ranking,
     cmc_curve,
     dot_products,
@@ -54,9 +64,21 @@ ANSWERS_DRAWN = 10
 
 
 class OptionalReranking(Reranking):
-    """k-reciprocal re-ranking, or none."""
+    """Re-ranking, or none."""
 
     use: bool
+
+    @property
+    def number(self) -> int:
+        """The number that stands for the way to re-rank in the metrics; 0 is none."""
+        return reranking_number(self.method) if self.use else 0
+
+    @property
+    def distance(self) -> Distance:
+        """The distance of the similarities that queries are ranked by."""
+        # An expanded query is an embedding of length 1, too.
+        is_cosine = not self.use or self.method == "query_expansion"
+        return EUCLIDEAN if is_cosine else RERANKED
 
 
 class Evaluate(Settings):
@@ -111,7 +133,7 @@ def figures(
             "wrong_first_answers": wrong.queries,
             "wrong_first_answers_distractor": wrong.distractor,
             "wrong_first_answers_distractor_share": wrong.distractor_share,
-            "reranked": int(params.evaluate.reranking.use),
+            "reranked": params.evaluate.reranking.number,
         }
         | ({ANY_CAMERA_FLAG: 1} if params.evaluate.protocol == ANY_CAMERA else {})
     )
@@ -124,6 +146,24 @@ def figure_table(metrics: Mapping[str, float]) -> pd.DataFrame:
         for figure in TESTED
     ]
     return pd.DataFrame(rows, columns=["figure", "value", "low", "high"])
+
+
+def open_set_table(searches: Searches, metrics: Mapping[str, float]) -> pd.DataFrame:
+    """Tabulate FNIR against FPIR: the curve, and one row for each threshold set on strangers.
+
+    The column ``threshold_for`` has the FPIR that such a threshold was set for, such as ``1 %``. It
+    is empty for the points of the curve.
+    """
+    rows = [
+        {
+            "threshold_for": f"{100 * fpir:g} %",
+            **{name: metrics[at_fpir(name, fpir)] for name in ErrorCurve._fields},
+        }
+        for fpir in OPEN_SET_FPIR
+        if at_fpir("threshold", fpir) in metrics
+    ]
+    curve = pd.DataFrame({"threshold_for": "", **error_curve(searches)._asdict()})
+    return pd.concat([curve, pd.DataFrame(rows)], ignore_index=True)
 
 
 def write_camera_plots(
@@ -166,21 +206,36 @@ def main() -> None:
     features = paths.features_folder(name)
     query = feature_set(features, "query", query_rows)
     gallery = feature_set(features, "gallery", gallery_rows)
-    distances = DistanceHistograms(RERANKED if reranking.use else EUCLIDEAN)
+    distances, recorder = DistanceHistograms(reranking.distance), SearchRecorder()
+
+    def watch(pairs: PairSimilarities) -> None:
+        distances.add(pairs)
+        if not reranking.use:
+            recorder.add(pairs)
+
     ranking, answers = rank_with_answers(
         query,
         gallery,
         ANSWERS_DRAWN,
         similarities=reranking.similarities if reranking.use else dot_products,
-        watch=distances.add,
+        watch=watch,
         protocol=protocol,
     )
+    if reranking.use:
+        # A threshold is one of similarities of embeddings.
+        rank_with_answers(query, gallery, k=1, watch=recorder.add, protocol=protocol)
     wrong = wrong_first_answers(ranking, answers, gallery.pids)
     metrics = figures(ranking, wrong, query, gallery, params)
+    searches = recorder.searches()
+    metrics |= open_set_metrics(
+        searches,
+        highest_similarities(np.load(paths.embeddings_file(features, VALIDATION)), gallery),
+        query.pids,
+        params.evaluate.resamples,
+        params.seed,
+    )
     title = f"{name}: queries (blue) and their first ten answers, right (green) and wrong (red)"
-    if reranking.use:
-        title += ", re-ranked"
-    title += words_for(protocol)
+    title += words_for_reranking(reranking.number) + words_for(protocol)
     picture = draw_answers(
         title, params.evaluate.picture_queries, query_rows, gallery_rows, answers
     )
@@ -191,6 +246,7 @@ def main() -> None:
             part / "first_answers.csv": first_answers(ranking, wrong),
             paths.cmc_file(part): pd.DataFrame({"rank": np.arange(1, len(cmc) + 1), "cmc": cmc}),
             part / "distances.csv": distances.table(),
+            part / "open_set.csv": open_set_table(searches, metrics),
         }
         for file, table in tables.items():
             write_plot_table(table, file, protocol)
@@ -209,7 +265,7 @@ def main() -> None:
         metrics["queries"] - metrics["queries_without_match"],
         metrics["gallery"],
         f"; {left_out} without a right answer are left out" if left_out else "",
-        ", re-ranked" if reranking.use else "",
+        words_for_reranking(reranking.number),
         words_for(protocol),
     )
 

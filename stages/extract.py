@@ -1,18 +1,21 @@
-"""Stage, once for each model: embed the images of query and gallery."""
+"""Stage, once for each model: embed the images of query, gallery and the held-out fold."""
 
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from reid.common.arrays import has_unit_length
 from reid.common.errors import UserError
 from reid.common.files import replacing_folder, sha256, sha256_of_folder, write_json
 from reid.common.settings import Settings
 from reid.data import paths
-from reid.data.dataset import decoded_batches
-from reid.inference.engine import EngineName, load_engine
+from reid.data.dataset import VALIDATION, decoded_batches, read_images
+from reid.data.images import decode_all
+from reid.inference.engine import Engine, EngineName, load_engine
 from reid.model.backend_choice import Backend, choose
 from runs.fingerprint import inputs_hash, require_unedited
 from stages._params import Seed, Threads
@@ -53,10 +56,8 @@ def main() -> None:
     exported = paths.exported_folder(name)
     engine = load_engine(exported)
     with replacing_folder(paths.features_folder(name)) as part:
-        for subset in ("query", "gallery"):
-            parquet = paths.subset_file(paths.DATASET, subset)
-            batches = decoded_batches(parquet, DECODED_AT_ONCE, engine.height, engine.width)
-            embeddings = engine.embed(batches)
+        for subset, photos in _photos(engine).items():
+            embeddings = engine.embed(photos)
             _require_embeddings(embeddings, subset, exported)
             np.save(paths.embeddings_file(part, subset), embeddings)
             logger.info("%s %s: %d embeddings of %d numbers", name, subset, *embeddings.shape)
@@ -69,6 +70,25 @@ def main() -> None:
             },
         )
         require_unedited(stage, before)
+
+
+def _photos(engine: Engine) -> dict[str, Iterator[np.ndarray]]:
+    """Return what to embed by its name: batches of uint8 (n, height, width, 3)."""
+    size = (engine.height, engine.width)
+    subsets = {
+        subset: decoded_batches(paths.subset_file(paths.DATASET, subset), DECODED_AT_ONCE, *size)
+        for subset in ("query", "gallery")
+    }
+    return {**subsets, VALIDATION: _held_out_photos(*size)}
+
+
+def _held_out_photos(height: int, width: int) -> Iterator[np.ndarray]:
+    """Yield the training images that were held out, in the order of the training subset."""
+    folds = pq.read_table(paths.SPLIT, columns=["fold"])["fold"].to_numpy()
+    rows = np.flatnonzero(folds == VALIDATION).tolist()
+    for start in range(0, len(rows), DECODED_AT_ONCE):
+        images = read_images(paths.DATASET, "train", rows[start : start + DECODED_AT_ONCE])
+        yield decode_all(images, height, width)
 
 
 def _require_embeddings(embeddings: np.ndarray, subset: str, network: Path) -> None:

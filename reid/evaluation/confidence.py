@@ -18,7 +18,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from reid.common.arrays import IntArray
+from reid.common.arrays import BoolArray, IntArray
 from reid.common.errors import UserError
 from reid.protocol.ranking import DoubleArray, Ranking
 
@@ -92,10 +92,19 @@ def confidence_intervals(
     Raises `UserError` if fewer than two people have a right answer, or if there are fewer than
     1000 resamples.
     """
-    _require_resamples(resamples)
-    people = _by_person(_figures(ranking), ranking, pids)
-    low, high = _percentile_intervals(people, resamples, np.random.default_rng(seed))
-    return Confidence(*(Interval(*ends) for ends in zip(low.tolist(), high.tolist(), strict=True)))
+    return Confidence(*_intervals(_figures(ranking), ranking.has_match, pids, resamples, seed))
+
+
+def interval_of_mean(
+    values: DoubleArray, pids: IntArray, resamples: int = 10_000, seed: int = 0
+) -> Interval:
+    """Compute the 95 % percentile interval of another mean over queries, drawn in the same way.
+
+    ``values``: float64 (q,), NaN for a query that doesn't count; ``pids``: (q,). Raises `UserError`
+    as `confidence_intervals` does.
+    """
+    (interval,) = _intervals(values[:, None], ~np.isnan(values), pids, resamples, seed)
+    return interval
 
 
 def compare(
@@ -117,7 +126,7 @@ def compare(
     """
     _require_resamples(resamples)
     _require_comparable(first, second)
-    people = _by_person(_figures(first) - _figures(second), first, pids)
+    people = _by_person(_figures(first) - _figures(second), first.has_match, pids)
     rng = np.random.default_rng(seed)
     difference = people.sums.sum(axis=0) / people.queries.sum()
     low, high = _percentile_intervals(people, resamples, rng)
@@ -138,8 +147,8 @@ def compare(
 class _People(NamedTuple):
     """What each of p people brings to a draw.
 
-    ``sums``: float64 (p, 3), the sums of the figures over the person's queries; ``queries``: int64
-    (p,), the number of the person's queries with a right answer, at least one.
+    ``sums``: float64 (p, f), the sums of the f figures over the person's queries; ``queries``:
+    int64 (p,), the number of the person's queries that count, at least one.
     """
 
     sums: DoubleArray
@@ -156,9 +165,18 @@ def _figures(ranking: Ranking) -> DoubleArray:
     )
 
 
-def _by_person(figures: DoubleArray, ranking: Ranking, pids: IntArray) -> _People:
-    """Add up the figures, (q, 3), of each person's queries that have a right answer."""
-    has_match = ranking.has_match
+def _intervals(
+    figures: DoubleArray, has_match: BoolArray, pids: IntArray, resamples: int, seed: int
+) -> list[Interval]:
+    """Compute the interval of the mean of each column of (q, f)."""
+    _require_resamples(resamples)
+    people = _by_person(figures, has_match, pids)
+    low, high = _percentile_intervals(people, resamples, np.random.default_rng(seed))
+    return [Interval(*ends) for ends in zip(low.tolist(), high.tolist(), strict=True)]
+
+
+def _by_person(figures: DoubleArray, has_match: BoolArray, pids: IntArray) -> _People:
+    """Add up the figures, (q, f), of each person's queries that have a right answer."""
     found, person = np.unique(pids[has_match], return_inverse=True)
     if len(found) < 2:
         raise UserError(
@@ -174,7 +192,7 @@ def _by_person(figures: DoubleArray, ranking: Ranking, pids: IntArray) -> _Peopl
 def _percentile_intervals(
     people: _People, resamples: int, rng: np.random.Generator
 ) -> tuple[DoubleArray, DoubleArray]:
-    """Find the low and the high ends of the figures' intervals, each float64 (3,)."""
+    """Find the low and the high ends of the f figures' intervals, each float64 (f,)."""
     # SciPy's statistics take a second to import.
     from scipy.stats import bootstrap  # noqa: PLC0415
 
@@ -193,7 +211,7 @@ def _percentile_intervals(
 
 
 def _means(*sums_and_queries: DoubleArray, axis: int) -> DoubleArray:
-    """Divide each figure's sum over people by their number of queries: float64 (3, draws)."""
+    """Divide each figure's sum over people by their number of queries: float64 (f, draws)."""
     *sums, queries = sums_and_queries
     return np.stack([figure.sum(axis=axis) for figure in sums]) / queries.sum(axis=axis)
 

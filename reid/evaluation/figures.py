@@ -23,6 +23,28 @@ COUNTS = ("queries", "queries_without_match", "gallery", "junk", "distractors")
 """The keys of the counts in the same files, which describe the test set."""
 
 
+OPEN_SET_FPIR = (0.01, 0.1)
+"""The shares of strangers that may be taken for somebody in the gallery; each sets a threshold."""
+
+STRANGERS = "strangers"
+"""The key of the number of held-out training photos that set the thresholds."""
+
+
+def at_fpir(figure: str, fpir: float) -> str:
+    """Return the key of a figure at the threshold for a share of strangers: ``FNIR_at_1pct``.
+
+    ``figure``: ``threshold``; ``FNIR``, which has an interval; or ``FPIR``, as it was measured.
+    """
+    return f"{figure}_at_{100 * fpir:g}pct"
+
+
+OPEN_SET = {at_fpir("FNIR", fpir): f"FNIR at FPIR {100 * fpir:g} %" for fpir in OPEN_SET_FPIR}
+"""The keys of the open set's figures, lower is better, and their names for people.
+
+A key is missing if there were too few strangers to set its threshold.
+"""
+
+
 def value_and_interval(metrics: Mapping[str, float], figure: str) -> tuple[str, str]:
     """Write a figure and its interval in per cent: ``("83.0", "76.3-89.2")``.
 

@@ -42,14 +42,17 @@ def nearest_rows(vectors: FloatArray, k: int) -> Neighbours:
         # A row is its own nearest, whatever rounding says.
         np.fill_diagonal(similarity[:, start:], np.inf)
         found.least_similarity[block] = similarity.min(axis=1)
-        found.rows[block] = nearest = _nearest(similarity, k)
+        found.rows[block] = nearest = nearest_columns(similarity, k)
         found.similarity[block] = np.take_along_axis(similarity, nearest, axis=1)
     found.similarity[:, 0] = 1
     return found
 
 
-def _nearest(similarity: FloatArray, k: int) -> IntArray:
-    """Find the columns of the k highest values in each row of (b, n), highest first: (b, k)."""
+def nearest_columns(similarity: FloatArray, k: int) -> IntArray:
+    """Find the columns of the ``k`` highest values in each row of (b, n), highest first.
+
+    int64 (b, k), with k at most n. Equal values stand in the order of their columns.
+    """
     row, column = np.nonzero(similarity >= _at_most_kth(similarity, k)[:, None])
     # The sort is stable: columns of equal values stay in ascending order.
     order = np.lexsort((-similarity[row, column], row))

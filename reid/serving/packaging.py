@@ -5,7 +5,7 @@ This module is a flavor for ``mlflow.models.Model.log``, which calls ``save_mode
 
 import base64
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 import reid
 from reid.data import paths
 from reid.inference.engine import ENGINE_NEEDS, EngineName
+from reid.serving.thresholds import THRESHOLDS, write_thresholds
 
 CODE = Path(reid.__file__).parent
 SERVED = CODE / "serving" / "served_model.py"
@@ -41,6 +42,8 @@ class Package:
     """The ``.keras`` file that it was exported from, so that it can be exported anew."""
     ranking: Path
     """The file of its ranking of the queries, so that a later version can be compared with it."""
+    metrics: Mapping[str, float]
+    """Its metrics, which have the thresholds for a search."""
     dimension: int
     """The length of an embedding."""
     requirements: Sequence[str]
@@ -93,3 +96,4 @@ def save_model(path: str, mlflow_model: Model, package: Package, **_: object) ->
     )
     (Path(path) / CARD).write_text(package.card, encoding="utf-8")
     shutil.copyfile(package.ranking, Path(path) / RANKING)
+    write_thresholds(Path(path) / THRESHOLDS, package.metrics)

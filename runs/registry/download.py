@@ -1,6 +1,7 @@
 """Fetch the network of a registered model."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 from mlflow.artifacts import download_artifacts
@@ -8,6 +9,7 @@ from mlflow.exceptions import MlflowException
 
 from reid.common.errors import UserError, first_line
 from reid.inference.engine import FILES
+from reid.serving.thresholds import THRESHOLDS
 from runs.registry.versions import store_of_process
 from runs.run_store import RunStore
 
@@ -15,6 +17,17 @@ SCHEME = "models:/"
 META = "registered_model_meta"
 """The file in which MLflow notes the version that it downloaded."""
 OLD = "an earlier version of this project made it"
+
+
+class FetchedNetwork(NamedTuple):
+    """The exported network of a registered model, downloaded."""
+
+    folder: Path
+    """The folder of the network."""
+    thresholds: Path
+    """The file of its thresholds, which a version from before there were any lacks."""
+    address: str
+    """The address of the version: an alias moves to others."""
 
 
 def _downloaded(model: str, root: Path, folder: Path) -> Path:
@@ -48,11 +61,8 @@ def keras_file_of(model: str, root: Path, folder: Path) -> Path:
     return found[0]
 
 
-def network_of(model: str, root: Path, folder: Path) -> tuple[Path, str]:
+def network_of(model: str, root: Path, folder: Path) -> FetchedNetwork:
     """Download the exported network of a registered model; arguments as for `keras_file_of`.
-
-    Returns:
-        The folder of the network, and the address of the version: an alias moves to others.
 
     Raises:
         UserError: there is no store or no such model, or the model holds no exported network.
@@ -62,4 +72,8 @@ def network_of(model: str, root: Path, folder: Path) -> tuple[Path, str]:
     if not found:
         raise UserError(f"{model} holds no exported network: {OLD}")
     meta = yaml.safe_load((artifacts.parent / META).read_text(encoding="utf-8"))
-    return found[0], f"{SCHEME}{meta['model_name']}/{meta['model_version']}"
+    return FetchedNetwork(
+        folder=found[0],
+        thresholds=artifacts.parent / THRESHOLDS,
+        address=f"{SCHEME}{meta['model_name']}/{meta['model_version']}",
+    )

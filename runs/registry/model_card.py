@@ -11,7 +11,15 @@ from typing import Any
 
 from reid.data.market import SAMPLE_NAME
 from reid.data.protocols import ANY_CAMERA, protocol_of
-from reid.evaluation.figures import FIGURES, REPORTED, value_and_interval
+from reid.evaluation.figures import (
+    FIGURES,
+    OPEN_SET_FPIR,
+    REPORTED,
+    STRANGERS,
+    at_fpir,
+    value_and_interval,
+)
+from reid.evaluation.reranking_method import words_for_reranking
 from runs.markdown import code, plain
 
 NOT_FOR = """\
@@ -73,6 +81,7 @@ def model_card(facts: CardFacts) -> str:
         "Made for": _made_for(how),
         "Protocol": _protocol(facts),
         "Figures": _figures(facts),
+        "Is the person here at all?": _open_set(facts),
         "Data": _data(facts),
         "Limits": _limits(facts),
         "Licences": f"- Data: {_data_licence(facts)}\n- Weights: "
@@ -95,7 +104,7 @@ def _made_for(how: Mapping[str, Any]) -> str:
 
 def _protocol(facts: CardFacts) -> str:
     triplet = facts.metrics["triplet"]
-    reranking = "re-ranked (the embeddings alone give other figures)"
+    reranking = words_for_reranking(triplet["reranked"])
     scored = int(triplet["queries"] - triplet["queries_without_match"])
     people = int(facts.metrics["comparison"]["people"])
     without = int(triplet["queries_without_match"])
@@ -106,7 +115,8 @@ def _protocol(facts: CardFacts) -> str:
     else:
         kind, own_camera = "Market-1501's single query", "are left out"
     return (
-        f"{kind}, {reranking if triplet['reranked'] else 'no re-ranking'}: "
+        f"{kind}{reranking or ', no re-ranking'}"
+        f"{' (the embeddings alone give other figures)' if reranking else ''}: "
         f"{scored} queries of {people} people{left_out} against {triplet['gallery']:.0f} gallery "
         "images, "
         f"{triplet['distractors']:.0f} of them distractors, without {triplet['junk']:.0f} junk "
@@ -151,12 +161,40 @@ def _limits(facts: CardFacts) -> str:
     )
     return (
         f"{drawn}- Measured on these cameras alone. Other cameras, places, seasons and detectors "
-        "give other figures, usually lower ones.\n"
+        "give other figures, usually lower ones, and need other thresholds.\n"
         "- The model goes by clothes: it misses people who change them and confuses people who "
         "dress alike.\n"
-        "- It was not measured whether the model is equally accurate for all groups of people.\n"
-        "- No threshold is calibrated: every query has a nearest photo, even if its person is not "
-        "in the gallery."
+        "- It was not measured whether the model is equally accurate for all groups of people."
+    )
+
+
+def _open_set(facts: CardFacts) -> str:
+    """Say how well a threshold tells whether the gallery shows a person at all."""
+    triplet = facts.metrics["triplet"]
+    rows = [
+        f"| {100 * fpir:g} %&emsp; | {triplet[at_fpir('threshold', fpir)]:.3f}&emsp; "
+        f"| {100 * triplet[at_fpir('FPIR', fpir)]:.1f} %&emsp; "
+        f"| {' %, '.join(value_and_interval(triplet, at_fpir('FNIR', fpir)))} |"
+        for fpir in OPEN_SET_FPIR
+        if at_fpir("threshold", fpir) in triplet
+    ]
+    if not rows:
+        return (
+            "No threshold is set, for want of held-out photos: every query has a nearest photo, "
+            "even if its person is not in the gallery."
+        )
+    return "\n".join(
+        [
+            "Somebody is always nearest. From the threshold on, that is taken for the person:",
+            "",
+            "| strangers accepted&emsp; | threshold&emsp; | accepted, measured&emsp; "
+            "| people missed, 95 % interval |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            f"Set with {triplet[STRANGERS]:.0f} held-out photos of training people, measured on "
+            "the queries. A threshold holds for a gallery of about this size.",
+        ]
     )
 
 

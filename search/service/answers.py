@@ -41,6 +41,8 @@ class AnswerOut(TypedDict):
     is_somebody: bool | None
     """Whether the index knows the person, at this share of false alarms."""
     threshold: float | None
+    threshold_is_measured: bool
+    """Whether the threshold was measured on this index, not brought by the model."""
     rate: float
     people: list[FoundOut]
 
@@ -81,6 +83,7 @@ def answer_json(answer: Answer, model: Model) -> bytes:
             "model": model.sha256,
             "is_somebody": answer.is_somebody,
             "threshold": answer.threshold,
+            "threshold_is_measured": answer.is_measured,
             "rate": answer.rate,
             "people": [_found(found) for found in answer.people],
         }

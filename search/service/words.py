@@ -11,6 +11,12 @@ from search.records import Sighting
 Side = Literal["match", "nobody", "unknown"]
 """The side of the threshold, or that nothing can be said."""
 
+NOT_MEASURED = (
+    "The gallery is too small to measure this: the limit comes with the model, from the photos "
+    "that it was tested on."
+)
+"""What is said if the model's own threshold decides."""
+
 COMMON = 0.1
 """The share of strangers from which on it is said in hundredths."""
 
@@ -37,12 +43,17 @@ def verdict(answer: Answer, is_filtered: bool) -> Verdict:
         return Verdict("unknown", "No photo to compare with", "No photo passes the filters.")
     if answer.threshold is None:
         return _nothing_to_say(answer)
+    caution = "" if answer.is_measured else f" {NOT_MEASURED}"
     if not matches:
         place = "among the filtered photos" if is_filtered else "in the gallery"
         return Verdict(
-            "nobody", f"Nobody {place}", f"At {rate} strangers, nobody looks similar enough."
+            "nobody",
+            f"Nobody {place}",
+            f"At {rate} strangers, nobody looks similar enough.{caution}",
         )
-    return Verdict("match", f"Probably {_who(matches[0])}", _on_matches(len(matches), rate))
+    return Verdict(
+        "match", f"Probably {_who(matches[0])}", _on_matches(len(matches), rate) + caution
+    )
 
 
 def _nothing_to_say(answer: Answer) -> Verdict:

@@ -21,7 +21,7 @@ from reid.checks.report import Report
 from reid.common.files import write_json
 from reid.data import paths
 from reid.evaluation.figures import COUNTS, FIGURES
-from reid.report import camera_table, metrics_table, mistakes_line
+from reid.report import camera_table, metrics_table, mistakes_line, open_set_line
 from reid.terminal import console
 from runs.description import describe
 from runs.markdown import code, plain
@@ -49,7 +49,8 @@ def shown(part: RenderableType) -> str:
 def figures() -> dict[str, float]:
     ends = {f"{name}_{end}": 0.5 for name in FIGURES for end in ("low", "high")}
     wrong = {"wrong_first_answers": 1, "wrong_first_answers_distractor": 1, "reranked": 0}
-    return dict.fromkeys(FIGURES, 0.5) | dict.fromkeys(COUNTS, 8) | ends | wrong
+    open_set = {"FNIR_at_1pct": 0.5, "FPIR_at_1pct": 0.02}
+    return dict.fromkeys(FIGURES, 0.5) | dict.fromkeys(COUNTS, 8) | ends | wrong | open_set
 
 
 def table_of_results(text: str) -> RenderableType:
@@ -81,6 +82,7 @@ TABLES = {
     ),
     "metrics": lambda text: metrics_table(text, {text: figures()}),
     "mistakes": lambda text: mistakes_line({text: figures()}),
+    "open set": lambda text: open_set_line({text: figures()}),
     "verification": lambda text: figures_table(
         Judgement([Recurrence(f"{text.replace('/', '')}/rank1", 0.5, 0.25)])
     ),

@@ -9,6 +9,8 @@ from reid.data.images import UnreadableImageError
 from reid.data.market import MARKET_NAMES
 from reid.preparation.ingest import ingest
 from reid.preparation.sources import open_source
+from reid.serving.thresholds import THRESHOLDS, write_thresholds
+from runs.registry.download import FetchedNetwork
 from search.enrolment import (
     AT_ONCE,
     Counts,
@@ -236,6 +238,21 @@ def test_network_survives_where_its_source_is_gone(
     again = Networks(tmp_path / "networks").load(sha256)
     assert again.model.name == str(colour_network)
     assert again.embed([jpeg(1)]).shape == (1, again.model.dimension)
+
+
+def test_thresholds_of_a_registered_model_come_with_its_network(
+    tmp_path: Path, colour_network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    networks = Networks(tmp_path / "networks")
+    assert networks.install(str(colour_network)).thresholds == {}
+    write_thresholds(tmp_path / THRESHOLDS, {"threshold_at_1pct": 0.75})
+    fetched = FetchedNetwork(colour_network, tmp_path / THRESHOLDS, "models:/reid/1")
+    monkeypatch.setattr("search.networks._downloaded", lambda address, folder: fetched)
+    # The same network was installed before, from a folder that has no thresholds.
+    installed = networks.install("models:/reid@champion")
+    assert installed.thresholds == {0.01: 0.75}
+    again = Networks(tmp_path / "networks").load(installed.model.sha256)
+    assert again.thresholds == {0.01: 0.75}
 
 
 def test_network_that_is_not_here_is_named_with_the_command_that_brings_it(tmp_path: Path) -> None:

@@ -1,3 +1,6 @@
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 import pytest
 
@@ -18,8 +21,9 @@ def find(
     rate: float = 0.1,
     top: int = 5,
     among: Filter = EVERYTHING,
+    thresholds: Mapping[float, float] = MappingProxyType({}),
 ) -> Answer:
-    return find_people(index, query[None], model, alarms, rate, top, among)
+    return find_people(index, query[None], model, alarms, rate, top, among, thresholds)
 
 
 def test_each_person_is_found_once_with_the_photo_that_is_most_similar(
@@ -101,6 +105,29 @@ def test_small_index_gives_people_and_no_verdict(sqlite_index: SqliteIndex) -> N
     answer = find(sqlite_index, vectors[0], model)
     assert answer.is_somebody is None
     assert [person.is_match for person in answer.people] == [None, None]
+
+
+def test_small_index_goes_by_the_threshold_of_the_model(sqlite_index: SqliteIndex) -> None:
+    vectors = unit_vectors(2)
+    model = add_vectors(sqlite_index, vectors, ["a", "b"])
+    answer = find(sqlite_index, vectors[0], model, thresholds={0.01: 0.9, 0.1: 0.8})
+    assert (answer.is_somebody, answer.threshold, answer.is_measured) == (True, 0.8, False)
+    assert [person.is_match for person in answer.people] == [True, False]
+    stranger = find(sqlite_index, -vectors[0], model, thresholds={0.01: 0.9, 0.1: 0.8})
+    assert stranger.is_somebody is False
+    strict = find(sqlite_index, vectors[0], model, rate=0.001, thresholds={0.01: 0.9})
+    assert strict.is_somebody is None
+
+
+def test_index_that_can_be_measured_does_not_go_by_the_threshold_of_the_model(
+    sqlite_index: SqliteIndex,
+) -> None:
+    vectors = unit_vectors(40)
+    model = add_vectors(sqlite_index, vectors, [f"person {number}" for number in range(40)])
+    alarms = FalseAlarms(np.linspace(0.0, 0.6, 99).tolist())
+    answer = find(sqlite_index, vectors[7], model, alarms, rate=0.1, thresholds={0.1: 0.99})
+    assert answer.threshold == alarms.threshold(0.1)
+    assert answer.is_measured
 
 
 def test_several_photos_are_the_mean_of_their_embeddings() -> None:

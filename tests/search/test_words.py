@@ -54,6 +54,15 @@ def test_verdict_names_the_accepted_false_alarms() -> None:
     assert "1 false alarm in 100" in words.verdict(answer, is_filtered=False).explanation
 
 
+@pytest.mark.parametrize("is_match", [True, False])
+def test_verdict_by_the_threshold_of_the_model_says_so(is_match: bool) -> None:
+    measured = Answer([found("Anna", 0.004, is_match)], 0.8, 0.01)
+    brought = Answer([found("Anna", None, is_match)], 0.8, 0.01, is_measured=False)
+    assert words.verdict(brought, False).headline == words.verdict(measured, False).headline
+    assert "comes with the model" in words.verdict(brought, False).explanation
+    assert "comes with the model" not in words.verdict(measured, False).explanation
+
+
 def test_nobody_among_filtered_photos_is_not_nobody_in_the_gallery() -> None:
     answer = Answer([found("Anna", 0.4, False)], 0.8, 0.01)
     headline = words.verdict(answer, is_filtered=True).headline

@@ -22,7 +22,7 @@ import yaml
 
 from reid.common.errors import UserError
 from reid.data import paths
-from reid.data.dataset import read_subset
+from reid.data.dataset import VALIDATION, read_subset
 from runs.fingerprint import declared_params
 from runs.live_epochs import live_report
 from stages._stage import run
@@ -30,6 +30,7 @@ from stages._stage import run
 EPOCHS = 3
 HOLD = Path(".dvc/tmp/hold")
 NOISE = 1.5
+STRANGERS = 120
 DIVERGED = "the loss of the quick model is NaN"
 
 
@@ -107,6 +108,9 @@ def extract(name: str) -> None:
         features = people + NOISE * rng.standard_normal(people.shape)
         features /= np.linalg.norm(features, axis=1, keepdims=True)
         np.save(paths.embeddings_file(folder, subset), features.astype(np.float32))
+    strangers = rng.standard_normal((STRANGERS, 16))
+    strangers /= np.linalg.norm(strangers, axis=1, keepdims=True)
+    np.save(paths.embeddings_file(folder, VALIDATION), strangers.astype(np.float32))
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""k-reciprocal re-ranking: compared with its definition and the authors' figures; edge cases."""
+"""Each way to re-rank, compared with its definition and the authors' figures; edge cases."""
 
 import json
 import tracemalloc
@@ -13,7 +13,14 @@ from typer.testing import CliRunner
 from reid.__main__ import app
 from reid.common.errors import UserError
 from reid.common.settings import checked
+from reid.evaluation.k_reciprocal import KReciprocal
 from reid.evaluation.reranking import Reranking
+from reid.evaluation.reranking_method import (
+    WORDS,
+    RerankingMethod,
+    reranking_number,
+    words_for_reranking,
+)
 from reid.feature_file import read_feature_file
 from reid.protocol.feature_set import FeatureSet
 from reid.protocol.ranking import rank_queries, rank_with_answers, summarise
@@ -27,14 +34,22 @@ from tests.support.feature_sets import (
     problems,
     unit_rows,
 )
-from tests.support.naive_reranking import naive_final_distances
+from tests.support.naive_reranking import (
+    naive_expanded_similarities,
+    naive_final_distances,
+    naive_final_distances_alone,
+)
 
 DEFAULT = Reranking()
+ALONE: tuple[RerankingMethod, ...] = ("k_reciprocal_alone", "query_expansion")
+"""The ways that look at one query at a time."""
 
 
-def rerankings() -> st.SearchStrategy[Reranking]:
+def rerankings(method: RerankingMethod = "k_reciprocal") -> st.SearchStrategy[Reranking]:
     return st.builds(
         Reranking,
+        method=st.just(method),
+        expansion=st.integers(1, 8),
         k1=st.integers(1, 12),
         k2=st.integers(1, 15),
         original_weight=st.sampled_from([0.0, 0.3, 1.0]),
@@ -48,9 +63,14 @@ def final_distances(
 
 
 def naive(queries: np.ndarray, gallery: np.ndarray, reranking: Reranking) -> np.ndarray:
-    return np.array(
-        naive_final_distances(queries.tolist(), gallery.tolist(), **reranking.model_dump())
-    )
+    own = reranking.model_dump(include=set(KReciprocal.model_fields))
+    return np.array(naive_final_distances(queries.tolist(), gallery.tolist(), **own))
+
+
+def naive_alone(queries: np.ndarray, gallery: np.ndarray, reranking: Reranking) -> np.ndarray:
+    own = reranking.model_dump(include=set(KReciprocal.model_fields))
+    rows = gallery.tolist()
+    return np.array([naive_final_distances_alone(query, rows, **own) for query in queries.tolist()])
 
 
 def clustered(rng: np.random.Generator, rows: int, clusters: int, width: int = 16) -> np.ndarray:
@@ -119,6 +139,129 @@ class TestAgainstTheDefinition:
         # Two distances that differ only by rounding may change places.
         assert metrics.mAP == pytest.approx(0.573961, abs=1e-5)
         assert metrics.mINP == pytest.approx(0.410152, abs=1e-5)
+
+
+class TestOneQueryAtATime:
+    @pytest.mark.parametrize("k1", [1, 2, 5, 7, 20])
+    @pytest.mark.parametrize("k2", [1, 3, 6])
+    @pytest.mark.parametrize("original_weight", [0.0, 0.3])
+    def test_is_as_defined_among_clusters(self, k1: int, k2: int, original_weight: float) -> None:
+        features = clustered(np.random.default_rng(k1), 90, clusters=9)
+        queries, gallery = features[:12], features[12:]
+        reranking = Reranking(
+            method="k_reciprocal_alone", k1=k1, k2=k2, original_weight=original_weight
+        )
+        np.testing.assert_allclose(
+            final_distances(queries, gallery, reranking),
+            naive_alone(queries, gallery, reranking),
+            atol=2e-6,
+        )
+
+    @settings(deadline=None, max_examples=60)
+    @given(problems(), rerankings("k_reciprocal_alone"), st.integers(1, 8))
+    def test_is_as_defined_with_equal_features_and_distances(
+        self, problem: Problem, reranking: Reranking, block: int
+    ) -> None:
+        # The protocol hands over galleries in the order of their values.
+        queries, gallery = problem[0].features, np.unique(problem[1].features, axis=0)
+        np.testing.assert_allclose(
+            final_distances(queries, gallery, reranking, block),
+            naive_alone(queries, gallery, reranking),
+            atol=2e-6,
+        )
+
+    def test_is_nearly_the_authors_reranking_of_a_single_query(self) -> None:
+        features = clustered(np.random.default_rng(2), 400, clusters=30)
+        queries, gallery = features[:20], features[20:]
+        authors = np.concatenate([final_distances(one[None], gallery, DEFAULT) for one in queries])
+        alone = final_distances(queries, gallery, Reranking(method="k_reciprocal_alone"))
+        assert np.median(np.abs(alone - authors)) < 0.01
+        assert np.corrcoef(alone.ravel(), authors.ravel())[0, 1] > 0.99
+
+    def test_finds_neighbours_of_neighbours(self) -> None:
+        query, gallery = people_who_change(np.random.default_rng(8))
+        reranking = Reranking(method="k_reciprocal_alone", k1=6, k2=3)
+        plain = summarise(rank_queries(query, gallery), gallery.pids)
+        reranked = summarise(
+            rank_queries(query, gallery, similarities=reranking.similarities), gallery.pids
+        )
+        assert reranked.mAP > plain.mAP + 0.05
+
+    @pytest.mark.parametrize("method", ALONE)
+    def test_no_query_changes_the_answers_to_another(self, method: RerankingMethod) -> None:
+        features = clustered(np.random.default_rng(7), 250, clusters=12)
+        queries, gallery = features[:50], features[50:]
+        reranking = Reranking(method=method)
+        together = final_distances(queries, gallery, reranking)
+        for number, query in enumerate(queries):
+            np.testing.assert_allclose(
+                final_distances(query[None], gallery, reranking)[0], together[number], atol=1e-6
+            )
+
+    def test_queries_together_do_change_each_others_answers(self) -> None:
+        features = clustered(np.random.default_rng(7), 250, clusters=12)
+        queries, gallery = features[:50], features[50:]
+        together = final_distances(queries, gallery, DEFAULT)
+        first = final_distances(queries[:1], gallery, DEFAULT)
+        assert np.abs(together[0] - first[0]).max() > 0.05
+
+    @pytest.mark.parametrize("method", ALONE)
+    @pytest.mark.parametrize("rows", [1, 2, 5, 30])
+    def test_gallery_may_be_smaller_than_a_neighbourhood(
+        self, rows: int, method: RerankingMethod
+    ) -> None:
+        features = clustered(np.random.default_rng(rows), rows + 3, clusters=3)
+        queries, gallery = features[:3], features[3:]
+        reranking = Reranking(method=method, k2=25, expansion=9)
+        found = final_distances(queries, gallery, reranking)
+        assert found.shape == (3, rows)
+        assert np.isfinite(found).all()
+
+    @pytest.mark.parametrize("method", ALONE)
+    def test_the_order_of_the_gallery_changes_no_bit(self, method: RerankingMethod) -> None:
+        rng = np.random.default_rng(4)
+        features = np.repeat(clustered(rng, 110, clusters=6), 2, axis=0)
+        query = FeatureSet(features[:20], rng.integers(1, 7, 20), np.ones(20, int))
+        gallery = FeatureSet(features[20:], rng.integers(-1, 7, 200), np.full(200, 2))
+        similarities = Reranking(method=method).similarities
+        assert_same(
+            rank_queries(query, gallery, similarities=similarities),
+            rank_queries(query, permuted(gallery, rng.permutation(200)), similarities=similarities),
+        )
+
+
+class TestQueryExpansion:
+    @settings(deadline=None, max_examples=60)
+    @given(problems(), rerankings("query_expansion"), st.integers(1, 8))
+    def test_is_as_defined(self, problem: Problem, reranking: Reranking, block: int) -> None:
+        queries, gallery = problem[0].features, problem[1].features
+        rows = gallery.tolist()
+        expected = [
+            naive_expanded_similarities(query, rows, reranking.expansion)
+            for query in queries.tolist()
+        ]
+        np.testing.assert_allclose(
+            -final_distances(queries, gallery, reranking, block), expected, atol=1e-6
+        )
+
+    def test_finds_photos_that_are_similar_to_the_first_answers(self) -> None:
+        query, gallery = people_who_change(np.random.default_rng(8))
+        reranking = Reranking(method="query_expansion")
+        plain = summarise(rank_queries(query, gallery), gallery.pids)
+        reranked = summarise(
+            rank_queries(query, gallery, similarities=reranking.similarities), gallery.pids
+        )
+        assert reranked.mAP > plain.mAP + 0.01
+
+
+class TestWords:
+    def test_each_way_has_words_of_its_own(self) -> None:
+        said = [words_for_reranking(reranking_number(method)) for method in WORDS]
+        assert len(set(said)) == len(WORDS)
+        assert all("re-ranked" in words for words in said)
+
+    def test_nothing_is_said_of_figures_that_are_not_re_ranked(self) -> None:
+        assert words_for_reranking(0) == ""
 
 
 class TestProperties:
@@ -284,7 +427,8 @@ class TestCommand:
         reranked = summarise(
             rank_queries(query, gallery, similarities=DEFAULT.similarities), gallery.pids
         )
-        assert self.score("--rerank") == asdict(reranked) | {"reranking": DEFAULT.model_dump()}
+        expected = asdict(reranked) | {"reranking": DEFAULT.model_dump()}
+        assert self.score("--rerank", "k_reciprocal") == expected
 
     def test_score_does_not_rerank_by_default(self) -> None:
         query, gallery = read_feature_file(OWN_FIXTURE)

@@ -63,7 +63,8 @@ def with_weights(weights: str) -> str:
 
 def row(text: str, figure: str) -> list[str]:
     (line,) = (line for line in text.splitlines() if line.startswith(f"| {figure}&emsp;"))
-    return [cell.strip() for cell in line.strip("|").split("|")][1:]
+    cells = line.strip("|").replace("&emsp;", "").split("|")
+    return [cell.strip() for cell in cells][1:]
 
 
 def test_figures_are_in_per_cent_with_intervals_next_to_the_baseline() -> None:
@@ -88,7 +89,25 @@ def test_says_that_figures_are_re_ranked() -> None:
     metrics = {**FACTS.metrics, "triplet": {**FACTS.metrics["triplet"], "reranked": 1}}
     text = card(metrics=metrics)
     assert "no re-ranking" not in text
-    assert "the embeddings alone give other figures" in text
+    assert "re-ranked with the help of the other queries (the embeddings alone give other" in text
+
+
+OPEN_SET = {
+    **{"strangers": 147, "threshold_at_10pct": 0.7123, "FPIR_at_10pct": 0.085},
+    **{"FNIR_at_10pct": 0.415, "FNIR_at_10pct_low": 0.335, "FNIR_at_10pct_high": 0.498},
+}
+
+
+def test_says_how_well_a_threshold_tells_who_is_not_in_the_gallery() -> None:
+    text = card(metrics={**FACTS.metrics, "triplet": {**FACTS.metrics["triplet"], **OPEN_SET}})
+    assert row(text, "10 %") == ["0.712", "8.5 %", "41.5 %, 33.5-49.8"]
+    assert "147 held-out photos" in text
+    # So few strangers tell no smaller share.
+    assert "| 1 %" not in text
+
+
+def test_says_if_there_is_no_threshold() -> None:
+    assert "No threshold is set" in card()
 
 
 def test_names_what_it_must_not_be_used_for() -> None:
@@ -148,6 +167,8 @@ def test_says_if_the_code_was_not_that_of_the_commit() -> None:
 
 
 def test_fits_where_mlflow_keeps_it_with_room_for_the_decision() -> None:
-    long_names = card(data_name="n" * 200, has_changes=True)
+    both = OPEN_SET | {key.replace("10pct", "1pct"): x for key, x in OPEN_SET.items()}
+    metrics = {**FACTS.metrics, "triplet": {**FACTS.metrics["triplet"], **both}}
+    long_names = card(data_name="n" * 200, has_changes=True, metrics=metrics)
     assert len(long_names) < MLFLOW_DESCRIPTION - 1000
     assert len(MODEL_DESCRIPTION) < MLFLOW_DESCRIPTION

@@ -22,6 +22,8 @@ from reid.evaluation.ranking_file import RankedQueries, read_ranking, write_rank
 from reid.inference.engine import ENGINE_NEEDS
 from reid.protocol.ranking import Ranking
 from reid.serving.packaging import SERVED_NEEDS, Package, pinned_requirements
+from reid.serving.thresholds import read_thresholds
+from runs.registry.download import network_of
 from runs.registry.versions import CHAMPION, REGISTERED, Registry, Submission
 from runs.run_identity import RunIdentity
 from runs.tracking import PipelineResult, Tracker
@@ -62,6 +64,7 @@ def submission(root: Path, first_right: int, protocol: str = "a" * 64) -> Submis
             network=network,
             keras=root / "best.keras",
             ranking=ranked,
+            metrics={"threshold_at_1pct": 0.75, "gallery": 900, "strangers": 120},
             dimension=1280,
             requirements=pinned_requirements(ROOT, "openvino"),
             card=f"### Card of {first_right}",
@@ -163,6 +166,7 @@ class TestVersion:
         assert (folder / "artifacts" / "best.keras").read_bytes() == b"weights"
         assert (folder / "artifacts" / "network" / "network.xml").read_bytes() == b"layers"
         assert not list(folder.rglob("__pycache__"))
+        assert read_thresholds(folder / "thresholds.json") == {0.01: 0.75}
         kept = read_ranking(folder / "ranking.parquet")
         np.testing.assert_array_equal(kept.ranking.first_rank, ranking(20).ranking.first_rank)
         pins = (folder / "requirements.txt").read_text().split("\n")
@@ -171,6 +175,15 @@ class TestVersion:
             *SERVED_NEEDS,
             *ENGINE_NEEDS["openvino"],
         }
+
+    def test_is_downloaded_with_its_network_and_thresholds(
+        self, store: Store, tmp_path: Path
+    ) -> None:
+        store.settle("f1", 20)
+        fetched = network_of("models:/reid@champion", store.root, tmp_path / "fetched")
+        assert (fetched.folder / "network.xml").read_bytes() == b"layers"
+        assert read_thresholds(fetched.thresholds) == {0.01: 0.75}
+        assert fetched.address == "models:/reid/1"
 
     def test_belongs_to_its_run_and_the_logged_model_knows_it(self, store: Store) -> None:
         version = store.settle("f1", 20)
