@@ -2,7 +2,10 @@
 
 import logging
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -28,6 +31,7 @@ class Extract(Settings):
     """The parameters of the group ``extract`` that decide how images are embedded."""
 
     engine: EngineName
+    runner: Literal["local", "ray"]
 
 
 class Params(Settings):
@@ -45,18 +49,12 @@ def main() -> None:
     stage = f"extract@{name}"
     before = inputs_hash(stage)
     params = declared(stage, Params)
-    if params.extract.engine == "keras":
-        choose(params.backend)
-        from reid.model.backend import make_deterministic  # noqa: PLC0415
-
-        make_deterministic(params.seed, params.threads)
     exported = paths.exported_folder(name)
-    engine = load_engine(exported)
     with replacing_folder(paths.features_folder(name)) as part:
+        embed = _embedding(params, exported, part)
         for subset in ("query", "gallery"):
             parquet = paths.subset_file(paths.DATASET, subset)
-            batches = decoded_batches(parquet, DECODED_AT_ONCE, engine.height, engine.width)
-            embeddings = engine.embed(batches)
+            embeddings = embed(parquet)
             _require_embeddings(embeddings, subset, exported)
             np.save(paths.embeddings_file(part, subset), embeddings)
             logger.info("%s %s: %d embeddings of %d numbers", name, subset, *embeddings.shape)
@@ -69,6 +67,32 @@ def main() -> None:
             },
         )
         require_unedited(stage, before)
+
+
+def _embedding(params: Params, network: Path, folder: Path) -> Callable[[Path], np.ndarray]:
+    """Return the function that embeds the photos of a parquet file: float32 (n, d).
+
+    On Ray, parts of the embeddings lie in a folder until they are joined.
+    """
+    prepare = partial(_prepare, params)
+    if params.extract.runner == "ray":
+        from reid.inference.ray_runner import embed_on_ray  # noqa: PLC0415
+
+        return lambda parquet: embed_on_ray(parquet, network, folder, prepare)
+    prepare()
+    engine = load_engine(network)
+    return lambda parquet: engine.embed(
+        decoded_batches(parquet, DECODED_AT_ONCE, engine.height, engine.width)
+    )
+
+
+def _prepare(params: Params) -> None:
+    """Set Keras up before its first use."""
+    if params.extract.engine == "keras":
+        choose(params.backend)
+        from reid.model.backend import make_deterministic  # noqa: PLC0415
+
+        make_deterministic(params.seed, params.threads)
 
 
 def _require_embeddings(embeddings: np.ndarray, subset: str, network: Path) -> None:
