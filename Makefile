@@ -91,6 +91,8 @@ lock: .venv/dev
 	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 	  --no-emit-index-url -c requirements.lock requirements-search.txt -o requirements-search.lock
 	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+	  --no-emit-index-url -c requirements.lock requirements-ray.txt -o requirements-ray.lock
+	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 	  --no-emit-index-url -c requirements.lock requirements-dev.txt -o requirements-dev.lock
 
 # uv installs in a fraction of pip's time; compiled modules halve what each command takes to start.

@@ -28,19 +28,22 @@ PEOPLE, CAMERAS = 750, 6
 QUERIES, RIGHT, DISTRACTORS, JUNK = 3_368, 13_115, 2_798, 3_819
 # A fifth of the training images.
 STRANGERS = 2_588
-# The length of a feature's own part if that of its person is 1: a model of medium quality.
+# A model of medium quality.
 NOISE = 4.0
 
 
-def market_sized(width: int) -> tuple[FeatureSet, FeatureSet]:
-    """Draw a query set, at most one query per person and camera, and a gallery."""
+def market_sized(width: int, noise: float = NOISE) -> tuple[FeatureSet, FeatureSet]:
+    """Draw a query set, at most one query per person and camera, and a gallery.
+
+    ``noise``: the length of a feature's own part if that of its person is 1.
+    """
     rng = np.random.default_rng(1501)
     directions = rng.standard_normal((PEOPLE + 1, width), dtype=np.float32)
     directions[0] = 0  # Distractors and junk look like nobody.
 
     def feature_set(pids: np.ndarray, camids: np.ndarray) -> FeatureSet:
         features = rng.standard_normal((len(pids), width), dtype=np.float32)
-        features *= NOISE
+        features *= noise
         for row, pid in enumerate(pids):
             features[row] += directions[max(pid, 0)]
             features[row] /= np.linalg.norm(features[row])
@@ -79,7 +82,7 @@ def main(width: int = 1280, repeats: int = 3) -> None:
         rows = FeatureSet(gallery.features, gallery.pids, gallery.camids)
         return summarise(rank_queries(queries, rows), rows.pids)
 
-    recorder = SearchRecorder()
+    recorder = SearchRecorder(len(query))
     rank_with_answers(query, gallery, k=10, watch=recorder.add)
     strangers = unit_rows(STRANGERS, width)
 

@@ -2,9 +2,10 @@
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from reid.evaluation.breakdown import (
     MOST_CAMERAS_IN_PAIRS,
     WrongFirstAnswers,
     camera_metrics,
+    camera_pairs,
     cameras_of,
     first_answers,
     no_camera_pairs,
@@ -32,6 +34,7 @@ from reid.evaluation.breakdown import (
 from reid.evaluation.confidence import Resamples, confidence_intervals
 from reid.evaluation.distances import EUCLIDEAN, RERANKED, Distance, DistanceHistograms
 from reid.evaluation.figures import FIGURES, OPEN_SET_FPIR, TESTED, at_fpir
+from reid.evaluation.large_gallery import ROWS_AT_ONCE, LargeGallery, rank_large_gallery
 from reid.evaluation.open_set import (
     ErrorCurve,
     Searches,
@@ -61,6 +64,10 @@ logger = logging.getLogger(__name__)
 
 ANSWERS_DRAWN = 10
 """The number of answers to each query in the picture."""
+LARGE = 2**30
+"""The bytes of a gallery's features from which on they stay on disk while they are ranked."""
+
+Gallery = FeatureSet | LargeGallery
 
 
 class OptionalReranking(Reranking):
@@ -109,11 +116,76 @@ def feature_set(features: Path, subset: str, rows: pd.DataFrame) -> FeatureSet:
     )
 
 
+def read_gallery(features: Path, rows: pd.DataFrame, reranking: bool) -> Gallery:
+    """Read the gallery's embeddings, or leave them on disk if they are `LARGE`.
+
+    Re-ranking compares all photos with each other and needs them in memory.
+    """
+    file = paths.embeddings_file(features, "gallery")
+    if reranking or file.stat().st_size < LARGE:
+        return feature_set(features, "gallery", rows)
+    return LargeGallery(file, rows["pid"].to_numpy(np.int64), rows["camid"].to_numpy(np.int64))
+
+
+class Ranked(NamedTuple):
+    """The gallery, ranked for each query."""
+
+    ranking: Ranking
+    answers: Answers
+    camera_pairs: Callable[[], pd.DataFrame]
+    """The table of `per_camera_pair`."""
+
+
+def ranked(
+    query: FeatureSet,
+    gallery: Gallery,
+    evaluate: Evaluate,
+    watch: Callable[[PairSimilarities], None],
+) -> Ranked:
+    """Rank the gallery for each query, and find the answers to draw.
+
+    ``watch`` is called with the similarities of each query in turn, for a large gallery several
+    times in turn.
+    """
+    protocol, reranking = evaluate.protocol, evaluate.reranking
+    if isinstance(gallery, FeatureSet):
+        ranking, answers = rank_with_answers(
+            query,
+            gallery,
+            ANSWERS_DRAWN,
+            similarities=reranking.similarities if reranking.use else dot_products,
+            watch=watch,
+            protocol=protocol,
+        )
+        return Ranked(ranking, answers, lambda: per_camera_pair(query, gallery, protocol=protocol))
+    found = rank_large_gallery(
+        query,
+        gallery,
+        ANSWERS_DRAWN,
+        watch=watch,
+        protocol=protocol,
+        by_camera=cameras_of(query.camids, gallery.camids) <= MOST_CAMERAS_IN_PAIRS,
+    )
+    return Ranked(
+        found.ranking,
+        found.answers,
+        lambda: camera_pairs(query.camids, gallery.camids, found.under, protocol),
+    )
+
+
+def found_by_strangers(strangers: np.ndarray, gallery: Gallery) -> np.ndarray:
+    """Return the highest similarity that each stranger finds: see `highest_similarities`."""
+    if isinstance(gallery, FeatureSet):
+        return highest_similarities(strangers, gallery)
+    blocks = gallery.blocks(ROWS_AT_ONCE)
+    return np.maximum.reduce([highest_similarities(strangers, block) for _, block in blocks])
+
+
 def figures(
     ranking: Ranking,
     wrong: WrongFirstAnswers,
     query: FeatureSet,
-    gallery: FeatureSet,
+    gallery: Gallery,
     params: Params,
 ) -> dict[str, float]:
     """Return the content of ``metrics/<model>.json``: figures, ends of their intervals, counts.
@@ -167,22 +239,22 @@ def open_set_table(searches: Searches, metrics: Mapping[str, float]) -> pd.DataF
 
 
 def write_camera_plots(
-    folder: Path, ranking: Ranking, query: FeatureSet, gallery: FeatureSet, protocol: Protocol
+    folder: Path, found: Ranked, query: FeatureSet, gallery: Gallery, protocol: Protocol
 ) -> None:
     """Write the figures by the queries' camera and by pair of cameras, as CSV and as JSON.
 
     With more than ``MOST_CAMERAS_IN_PAIRS`` cameras, the files of pairs say that they are left out.
     """
-    cameras = per_camera(ranking, query.camids)
+    cameras = per_camera(found.ranking, query.camids)
     write_plot_table(cameras, folder / "cameras.csv", protocol)
     write_json(paths.cameras_file(folder), camera_metrics(cameras, "camera"))
-    if (seen := cameras_of(query, gallery)) > MOST_CAMERAS_IN_PAIRS:
+    if (seen := cameras_of(query.camids, gallery.camids)) > MOST_CAMERAS_IN_PAIRS:
         note = f"left out: {seen:,} cameras, more than {MOST_CAMERAS_IN_PAIRS}"
         logger.info("pairs of cameras are %s", note)
         write_plot_table(no_camera_pairs(note), folder / "camera_pairs.csv", protocol)
         write_json(paths.camera_pairs_file(folder), {LEFT_OUT: note})
         return
-    pairs = per_camera_pair(query, gallery, protocol=protocol)
+    pairs = found.camera_pairs()
     write_plot_table(pairs, folder / "camera_pairs.csv", protocol)
     nested = camera_metrics(pairs, "query_camera", "gallery_camera")
     write_json(paths.camera_pairs_file(folder), nested)
@@ -205,23 +277,17 @@ def main() -> None:
     query_rows, gallery_rows = (read_subset(paths.DATASET, s) for s in ("query", "gallery"))
     features = paths.features_folder(name)
     query = feature_set(features, "query", query_rows)
-    gallery = feature_set(features, "gallery", gallery_rows)
-    distances, recorder = DistanceHistograms(reranking.distance), SearchRecorder()
+    gallery = read_gallery(features, gallery_rows, reranking.use)
+    distances, recorder = DistanceHistograms(reranking.distance), SearchRecorder(len(query))
 
     def watch(pairs: PairSimilarities) -> None:
         distances.add(pairs)
         if not reranking.use:
             recorder.add(pairs)
 
-    ranking, answers = rank_with_answers(
-        query,
-        gallery,
-        ANSWERS_DRAWN,
-        similarities=reranking.similarities if reranking.use else dot_products,
-        watch=watch,
-        protocol=protocol,
-    )
-    if reranking.use:
+    found = ranked(query, gallery, params.evaluate, watch)
+    ranking, answers = found.ranking, found.answers
+    if isinstance(gallery, FeatureSet) and reranking.use:
         # A threshold is one of similarities of embeddings.
         rank_with_answers(query, gallery, k=1, watch=recorder.add, protocol=protocol)
     wrong = wrong_first_answers(ranking, answers, gallery.pids)
@@ -229,7 +295,7 @@ def main() -> None:
     searches = recorder.searches()
     metrics |= open_set_metrics(
         searches,
-        highest_similarities(np.load(paths.embeddings_file(features, VALIDATION)), gallery),
+        found_by_strangers(np.load(paths.embeddings_file(features, VALIDATION)), gallery),
         query.pids,
         params.evaluate.resamples,
         params.seed,
@@ -250,7 +316,7 @@ def main() -> None:
         }
         for file, table in tables.items():
             write_plot_table(table, file, protocol)
-        write_camera_plots(part, ranking, query, gallery, protocol)
+        write_camera_plots(part, found, query, gallery, protocol)
         picture.save(paths.answers_file(part))
     names = query_rows["name"].to_numpy()
     write_ranking(paths.ranking_file(name), RankedQueries(names, query.pids, query.camids, ranking))

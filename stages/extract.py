@@ -3,7 +3,9 @@
 import logging
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,7 +17,7 @@ from reid.common.settings import Settings
 from reid.data import paths
 from reid.data.dataset import VALIDATION, decoded_batches, read_images
 from reid.data.images import decode_all
-from reid.inference.engine import Engine, EngineName, load_engine
+from reid.inference.engine import EngineName, load_engine
 from reid.model.backend_choice import Backend, choose
 from runs.fingerprint import inputs_hash, require_unedited
 from stages._params import Seed, Threads
@@ -31,6 +33,7 @@ class Extract(Settings):
     """The parameters of the group ``extract`` that decide how images are embedded."""
 
     engine: EngineName
+    runner: Literal["local", "ray"]
 
 
 class Params(Settings):
@@ -48,16 +51,9 @@ def main() -> None:
     stage = f"extract@{name}"
     before = inputs_hash(stage)
     params = declared(stage, Params)
-    if params.extract.engine == "keras":
-        choose(params.backend)
-        from reid.model.backend import make_deterministic  # noqa: PLC0415
-
-        make_deterministic(params.seed, params.threads)
     exported = paths.exported_folder(name)
-    engine = load_engine(exported)
     with replacing_folder(paths.features_folder(name)) as part:
-        for subset, photos in _photos(engine).items():
-            embeddings = engine.embed(photos)
+        for subset, embeddings in _embedded(params, exported, part):
             _require_embeddings(embeddings, subset, exported)
             np.save(paths.embeddings_file(part, subset), embeddings)
             logger.info("%s %s: %d embeddings of %d numbers", name, subset, *embeddings.shape)
@@ -72,14 +68,34 @@ def main() -> None:
         require_unedited(stage, before)
 
 
-def _photos(engine: Engine) -> dict[str, Iterator[np.ndarray]]:
-    """Return what to embed by its name: batches of uint8 (n, height, width, 3)."""
+def _embedded(params: Params, network: Path, folder: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the name and the embeddings, float32 (n, d), of each part of the data set.
+
+    On Ray, shards lie in ``folder`` until they are joined. The held-out fold is small, and is
+    embedded here in any case.
+    """
+    prepare = partial(_prepare, params)
+    prepare()
+    engine = load_engine(network)
     size = (engine.height, engine.width)
-    subsets = {
-        subset: decoded_batches(paths.subset_file(paths.DATASET, subset), DECODED_AT_ONCE, *size)
-        for subset in ("query", "gallery")
-    }
-    return {**subsets, VALIDATION: _held_out_photos(*size)}
+    for subset in ("query", "gallery"):
+        parquet = paths.subset_file(paths.DATASET, subset)
+        if params.extract.runner == "ray":
+            from reid.inference.ray_runner import embed_on_ray  # noqa: PLC0415
+
+            yield subset, embed_on_ray(parquet, network, folder, prepare)
+        else:
+            yield subset, engine.embed(decoded_batches(parquet, DECODED_AT_ONCE, *size))
+    yield VALIDATION, engine.embed(_held_out_photos(*size))
+
+
+def _prepare(params: Params) -> None:
+    """Set Keras up before its first use."""
+    if params.extract.engine == "keras":
+        choose(params.backend)
+        from reid.model.backend import make_deterministic  # noqa: PLC0415
+
+        make_deterministic(params.seed, params.threads)
 
 
 def _held_out_photos(height: int, width: int) -> Iterator[np.ndarray]:

@@ -4,6 +4,7 @@ Each row of a table is one bar or cell of a plot. A figure is NaN if none of its
 answer.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,9 +58,9 @@ def per_camera(ranking: Ranking, camids: IntArray) -> pd.DataFrame:
     )
 
 
-def cameras_of(query: FeatureSet, gallery: FeatureSet) -> int:
-    """Count the cameras that queries and gallery show."""
-    return len(np.union1d(query.camids, gallery.camids))
+def cameras_of(query_camids: IntArray, gallery_camids: IntArray) -> int:
+    """Count the cameras of the queries (q,) and of the gallery (m,) together."""
+    return len(np.union1d(query_camids, gallery_camids))
 
 
 def per_camera_pair(
@@ -78,19 +79,36 @@ def per_camera_pair(
     This takes the time of one `rank_queries` and the memory of one camera's gallery. Raises
     `UserError` if the two sets can't be compared or show a single camera.
     """
+
+    def ranking_under(camid: int, is_asked: BoolArray) -> Ranking:
+        seen_there = _rows(gallery, gallery.camids == camid)
+        return rank_queries(_rows(query, is_asked), seen_there, block, protocol=protocol)
+
+    return camera_pairs(query.camids, gallery.camids, ranking_under, protocol)
+
+
+def camera_pairs(
+    query_camids: IntArray,
+    gallery_camids: IntArray,
+    ranking_under: Callable[[int, BoolArray], Ranking],
+    protocol: Protocol = CROSS_CAMERA,
+) -> pd.DataFrame:
+    """Make the table of `per_camera_pair` from the ranking of each camera's gallery rows.
+
+    ``ranking_under`` is called with the number of a camera of the gallery and the queries to rank
+    its rows for, bool (q,). Raises `UserError` if all photos are of one camera.
+    """
     tables = []
-    for camid in np.unique(gallery.camids):
-        is_asked = (query.camids != camid) | (protocol == ANY_CAMERA)
+    for camid in np.unique(gallery_camids):
+        is_asked = (query_camids != camid) | (protocol == ANY_CAMERA)
         if is_asked.any():
-            seen_there = _rows(gallery, gallery.camids == camid)
-            ranking = rank_queries(_rows(query, is_asked), seen_there, block, protocol=protocol)
-            table = per_camera(ranking, query.camids[is_asked])
+            table = per_camera(ranking_under(camid, is_asked), query_camids[is_asked])
             table = table.rename(columns={"camera": "query_camera"})
             table.insert(1, "gallery_camera", camid)
             tables.append(table)
     if not tables:
         raise UserError(
-            f"queries and gallery show only camera {query.camids[0]}: there is no pair of cameras"
+            f"queries and gallery show only camera {query_camids[0]}: there is no pair of cameras"
         )
     pairs = pd.concat(tables)
     return pairs.sort_values(["query_camera", "gallery_camera"], ignore_index=True)

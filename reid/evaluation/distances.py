@@ -45,10 +45,12 @@ class DistanceHistograms:
         """Count the pairs of one query."""
         per_bin = BINS / self.distance.highest
         for group, similarity in zip(pairs._fields, pairs, strict=True):
+            if not similarity.size:
+                continue
             bins = (self.distance.of(similarity) * per_bin).astype(np.int64)
             # A re-ranked distance is a share of the largest distance. If all features are nearly
             # the same, rounding alone makes it negative, or more than 1.
-            inside = np.clip(bins, 0, BINS - 1)
+            inside = np.minimum(np.maximum(bins, 0), BINS - 1)
             self.counts[group] += np.bincount(inside, minlength=BINS)
 
     def table(self) -> pd.DataFrame:

@@ -64,24 +64,27 @@ class ErrorCurve(NamedTuple):
 
 
 class SearchRecorder:
-    """Collects `Searches` while a gallery is ranked (``watch`` of `rank_with_answers`)."""
+    """Collects `Searches` while a gallery is ranked (``watch`` of `rank_with_answers`).
 
-    def __init__(self) -> None:
-        """Start without any query."""
-        self._own: list[float] = []
-        self._others: list[float] = []
+    A gallery that is ranked in blocks shows all queries in turn, once for each block.
+    """
+
+    def __init__(self, queries: int) -> None:
+        """Start with nothing found by so many queries."""
+        self._own, self._others = np.full((2, queries), -np.inf, np.float32)
+        self._next = 0
 
     def add(self, pairs: PairSimilarities) -> None:
-        """Record the highest similarities of one query."""
-        self._own.append(pairs.same_person.max(initial=-np.inf))
-        self._others.append(
-            max(pairs.other_person.max(initial=-np.inf), pairs.distractor.max(initial=-np.inf))
-        )
+        """Record the highest similarities of the next query."""
+        same, *others = (some.max(initial=-np.inf) for some in pairs)
+        self._own[self._next] = max(self._own[self._next], same)
+        self._others[self._next] = max(self._others[self._next], *others)
+        self._next = (self._next + 1) % len(self._own)
 
     def searches(self) -> Searches:
         """Return what was recorded, in the order of the queries."""
-        own, others = (np.array(found, np.float32) for found in (self._own, self._others))
-        return Searches(np.where(own == -np.inf, np.float32(np.nan), own), others)
+        own = np.where(self._own == -np.inf, np.float32(np.nan), self._own)
+        return Searches(own, self._others)
 
 
 def highest_similarities(

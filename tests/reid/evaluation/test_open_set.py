@@ -27,7 +27,7 @@ FOUND = st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=60)
 
 
 def recorded(query: FeatureSet, gallery: FeatureSet) -> Searches:
-    recorder = SearchRecorder()
+    recorder = SearchRecorder(len(query))
     rank_with_answers(query, gallery, k=1, watch=recorder.add)
     return recorder.searches()
 
