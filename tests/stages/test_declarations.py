@@ -68,7 +68,12 @@ OTHER_CHOICES: dict[str, Any] = {
     "model": {"weights": WEIGHTS},
     "triplet": {"start": "pretrained"},
     "extract": {"engine": "keras"},
-    "evaluate": {"reranking": {"use": True, "k1": 4, "k2": 2, "original_weight": 0.3}},
+    "evaluate": {
+        "reranking": {
+            **{"use": True, "method": "k_reciprocal", "expansion": 3},
+            **{"k1": 4, "k2": 2, "original_weight": 0.3},
+        }
+    },
 }
 """Parameters with which other files and parameters are read than with the usual ones."""
 
