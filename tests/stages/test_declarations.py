@@ -44,6 +44,10 @@ NOT_READ = {
         "it stands for the libraries of one engine",
     ),
     **dict.fromkeys(
+        [f"evaluate@{model}: parameter evaluate.reranking.expansion" for model in EACH_MODEL],
+        "it is for one way to re-rank",
+    ),
+    **dict.fromkeys(
         [
             f"{stage}: requirements.txt"
             for stage in (
