@@ -42,7 +42,6 @@ from reid.common.errors import UserError, listed, without_credentials
 from reid.common.files import replacing_file
 from reid.data.paths import TRIPLET
 from reid.data.protocols import ANY_CAMERA_FLAG, CROSS_CAMERA, protocol_of
-from reid.evaluation.figures import COUNTS, STRANGERS
 from runs.params import flatten
 from runs.run_identity import RunIdentity, nameless
 
@@ -69,7 +68,10 @@ DESCRIPTION = "mlflow.note.content"
 SQLITE, SQLITE_DRIVER = "sqlite:///", "sqlite+pysqlite"
 ARTIFACTS = "mlartifacts"
 """The folder of a project for the files of its runs, if no server keeps them."""
-FACTS = (*COUNTS, "people", STRANGERS)
+FACTS = (
+    *("queries", "queries_without_match", "gallery", "junk", "distractors", "people"),
+    "strangers",
+)
 """Facts about the test set among the metrics: the same for all models, and nothing to chart."""
 TEST_SET = "test_set"
 """The group of parameters that ``FACTS`` become."""

@@ -44,6 +44,10 @@ NOT_READ = {
         "it stands for the libraries of one engine",
     ),
     **dict.fromkeys(
+        [f"evaluate@{model}: parameter evaluate.reranking.expansion" for model in EACH_MODEL],
+        "it is for one way to re-rank",
+    ),
+    **dict.fromkeys(
         [
             f"{stage}: requirements.txt"
             for stage in (
@@ -68,7 +72,12 @@ OTHER_CHOICES: dict[str, Any] = {
     "model": {"weights": WEIGHTS},
     "triplet": {"start": "pretrained"},
     "extract": {"engine": "keras"},
-    "evaluate": {"reranking": {"use": True, "k1": 4, "k2": 2, "original_weight": 0.3}},
+    "evaluate": {
+        "reranking": {
+            **{"use": True, "method": "k_reciprocal", "expansion": 3},
+            **{"k1": 4, "k2": 2, "original_weight": 0.3},
+        }
+    },
 }
 """Parameters with which other files and parameters are read than with the usual ones."""
 
