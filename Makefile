@@ -3,6 +3,7 @@
 # make test    install and run all tests
 # make test-quick   run the quick tests, without projects, backbones, trainings and servers
 # make sweep   try learning rates and margins: LR=0.005,0.01 MARGIN=0.2,0.3 JOBS=1
+# make seeds   train with several seeds: means and spread; SEEDS=42,43,44 SET=triplet.weight=10,30
 # make ui      show the runs in MLflow: PORT=5050
 # make app     find a person by a photo: build the index, serve the page: PORT=8001
 # make lint    check style and types
@@ -22,10 +23,11 @@ export VIRTUAL_ENV := $(CURDIR)/.venv
 export MLFLOW_DISABLE_TELEMETRY := true
 
 LR ?= 0.005,0.01,0.02
+SEEDS ?= 42,43,44
 MARGIN ?= 0.2,0.3,0.5
 JOBS ?= 1
 
-.PHONY: repro gpu test test-quick sweep ui app lint lock plots-page bench verify
+.PHONY: repro gpu test test-quick seeds sweep ui app lint lock plots-page bench verify
 
 repro: .venv/run pull
 	dvc repro
@@ -58,6 +60,9 @@ lint: .venv/dev
 	lint-imports
 	hadolint Dockerfile
 	check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
+
+seeds: .venv/run pull
+	@python -m experiments.sweep -S seed=$(SEEDS) $(if $(SET),-S $(SET)) --jobs $(JOBS)
 
 sweep: .venv/run pull
 	@python -m experiments.sweep -S lr=$(LR) -S triplet.margin=$(MARGIN) --jobs $(JOBS)

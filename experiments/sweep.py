@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from experiments.dvc_errors import explained
 from experiments.grid import combinations, next_sweep, parse_grid, run_name
+from experiments.seed_table import has_seeds, seed_table
 from experiments.sweep_page import write_sweep
 from experiments.sweep_run import MODEL, SweepRun
 from experiments.sweep_table import sweep_table
@@ -204,6 +205,8 @@ def outcome(run: SweepRun) -> Text:
 def report(sweep: Sweep) -> None:
     """Show the table and where to look next."""
     console.print(sweep_table(sweep.name, sweep.runs, console))
+    if has_seeds(sweep.runs):
+        console.print(seed_table(f"{sweep.name}, by recipe", sweep.runs))
     console.print(
         "Look next at\n"
         f"  {sweep.files}.html   all runs, with a plot of parameters and figures\n"

@@ -92,7 +92,9 @@ def confidence_intervals(
     Raises `UserError` if fewer than two people have a right answer, or if there are fewer than
     1000 resamples.
     """
-    return Confidence(*_intervals(_figures(ranking), ranking.has_match, pids, resamples, seed))
+    return Confidence(
+        *_intervals(tested_figures(ranking), ranking.has_match, pids, resamples, seed)
+    )
 
 
 def interval_of_mean(
@@ -126,7 +128,7 @@ def compare(
     """
     _require_resamples(resamples)
     _require_comparable(first, second)
-    people = _by_person(_figures(first) - _figures(second), first.has_match, pids)
+    people = sums_by_person(tested_figures(first) - tested_figures(second), first.has_match, pids)
     rng = np.random.default_rng(seed)
     difference = people.sums.sum(axis=0) / people.queries.sum()
     low, high = _percentile_intervals(people, resamples, rng)
@@ -144,7 +146,7 @@ def compare(
     )
 
 
-class _People(NamedTuple):
+class PersonSums(NamedTuple):
     """What each of p people brings to a draw.
 
     ``sums``: float64 (p, f), the sums of the f figures over the person's queries; ``queries``:
@@ -155,7 +157,7 @@ class _People(NamedTuple):
     queries: IntArray
 
 
-def _figures(ranking: Ranking) -> DoubleArray:
+def tested_figures(ranking: Ranking) -> DoubleArray:
     """Return the values whose means are rank-1, mAP and mINP: float64 (q, 3).
 
     A query without a right answer has NaN.
@@ -170,12 +172,12 @@ def _intervals(
 ) -> list[Interval]:
     """Compute the interval of the mean of each column of (q, f)."""
     _require_resamples(resamples)
-    people = _by_person(figures, has_match, pids)
+    people = sums_by_person(figures, has_match, pids)
     low, high = _percentile_intervals(people, resamples, np.random.default_rng(seed))
     return [Interval(*ends) for ends in zip(low.tolist(), high.tolist(), strict=True)]
 
 
-def _by_person(figures: DoubleArray, has_match: BoolArray, pids: IntArray) -> _People:
+def sums_by_person(figures: DoubleArray, has_match: BoolArray, pids: IntArray) -> PersonSums:
     """Add up the figures, (q, f), of each person's queries that have a right answer."""
     found, person = np.unique(pids[has_match], return_inverse=True)
     if len(found) < 2:
@@ -186,11 +188,11 @@ def _by_person(figures: DoubleArray, has_match: BoolArray, pids: IntArray) -> _P
         )
     sums = np.zeros((len(found), figures.shape[1]))
     np.add.at(sums, person, figures[has_match])
-    return _People(sums, np.bincount(person))
+    return PersonSums(sums, np.bincount(person))
 
 
 def _percentile_intervals(
-    people: _People, resamples: int, rng: np.random.Generator
+    people: PersonSums, resamples: int, rng: np.random.Generator
 ) -> tuple[DoubleArray, DoubleArray]:
     """Find the low and the high ends of the f figures' intervals, each float64 (f,)."""
     # SciPy's statistics take a second to import.

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -17,7 +18,10 @@ import psutil
 import pytest
 from dvc.repo import Repo
 from mlflow import MlflowClient
+from rich.console import Console
 
+from experiments.seed_table import has_seeds, seed_table
+from experiments.sweep_run import SweepRun
 from experiments.temporary_run import BEGUN, reason_of_failure
 from tests.support.finished import copied, unfinished_project
 from tests.support.project import Project, assert_one_clear_message
@@ -114,6 +118,37 @@ def tree(project: Project) -> list[str]:
 
 def output_of(swept: Project) -> str:
     return (swept.root.parent / "output").read_text()
+
+
+def test_sweep_over_seeds_shows_means_and_differences(swept: Project) -> None:
+    names = ("sweep1-lr0.01", "sweep1-lr0.02")
+    with chdir(swept.root):
+        content = [dvc.api.read("metrics/triplet.json", rev=name) for name in names]
+        first, second = (json.loads(each) for each in content)
+        runs = [
+            SweepRun(name, {"triplet.weight": weight, "seed": seed}, metrics)
+            for weight in ("10", "30")
+            for seed, name, metrics in zip("12", names, (first, second), strict=True)
+        ]
+        console = Console(width=80, record=True)
+        console.print(seed_table("sweep1, by recipe", runs))
+    shown = console.export_text()
+    mean, deviation = (
+        100 * function([first["mAP"], second["mAP"]])
+        for function in (statistics.mean, statistics.stdev)
+    )
+    assert shown.count(f"{mean:.1f} ± {deviation:.1f}") >= 2
+    assert "triplet.weight=30" in shown
+    # The two recipes have the same trainings here.
+    assert "+0.0" in shown
+
+
+def test_seeds_are_shown_only_where_there_are_several() -> None:
+    metrics = {"rank1": 0.5, "mAP": 0.5, "mINP": 0.5}
+    one = [SweepRun("a", {"lr": "1", "seed": "1"}, metrics)]
+    assert not has_seeds([*one, SweepRun("b", {"lr": "2", "seed": "1"}, metrics)])
+    assert not has_seeds([*one, SweepRun("c", {"lr": "1", "seed": "2"}, error="diverged")])
+    assert has_seeds([*one, SweepRun("d", {"lr": "1", "seed": "2"}, metrics)])
 
 
 def test_run_that_failed_is_named_with_its_reason(swept: Project) -> None:
