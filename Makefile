@@ -42,10 +42,8 @@ pull: .venv/run
 	@[ -e data ] || dvc pull data.dvc
 	@[ -e pretrained ] || dvc pull pretrained.dvc
 
-# Tests wait for programs that they start: three workers keep two cores busy. A file of tests stays
-# with one worker: its tests may share a project.
-WORKERS = $(shell python -c 'import os; print((os.cpu_count() or 1) * 3 // 2)')
-SPREAD = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+# A file of tests stays on one core: its tests may share a project.
+SPREAD := --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test: .venv/dev
 	python -m pytest $(SPREAD)
