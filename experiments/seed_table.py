@@ -12,7 +12,7 @@ from rich.text import Text
 from experiments.slim_table import slim_table
 from experiments.sweep_run import MODEL, SweepRun, protocol_words
 from reid.common.errors import UserError
-from reid.data.paths import ranking_file
+from reid.data.paths import PARAMS, ranking_file
 from reid.evaluation.figures import FIGURES, TESTED
 from reid.evaluation.ranking_file import RankedQueries, read_ranking
 from reid.evaluation.seeds import difference_of_recipes, spread
@@ -31,7 +31,7 @@ def recipes(runs: Sequence[SweepRun]) -> dict[str, list[SweepRun]]:
     for run in runs:
         if SEED in run.changes and run.metrics:
             others = [f"{name}={value}" for name, value in run.changes.items() if name != SEED]
-            groups.setdefault("\n".join(others) or "params.yaml", []).append(run)
+            groups.setdefault("\n".join(others) or str(PARAMS), []).append(run)
     return groups
 
 

@@ -44,9 +44,13 @@ def project_root() -> Path:
         raise UserError(f"{Path.cwd()} is not in a project. Go to the project's folder.") from e
 
 
-@cache
 def _stages() -> "list[Stage]":
-    with Repo() as repo:
+    return _stages_in(Path.cwd())
+
+
+@cache
+def _stages_in(folder: Path) -> "list[Stage]":
+    with Repo(str(Repo.find_root(str(folder)))) as repo:
         return _stages_of(repo)
 
 

@@ -144,7 +144,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _shard_file(shards: Path, number: int) -> Path:
-    return shards / f"{number:06}.npy"
+    return shards / f"shard-{number:06}.npy"
 
 
 def _joined(files: list[Path]) -> FloatArray:
