@@ -41,7 +41,7 @@ def seed_table(title: str, runs: Sequence[SweepRun]) -> Table:
     Raises:
         UserError: the rankings of the runs are gone, or can't be compared.
     """
-    several = {name: same for name, same in recipes(runs).items() if len(same) > 1}
+    several = [(name, same) for name, same in recipes(runs).items() if len(same) > 1]
     caption = (
         f"{MODEL} model, per cent{protocol_words(runs)}: mean ± standard deviation over the seeds, "
         "and below it the lowest to the highest"
@@ -49,10 +49,10 @@ def seed_table(title: str, runs: Sequence[SweepRun]) -> Table:
     table = slim_table("recipe", "seeds", title=Text(title))
     for figure in TESTED:
         table.add_column(FIGURES[figure], justify="right", no_wrap=True)
-    for name, same in several.items():
+    for name, same in several:
         cells = [_spread([run.metrics[figure] for run in same]) for figure in TESTED]
         table.add_row(Text(name), str(len(same)), *cells)
-    first, *others = several.values()
+    (_, first), *others = several
     if others:
         caption += (
             ". Differences in points, with their 95 % intervals over seeds and people: where the "
@@ -60,7 +60,7 @@ def seed_table(title: str, runs: Sequence[SweepRun]) -> Table:
         )
         table.add_section()
         known = [_ranking(run) for run in first]
-        for name, same in list(several.items())[1:]:
+        for name, same in others:
             cells = _differences(known, [_ranking(run) for run in same])
             table.add_row(Text(f"{name}\nminus the first"), "", *cells)
     table.caption = Text(caption)

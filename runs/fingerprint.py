@@ -50,7 +50,7 @@ def _stages() -> "list[Stage]":
 
 @cache
 def _stages_in(folder: Path) -> "list[Stage]":
-    with Repo(str(Repo.find_root(str(folder)))) as repo:
+    with Repo(str(folder)) as repo:
         return _stages_of(repo)
 
 

@@ -26,6 +26,13 @@ def find(
     return find_people(index, query[None], model, alarms, rate, top, among, thresholds)
 
 
+def forty_people(index: SqliteIndex) -> tuple[np.ndarray, str, FalseAlarms]:
+    """Add forty people, and return their embeddings, the model, and false alarms up to 0.6."""
+    vectors = unit_vectors(40)
+    model = add_vectors(index, vectors, [f"person {number}" for number in range(40)])
+    return vectors, model, FalseAlarms(np.linspace(0.0, 0.6, 99).tolist())
+
+
 def test_each_person_is_found_once_with_the_photo_that_is_most_similar(
     sqlite_index: SqliteIndex,
 ) -> None:
@@ -78,9 +85,7 @@ def test_filter_holds_for_the_photo_that_answers(sqlite_index: SqliteIndex) -> N
 def test_answer_says_on_which_side_of_the_threshold_each_person_is(
     sqlite_index: SqliteIndex,
 ) -> None:
-    vectors = unit_vectors(40)
-    model = add_vectors(sqlite_index, vectors, [f"person {number}" for number in range(40)])
-    alarms = FalseAlarms(np.linspace(0.0, 0.6, 99).tolist())
+    vectors, model, alarms = forty_people(sqlite_index)
     answer = find(sqlite_index, vectors[7], model, alarms, rate=0.05)
     assert answer.is_somebody
     assert answer.threshold is not None
@@ -122,9 +127,7 @@ def test_small_index_goes_by_the_threshold_of_the_model(sqlite_index: SqliteInde
 def test_index_that_can_be_measured_does_not_go_by_the_threshold_of_the_model(
     sqlite_index: SqliteIndex,
 ) -> None:
-    vectors = unit_vectors(40)
-    model = add_vectors(sqlite_index, vectors, [f"person {number}" for number in range(40)])
-    alarms = FalseAlarms(np.linspace(0.0, 0.6, 99).tolist())
+    vectors, model, alarms = forty_people(sqlite_index)
     answer = find(sqlite_index, vectors[7], model, alarms, rate=0.1, thresholds={0.1: 0.99})
     assert answer.threshold == alarms.threshold(0.1)
     assert answer.is_measured
