@@ -41,7 +41,7 @@ def main() -> None:
         optimisation=Optimisation(params["lr"], OptimisationSettings(**params["optimisation"])),
         augmentation=Augmentation(**params["augmentation"]),
         objective=Objective(own["label_smoothing"], own["margin"], own["mining"], own["weight"]),
-        batches=lambda epoch: rng.permutation(count).reshape(-1, batch_size),
+        batches=lambda labels, _: rng.permutation(len(labels)).reshape(-1, batch_size),
         seed=0,
     )
     model = compiled(for_training(build_network(how, "none", CLASSES)), plan)

@@ -20,8 +20,8 @@ class SampleSize:
     gallery: only the images of test people; distractors and junk come on top.
     """
 
-    train_people: int = 60
-    train_images: int = 600
+    train_people: int = 50
+    train_images: int = 500
     test_people: int = 80
     queries: int = 200
     gallery: int = 900

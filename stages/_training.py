@@ -1,5 +1,6 @@
 """What the two training stages share: their common parameters and the training itself."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ from stages._params import Seed, Threads
 if TYPE_CHECKING:
     from reid.model.backend import keras
 
+logger = logging.getLogger(__name__)
+
 KERAS_WEIGHTS = ("imagenet", "none")
 
 
@@ -33,7 +36,6 @@ class TrainingParams(Settings):
     backend: Backend
     threads: Threads
     precision: Precision
-    xla: bool
     model: Architecture
     augmentation: Augmentation
     optimisation: OptimisationSettings
@@ -45,6 +47,7 @@ def train_model(
     objective: Objective,
     epochs: int,
     batches: Callable[[np.ndarray, int], np.ndarray],
+    refit: bool,
     start: Path | None = None,
 ) -> None:
     """Train a model and write ``models/<name>``.
@@ -54,8 +57,9 @@ def train_model(
         params: the parameters that both models share.
         objective: the losses to minimise.
         epochs: the number of epochs.
-        batches: the function from the labels of the training images, int (n,), and an epoch (from
-            0) to image numbers, int (batches, batch size).
+        batches: as in `Plan`.
+        refit: whether to train once more, on all images. Held-out people are not among the classes
+            of the softmax: then there is no second training, and a warning says so.
         start: the model to start from; if it is None, the network starts from
             ``params.model.weights``.
 
@@ -69,38 +73,56 @@ def train_model(
     with live_report(name) as live:
         from reid.model.backend import make_deterministic  # noqa: PLC0415
 
-        make_deterministic(params.seed, params.threads, params.xla)
+        make_deterministic(params.seed, params.threads)
         from reid.training.compiling import Plan  # noqa: PLC0415
         from reid.training.loop import train  # noqa: PLC0415
 
         how = params.model
         folds = read_folds(paths.DATASET, paths.SPLIT, how.height, how.width)
-        network = _network(params, folds[0].people, start)
+        if refit and not folds.validation.is_labelled:
+            logger.warning(
+                "%s.refit has no effect while split.holdout is people: the network learns from the "
+                "others alone",
+                name,
+            )
+            refit = False
         plan = Plan(
             epochs=epochs,
             optimisation=Optimisation(params.lr, params.optimisation),
             augmentation=params.augmentation,
             objective=objective,
-            batches=lambda epoch: batches(folds[0].labels, epoch),
+            batches=batches,
             seed=params.seed,
-            xla=params.xla,
         )
         kept = checkpoint(before)
         with kept.alone():
             live.begin()
             # A finished checkpoint whose model is already in DVC's cache means `--force`: train
             # from scratch.
-            if len(kept.history()) == epochs and is_saved(stage):
+            finished = kept.of_refit() if refit else kept
+            if len(finished.history()) == epochs and is_saved(stage):
                 kept.discard()
-            train(network, folds, plan, paths.model_folder(name), kept, live.epoch)
+            train(
+                lambda: _network(params, folds.training.people, start),
+                folds,
+                plan,
+                paths.model_folder(name),
+                kept,
+                live.epoch,
+                refit,
+            )
             # `track` discards the checkpoint: DVC may be killed before it has saved the model.
             require_unedited(stage, before)
 
 
 def _network(params: TrainingParams, people: int, start: Path | None) -> "keras.Model":
-    """Return the network to train, with the weights that it starts from."""
+    """Make the network to train, with the weights that it starts from: the same at each call."""
+    from reid.model.backend import keras  # noqa: PLC0415
     from reid.model.network import build_network, for_training, load_network  # noqa: PLC0415
 
+    # A second network would have other random weights, and other names of layers.
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(params.seed)
     how = params.model
     if start is None:
         # `dvc.yaml` declares only the files in pretrained/, so only these can be read.
@@ -109,4 +131,4 @@ def _network(params: TrainingParams, people: int, start: Path | None) -> "keras.
         network = build_network(how, weights, people)
     else:
         network = load_network(start)
-    return for_training(network, params.precision, params.xla)
+    return for_training(network, params.precision)

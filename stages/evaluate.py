@@ -15,7 +15,7 @@ from pydantic import Field
 from reid.common.files import replacing_folder, write_json
 from reid.common.settings import Settings
 from reid.data import paths
-from reid.data.dataset import VALIDATION, read_subset
+from reid.data.dataset import read_subset
 from reid.data.protocols import ANY_CAMERA, ANY_CAMERA_FLAG, Protocol, words_for
 from reid.evaluation.answers import picture_of_answers
 from reid.evaluation.breakdown import (
@@ -295,7 +295,7 @@ def main() -> None:
     searches = recorder.searches()
     metrics |= open_set_metrics(
         searches,
-        found_by_strangers(np.load(paths.embeddings_file(features, VALIDATION)), gallery),
+        found_by_strangers(np.load(paths.embeddings_file(features, paths.STRANGERS)), gallery),
         query.pids,
         params.evaluate.resamples,
         params.seed,

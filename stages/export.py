@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 class Extract(Settings):
     """The parameters of the group ``extract`` that decide what is exported."""
 
-    checkpoint: paths.SavedEpoch
+    checkpoint: paths.SavedNetwork
     engine: EngineName
     flip: bool
     """Whether to embed the mirror image of each photo too."""

@@ -1,4 +1,4 @@
-"""Stage, once for each model: embed the images of query, gallery and the held-out fold."""
+"""Stage, once for each model: embed query, gallery and the photos that set thresholds."""
 
 import logging
 import sys
@@ -71,7 +71,7 @@ def main() -> None:
 def _embedded(params: Params, network: Path, folder: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the name and the embeddings, float32 (n, d), of each part of the data set.
 
-    On Ray, shards lie in ``folder`` until they are joined. The held-out fold is small, and is
+    On Ray, shards lie in ``folder`` until they are joined. The strangers are few, and are
     embedded here in any case.
     """
     prepare = partial(_prepare, params)
@@ -86,7 +86,7 @@ def _embedded(params: Params, network: Path, folder: Path) -> Iterator[tuple[str
             yield subset, embed_on_ray(parquet, network, folder, prepare)
         else:
             yield subset, engine.embed(decoded_batches(parquet, DECODED_AT_ONCE, *size))
-    yield VALIDATION, engine.embed(_held_out_photos(*size))
+    yield paths.STRANGERS, engine.embed(_strangers(*size))
 
 
 def _prepare(params: Params) -> None:
@@ -98,8 +98,8 @@ def _prepare(params: Params) -> None:
         make_deterministic(params.seed, params.threads)
 
 
-def _held_out_photos(height: int, width: int) -> Iterator[np.ndarray]:
-    """Yield the training images that were held out, in the order of the training subset."""
+def _strangers(height: int, width: int) -> Iterator[np.ndarray]:
+    """Yield the training images of the validation fold, in the order of the training subset."""
     folds = pq.read_table(paths.SPLIT, columns=["fold"])["fold"].to_numpy()
     rows = np.flatnonzero(folds == VALIDATION).tolist()
     for start in range(0, len(rows), DECODED_AT_ONCE):

@@ -32,6 +32,7 @@ class Triplet(Settings):
     margin: Annotated[Margin, PlainValidator(_margin)]
     weight: float = Field(ge=0)
     label_smoothing: float = Field(ge=0, lt=1)
+    refit: bool
 
 
 class Params(TrainingParams):
@@ -50,6 +51,7 @@ def main() -> None:
         Objective(own.label_smoothing, own.margin, own.mining, own.weight),
         own.epochs,
         lambda labels, epoch: people_batches(labels, own.people, own.images, params.seed, epoch),
+        own.refit,
         start=paths.network_file(paths.model_folder(paths.BASELINE), "best")
         if own.start == "baseline"
         else None,

@@ -20,11 +20,16 @@ METRICS = Path("metrics")
 PLOTS = Path("plots")
 
 BASELINE, TRIPLET = MODELS = ("baseline", "triplet")
+STRANGERS = "strangers"
+"""The photos of training people that set the thresholds, used in paths like a subset's name."""
 COMPARISON = "comparison"
 """The name of the comparison of the two models, used in paths like a model's name."""
 
 SavedEpoch = Literal["best", "last"]
-"""The epoch whose weights a network file holds."""
+"""An epoch of the training with held-out images, whose weights are saved."""
+SavedNetwork = Literal["final"] | SavedEpoch
+"""A network in the folder of a model. ``final`` learnt from all images, if the model was trained
+once more on these; if not, it is ``best``."""
 
 
 def model_folder(model: str) -> Path:
@@ -72,9 +77,9 @@ def source_file(folder: Path) -> Path:
     return folder / "source.json"
 
 
-def network_file(folder: Path, epoch: SavedEpoch) -> Path:
+def network_file(folder: Path, saved: SavedNetwork) -> Path:
     """Return the file of a trained network in the folder of a model."""
-    return folder / f"{epoch}.keras"
+    return folder / f"{saved}.keras"
 
 
 def history_file(folder: Path) -> Path:

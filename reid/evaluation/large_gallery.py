@@ -29,8 +29,8 @@ from reid.protocol.ranking import (
     Answers,
     PairSimilarities,
     Ranking,
-    _at_least_kth,
-    _score,
+    at_least_kth,
+    score_of_ranks,
 )
 
 Item = TypeVar("Item")
@@ -272,7 +272,7 @@ class _RightAnswers(NamedTuple):
         for index in np.unique(query):
             start, stop = np.searchsorted(query, (index, index + 1))
             ranks = np.sort(ahead[start:stop]) + np.arange(1, stop - start + 1)
-            for field, figure in zip(fields(Ranking), _score(ranks), strict=True):
+            for field, figure in zip(fields(Ranking), score_of_ranks(ranks), strict=True):
                 getattr(ranking, field.name)[index] = figure
         return ranking
 
@@ -348,7 +348,7 @@ def _keep_best(best: Answers, index: int, row: FloatArray, block: _Block, pid: i
     """Merge the best rows of a block into the best rows of the blocks before it."""
     k = best.rows.shape[1]
     new = np.flatnonzero(row >= max(best.similarity[index, -1], LOWEST))
-    new = new[_at_least_kth(row[new], k)]
+    new = new[at_least_kth(row[new], k)]
     rows = np.concatenate((best.rows[index], block.rows[new]))
     similarity = np.concatenate((best.similarity[index], row[new]))
     right = np.concatenate((best.right[index], block.pids[new] == pid))

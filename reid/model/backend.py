@@ -41,7 +41,7 @@ keras.config.set_image_data_format("channels_last")
 __all__ = ["keras", "make_deterministic"]
 
 
-def make_deterministic(seed: int, threads: int, xla: bool = False) -> None:
+def make_deterministic(seed: int, threads: int) -> None:
     """Make the same seed give the same bytes on the same kind of processor.
 
     Call this before the first tensor is made.
@@ -50,13 +50,10 @@ def make_deterministic(seed: int, threads: int, xla: bool = False) -> None:
         seed: the seed of Python's, numpy's and Keras's generators.
         threads: the threads of one operation of TensorFlow. Sums are split among the threads, so
             another number of threads rounds differently.
-        xla: whether steps will be compiled with XLA. TensorFlow's deterministic operations are
-            then off, because Keras refuses to combine the two.
     """
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf  # noqa: PLC0415
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
-        if not xla:
-            tf.config.experimental.enable_op_determinism()
+        tf.config.experimental.enable_op_determinism()

@@ -64,20 +64,14 @@ def build_network(how: Architecture, weights: str, classes: int) -> keras.Model:
     return keras.Model(image, {FEATURE: feature, EMBEDDING: embedding, LOGITS: logits}, name="reid")
 
 
-def for_training(
-    network: keras.Model, precision: Precision = "float32", xla: bool = False
-) -> keras.Model:
+def for_training(network: keras.Model, precision: Precision = "float32") -> keras.Model:
     """Copy a network so that it trains fast and computes in a precision.
 
     Args:
         network: the network that ``build_network`` makes.
         precision: the type to compute in.
-        xla: whether TensorFlow compiles the steps with XLA. Keras's own batch norm is then kept:
-            XLA fuses its operations by itself. XLA computes the variance in the fused kernel as
-            E[x^2] - E[x]^2, which rounding makes negative if the mean is large.
     """
-    norm = keras.layers.BatchNormalization
-    return _converted(network, precision, norm, norm if xla else FusedBatchNormalization)
+    return _converted(network, precision, keras.layers.BatchNormalization, FusedBatchNormalization)
 
 
 def for_keeping(network: keras.Model) -> keras.Model:

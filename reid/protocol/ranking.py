@@ -296,7 +296,7 @@ def _rank(
             ranking.average_precision[index],
             ranking.average_precision_official[index],
             ranking.inverse_negative_penalty[index],
-        ) = _score(_ranks(right, wrong=similarity))
+        ) = score_of_ranks(_ranks(right, wrong=similarity))
 
 
 def _pairs(
@@ -329,7 +329,7 @@ def _find_answers(
     person = candidates.of_person(query.pids[index])
     same_camera = candidates.camids[person] == query.camids[index]
     similarity[person][same_camera] = -np.inf
-    best = _at_least_kth(similarity, k)
+    best = at_least_kth(similarity, k)
     right = candidates.pids[best] == query.pids[index]
     order = np.lexsort((candidates.rows[best], right, -similarity[best]))[:k]
     found = len(order)
@@ -352,8 +352,11 @@ def _ranks(right: FloatArray, wrong: FloatArray) -> IntArray:
     return wrong_ahead + np.arange(1, len(right) + 1)
 
 
-def _score(ranks: IntArray) -> tuple[float, float, float, float]:
-    """Compute one query's fields of `Ranking` from the ascending ranks of its right answers."""
+def score_of_ranks(ranks: IntArray) -> tuple[float, float, float, float]:
+    """Compute one query's fields of `Ranking`, in their order.
+
+    ``ranks``: int (r,), the ranks of the query's right answers, ascending from 1; r is 1 or more.
+    """
     found = np.arange(1, len(ranks) + 1)
     precision = found / ranks
     # Before a first right answer at rank 1, nothing is wrong yet: the precision is 1.
@@ -362,8 +365,12 @@ def _score(ranks: IntArray) -> tuple[float, float, float, float]:
     return ranks[0], precision.mean(), official.mean(), precision[-1]
 
 
-def _at_least_kth(similarity: FloatArray, k: int) -> IntArray:
-    """Find the positions of the k highest similarities and of all that tie with the k-th."""
+def at_least_kth(similarity: FloatArray, k: int) -> IntArray:
+    """Find the positions of the k highest similarities and of all that tie with the k-th.
+
+    ``similarity``: float32 (n,); -inf marks what is left out. Returns int (k or more,), ascending;
+    fewer than k if fewer are left in.
+    """
     left_in = np.flatnonzero(similarity > -np.inf)
     if len(left_in) <= k:
         return left_in

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 from reid.common.files import replacing_folder, write_json
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RESUMABLE = "model.weights.h5"
+RESUMABLE = "model.npz"
 """The weights as the last step left them, with the optimizer's variables."""
 
 
@@ -42,19 +43,23 @@ class Checkpoint:
 
         epoch = len(history)
         with replacing_folder(self.folder / f"{epoch:04}") as part:
-            model.save_weights(part / RESUMABLE)
+            _save(part / RESUMABLE, _state(model))
             with averaged(model):
-                network.save_weights(part / "last.weights.h5")
-            best = part / "last.weights.h5"
+                _save(part / "last.npz", network.variables)
+            best = part / "last.npz"
             if best_epoch(history) < epoch - 1:
-                best = self.folder / f"{epoch - 1:04}" / "best.weights.h5"
-            shutil.copyfile(best, part / "best.weights.h5")
+                best = self.folder / f"{epoch - 1:04}" / "best.npz"
+            shutil.copyfile(best, part / "best.npz")
             write_json(part / "history.json", history)
         for older in self._epochs()[:-1]:
             shutil.rmtree(older)
 
     def _epochs(self) -> list[Path]:
         return sorted(p for p in self.folder.glob("[0-9]*") if p.is_dir())
+
+    def of_refit(self) -> "Checkpoint":
+        """Return the checkpoint of the second training, on all images; it goes with this one."""
+        return Checkpoint(self.folder / "refit")
 
     def history(self) -> list[Row]:
         """Return one row per finished epoch; none if nothing is saved."""
@@ -66,11 +71,11 @@ class Checkpoint:
 
     def resume(self, model: "keras.Model") -> None:
         """Load the last epoch's weights into a model, and its optimizer's variables."""
-        model.load_weights(self._epochs()[-1] / RESUMABLE)
+        _load(self._epochs()[-1] / RESUMABLE, _state(model))
 
     def load(self, network: "keras.Model", epoch: SavedEpoch) -> None:
         """Load the weights of the best or the last epoch into a network."""
-        network.load_weights(self._epochs()[-1] / f"{epoch}.weights.h5")
+        _load(self._epochs()[-1] / f"{epoch}.npz", network.variables)
 
     @contextmanager
     def alone(self, wait: bool = True) -> Iterator[None]:
@@ -105,3 +110,18 @@ class Checkpoint:
         shutil.rmtree(discarded, ignore_errors=True)
         self.folder.rename(discarded)
         shutil.rmtree(discarded)
+
+
+def _state(model: "keras.Model") -> "list[keras.Variable]":
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _save(path: Path, variables: "list[keras.Variable]") -> None:
+    """Save the values of variables in their order. Keras's own files take five times as long."""
+    np.savez(path, *(np.asarray(variable) for variable in variables))
+
+
+def _load(path: Path, variables: "list[keras.Variable]") -> None:
+    with np.load(path) as saved:
+        for number, variable in enumerate(variables):
+            variable.assign(saved[f"arr_{number}"])

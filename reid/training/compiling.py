@@ -26,11 +26,10 @@ class Plan:
     optimisation: Optimisation
     augmentation: Augmentation
     objective: Objective
-    batches: Callable[[int], np.ndarray]
-    """The function from an epoch (from 0) to image numbers, int (batches, batch size)."""
+    batches: Callable[[np.ndarray, int], np.ndarray]
+    """The function from the labels of the images to learn from, int (n,), and an epoch (from 0) to
+    image numbers, int (batches, batch size)."""
     seed: int
-    xla: bool = False
-    """Whether TensorFlow compiles the training step with XLA. JAX always does."""
 
 
 def build_optimizer(optimisation: Optimisation) -> keras.optimizers.Optimizer:
@@ -92,7 +91,7 @@ def compiled(network: keras.Model, plan: Plan, frozen: bool = False) -> keras.Mo
         loss=losses,
         loss_weights=weights,
         metrics={SOFTMAX: ["accuracy"]},
-        jit_compile=plan.xla or keras.backend.backend() == "jax",
+        jit_compile=keras.backend.backend() == "jax",
     )
     optimizer.build(model.trainable_variables)
     return model
@@ -142,6 +141,6 @@ def augmented_batches(
     """
     for epoch in count(first_epoch):
         rng = np.random.default_rng([plan.seed, epoch, 1])
-        for rows in plan.batches(epoch):
+        for rows in plan.batches(fold.labels, epoch):
             images = augment(fold.images[rows], plan.augmentation, rng)
             yield images, targets(model, fold.labels[rows])

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -44,8 +45,18 @@ class Fold:
         return bool(np.all(self.labels != NO_LABEL))
 
 
-def read_folds(dataset: Path, split: Path, height: int, width: int) -> tuple[Fold, Fold]:
-    """Decode the training subset once, and return its training and its validation fold.
+class Folds(NamedTuple):
+    """The training subset in two folds, and as a whole."""
+
+    training: Fold
+    validation: Fold
+    """The images that are held out."""
+    all: Fold
+    """The images of both folds."""
+
+
+def read_folds(dataset: Path, split: Path, height: int, width: int) -> Folds:
+    """Decode the training subset once, and return its folds.
 
     Rows are sorted by person, so that nearly all validation images of a person share a batch.
     """
@@ -56,9 +67,14 @@ def read_folds(dataset: Path, split: Path, height: int, width: int) -> tuple[Fol
     protocol = table["protocol"].iloc[0] if "protocol" in table else CROSS_CAMERA
     rows = rows.sort_values(["pid", "name"])
     parts = [rows[rows["fold"] == fold] for fold in (TRAIN, VALIDATION)]
-    images = _decoded(dataset, pd.concat(parts)["row"].to_numpy(), height, width)
+    both = pd.concat(parts)
+    images = _decoded(dataset, both["row"].to_numpy(), height, width)
     train = len(parts[0])
-    return _fold(parts[0], images[:train], protocol), _fold(parts[1], images[train:], protocol)
+    return Folds(
+        _fold(parts[0], images[:train], protocol),
+        _fold(parts[1], images[train:], protocol),
+        _fold(both, images, protocol),
+    )
 
 
 def _decoded(dataset: Path, rows: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The history of a training: one row of numbers per epoch."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,8 @@ DIVERGED = 10
 
 VALIDATION = ("val_loss", "val_accuracy", "val_rank1", "val_mAP")
 """The first two are measured on held-out images, the others on held-out people."""
+REFIT = ("refit_loss", "refit_accuracy")
+"""Measured in the second training, on all images."""
 
 
 def renamed(logs: Mapping[str, float]) -> Row:
@@ -61,19 +63,38 @@ def require_sound(row: Row, people: int, computes_in: str) -> None:
         )
 
 
+def of_refit(row: Row) -> Row:
+    """Rename the numbers of an epoch of the second training. Its learning rates are the first's."""
+    return {
+        name if name == "epoch" else f"refit_{name}": value
+        for name, value in row.items()
+        if name != "learning_rate"
+    }
+
+
 def best_epoch(history: list[Row]) -> int:
-    """Return the index of the best epoch: the highest val_mAP, or else the lowest val_loss."""
+    """Return the index of the best epoch: the highest val_mAP, or else the lowest val_loss.
+
+    If nothing was held out, no epoch is known to be better than another, and it is the last.
+    """
     if "val_mAP" in history[0]:
         return int(np.argmax([row["val_mAP"] for row in history]))
-    return int(np.argmin([row["val_loss"] for row in history]))
+    if "val_loss" in history[0]:
+        return int(np.argmin([row["val_loss"] for row in history]))
+    return len(history) - 1
 
 
-def history_table(history: list[Row]) -> pd.DataFrame:
-    """Make a table with one row per epoch and all columns of ``VALIDATION``.
+def history_table(history: list[Row], refit: list[Row]) -> pd.DataFrame:
+    """Make a table with one row per epoch and all columns of ``VALIDATION`` and ``REFIT``.
 
-    Columns that the held-out fold doesn't measure are NaN: DVC's plots warn if a column is
-    missing, but not if it is empty.
+    ``refit`` has the rows of the second training, or none. Columns that were not measured are NaN:
+    DVC's plots warn if a column is missing, but not if it is empty.
     """
-    table = pd.DataFrame(history)
-    unmeasured = [name for name in VALIDATION if name not in table]
-    return table.reindex(columns=[*table.columns, *unmeasured])
+    first = pd.DataFrame(history)
+    second = pd.DataFrame(map(of_refit, refit)) if refit else first[["epoch"]]
+    return _with(VALIDATION, first).merge(_with(REFIT, second), on="epoch", how="left")
+
+
+def _with(columns: Sequence[str], table: pd.DataFrame) -> pd.DataFrame:
+    absent = [name for name in columns if name not in table]
+    return table.reindex(columns=[*table.columns, *absent])

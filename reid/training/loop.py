@@ -15,8 +15,15 @@ from reid.model.backend import keras
 from reid.model.network import LOGITS, compute_type, embedder, save_network
 from reid.training.checkpoint import Checkpoint
 from reid.training.compiling import Plan, augmented_batches, averaged, compiled
-from reid.training.folds import Fold
-from reid.training.history import Row, best_epoch, history_table, renamed, require_sound
+from reid.training.folds import Fold, Folds
+from reid.training.history import (
+    Row,
+    best_epoch,
+    history_table,
+    of_refit,
+    renamed,
+    require_sound,
+)
 from reid.training.prefetch import made_ahead
 from reid.training.validation import validate
 
@@ -33,7 +40,7 @@ class _EpochEnd(keras.callbacks.Callback):
     def __init__(
         self,
         network: keras.Model,
-        validation: Fold,
+        validation: Fold | None,
         plan: Plan,
         batch_size: int,
         checkpoint: Checkpoint,
@@ -66,8 +73,9 @@ class _EpochEnd(keras.callbacks.Callback):
         self.bar.close()
         row = {"epoch": epoch + 1} | renamed(logs or {})
         require_sound(row, self.people, self.computes_in)
-        with averaged(self.model):
-            row |= validate(self.model, self.embedding, self.validation, self.batch_size)
+        if self.validation:
+            with averaged(self.model):
+                row |= validate(self.model, self.embedding, self.validation, self.batch_size)
         require_sound(row, self.people, self.computes_in)
         self.history.append(row)
         self.checkpoint.save(self.model, self.network, self.history)
@@ -121,24 +129,22 @@ def warn_of_unseen(batches: np.ndarray, images: int) -> None:
         )
 
 
-def train(
+def fit(
     network: keras.Model,
-    folds: tuple[Fold, Fold],
+    training: Fold,
+    validation: Fold | None,
     plan: Plan,
-    destination: Path,
     checkpoint: Checkpoint,
     report: Callable[[Row], None],
-) -> None:
-    """Train a network and write ``best.keras``, ``last.keras``, ``history.csv``, ``train.json``.
-
-    If whole people are held out, the best epoch is the one with the highest mAP among them. If
-    not, it is the one with the lowest validation loss.
+) -> list[Row]:
+    """Train a network, and return its history.
 
     Args:
-        network: the network that ``build_network`` makes.
-        folds: training and validation images.
+        network: the network that ``build_network`` makes. What it holds afterwards is in the
+            checkpoint, too.
+        training: the images to learn from.
+        validation: images to judge each epoch on; None if all images are learnt from.
         plan: how to train.
-        destination: the folder to write; it is replaced as a whole when the training ends.
         checkpoint: saved after each epoch. If it holds epochs already, the training resumes after
             them, and ends with the same bytes as if it had never stopped. It is not discarded.
         report: called with the numbers of each epoch, after the epoch is saved.
@@ -146,8 +152,7 @@ def train(
     Raises:
         UserError: the training diverges, or the images don't fill a batch.
     """
-    training, validation = folds
-    first_epoch = plan.batches(0)
+    first_epoch = plan.batches(training.labels, 0)
     steps, batch_size = first_epoch.shape
     warn_of_unseen(first_epoch, len(training))
     rates = learning_rates(plan)
@@ -176,15 +181,60 @@ def train(
                 _EpochEnd(network, validation, plan, batch_size, checkpoint, history, report),
             ],
         )
+    return history
+
+
+def train(
+    start: Callable[[], keras.Model],
+    folds: Folds,
+    plan: Plan,
+    destination: Path,
+    checkpoint: Checkpoint,
+    report: Callable[[Row], None],
+    refit: bool = False,
+) -> None:
+    """Train a network and write its files: three networks, ``history.csv`` and ``train.json``.
+
+    The best epoch of a training with held-out images is the one with the highest mAP, if whole
+    people are held out, and else the one with the lowest validation loss. The final network is
+    that of the best epoch or, after a refit, that of the last epoch of a second training from the
+    same start, which learns from all images and so has nothing to be validated on.
+
+    Args:
+        start: the function that makes the network to train, the same at each call.
+        folds: training and validation images.
+        plan: how to train.
+        destination: the folder to write; it is replaced as a whole when the training ends.
+        checkpoint: as for `fit`; that of the second training is a folder in this one.
+        report: called with the numbers of each epoch, those of the second training by the names
+            of `of_refit`.
+        refit: whether to train once more, on all images.
+
+    Raises:
+        UserError: the training diverges, or the images don't fill a batch.
+    """
+    network = start()
+    history = fit(network, folds.training, folds.validation, plan, checkpoint, report)
+    second = checkpoint.of_refit()
+    if refit:
+        logger.info("once more, on all %d images", len(folds.all))
+        network = start()
+        rows = fit(network, folds.all, None, plan, second, lambda row: report(of_refit(row)))
+    else:
+        rows = []
     best = best_epoch(history)
     with replacing_folder(destination) as part:
         for epoch in SAVED_EPOCHS:
             checkpoint.load(network, epoch)
             save_network(network, paths.network_file(part, epoch))
-        history_table(history).to_csv(paths.history_file(part), index=False, float_format="%.8g")
+        (second if refit else checkpoint).load(network, "best")
+        save_network(network, paths.network_file(part, "final"))
+        table = history_table(history, rows)
+        table.to_csv(paths.history_file(part), index=False, float_format="%.8g")
         summary = {
-            "images": len(training),
-            "validation_images": len(validation),
+            "images": len(folds.training),
+            "validation_images": len(folds.validation),
+            "refit_images": len(folds.all) if refit else 0,
             "people": int(network.output[LOGITS].shape[-1]),
             "parameters": embedder(network).count_params(),
             "epochs": plan.epochs,

@@ -180,8 +180,8 @@ def _open_set(facts: CardFacts) -> str:
     ]
     if not rows:
         return (
-            "No threshold is set, for want of held-out photos: every query has a nearest photo, "
-            "even if its person is not in the gallery."
+            "No threshold is set, for want of photos of training people: every query has a nearest "
+            "photo, even if its person is not in the gallery."
         )
     return "\n".join(
         [
@@ -192,7 +192,7 @@ def _open_set(facts: CardFacts) -> str:
             "|---|---|---|---|",
             *rows,
             "",
-            f"Set with {triplet[STRANGERS]:.0f} held-out photos of training people, measured on "
+            f"Set with {triplet[STRANGERS]:.0f} photos of training people, measured on "
             "the queries. A threshold holds for a gallery of about this size.",
         ]
     )

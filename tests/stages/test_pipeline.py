@@ -72,6 +72,10 @@ def test_repro_gives_figures_and_one_whole_run(trained: Project) -> None:
     steps = [m.step for m in client.get_metric_history(run.info.run_id, "baseline/loss")]
     assert steps == [1, 2]
     assert "triplet/triplet_loss" in run.data.metrics
+    assert "triplet/refit_loss" in run.data.metrics
+    assert "baseline/refit_loss" not in run.data.metrics
+    networks = {Path(f.path).name for f in client.list_artifacts(run.info.run_id, "models/triplet")}
+    assert networks == {"final.keras"}
     assert run.data.params["test_set.gallery"] == "19"
     assert run.data.params["test_set.junk"] == "2"
     folds = pd.read_parquet(trained.root / "build" / "split.parquet")["fold"]
@@ -292,11 +296,12 @@ def test_plots_show_what_the_holdout_measures_without_a_warning(trained: Project
     def expected(*measured: str) -> set[tuple[str, str]]:
         return {(model, field) for model in MODELS for field in ("accuracy", *measured)}
 
-    assert lines_of(trained, "Accuracy") == expected("val_accuracy")
+    refitted = {("triplet", "refit_accuracy")}
+    assert lines_of(trained, "Accuracy") == expected("val_accuracy") | refitted
     # As a training writes it that holds out people.
     row = {"epoch": 1, "learning_rate": 0.01, "loss": 2, "accuracy": 0.5}
     for model in MODELS:
-        history_table([row | {"val_rank1": 0.5, "val_mAP": 0.4}]).to_csv(
+        history_table([row | {"val_rank1": 0.5, "val_mAP": 0.4}], []).to_csv(
             trained.root / history_file(model_folder(model)), index=False
         )
     assert lines_of(trained, "Accuracy") == expected("val_rank1", "val_mAP")

@@ -1,4 +1,4 @@
-"""What a backend makes of a network and of a loss: ``facts_of_backend NETWORK FOLDER [xla]``.
+"""What a backend makes of a network and of a loss: ``facts_of_backend NETWORK FOLDER``.
 
 Runs in a process of its own, because Keras takes its backend from the environment when it is
 imported. Trains a saved network, and resumes that training from the checkpoint of its middle.
@@ -8,7 +8,6 @@ Prints the rows of both, and the softmax loss of logits that are sure of the wro
 import json
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from reid.model.backend import keras, make_deterministic
@@ -18,7 +17,7 @@ from reid.training.compiling import compiled
 from reid.training.history import Row
 from reid.training.loop import train
 from reid.training.objective import Objective
-from tests.support.small_training import PEOPLE, SGD, fold, plan
+from tests.support.small_training import PEOPLE, SGD, fold, folds, plan
 
 RESUMED_AFTER = 2
 """The epoch from which a training is resumed: in the one before it, the backbone is frozen."""
@@ -26,14 +25,13 @@ SURENESS = 40.0
 """By how much the logit of the wrong person exceeds all others."""
 
 
-def trained(start: Path, folder: Path, xla: bool) -> list[Row]:
+def trained(start: Path, folder: Path) -> list[Row]:
     """Train for three epochs with averaged weights, the first with a frozen backbone.
 
     Args:
         start: the network to start from.
         folder: the folder with the checkpoint, if there is one; the model is written there, and
             what the checkpoint was after ``RESUMED_AFTER`` epochs, as ``resumed/checkpoint``.
-        xla: whether TensorFlow compiles the training step.
 
     Returns:
         The rows that the training reported.
@@ -41,17 +39,17 @@ def trained(start: Path, folder: Path, xla: bool) -> list[Row]:
     rows: list[Row] = []
     # Adam's first steps go by the sign of gradients that are nearly 0: any rounding shows.
     settings = SGD.model_copy(update={"frozen_epochs": 1, "average": 0.9})
-    how = replace(plan(3, Objective(label_smoothing=0.1, margin=0.3), 0.003, settings), xla=xla)
+    how = plan(3, Objective(label_smoothing=0.1, margin=0.3), 0.003, settings)
     network = load_network(start)
     size = network.input_shape[1]
-    folds = fold(6, 0, size=size), fold(2, 1, size=size)
+    images = folds(fold(6, 0, size=size), fold(2, 1, size=size))
 
     def report(row: Row) -> None:
         rows.append(row)
         if row["epoch"] == RESUMED_AFTER:
             shutil.copytree(folder / "checkpoint", folder / "resumed" / "checkpoint")
 
-    train(network, folds, how, folder / "model", Checkpoint(folder / "checkpoint"), report)
+    train(lambda: network, images, how, folder / "model", Checkpoint(folder / "checkpoint"), report)
     return rows
 
 
@@ -62,16 +60,16 @@ def loss_of_a_sure_mistake(start: Path) -> float:
     return float(model.loss["softmax"](keras.ops.eye(PEOPLE)[:1], logits))
 
 
-def main(start: Path, folder: Path, xla: bool) -> None:
+def main(start: Path, folder: Path) -> None:
     """Print all facts as JSON."""
-    make_deterministic(1, 2, xla)
+    make_deterministic(1, 2)
     facts = {
-        "uninterrupted": trained(start, folder, xla),
-        "resumed": trained(start, folder / "resumed", xla),
+        "uninterrupted": trained(start, folder),
+        "resumed": trained(start, folder / "resumed"),
         "loss_of_a_sure_mistake": loss_of_a_sure_mistake(start),
     }
     sys.stdout.write(json.dumps(facts))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), "xla" in sys.argv)
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -22,7 +22,7 @@ import yaml
 
 from reid.common.errors import UserError
 from reid.data import paths
-from reid.data.dataset import VALIDATION, read_subset
+from reid.data.dataset import read_subset
 from runs.fingerprint import declared_params
 from runs.live_epochs import live_report
 from stages._stage import run
@@ -84,7 +84,7 @@ def train(name: str) -> None:
     folder = paths.model_folder(name)
     folder.mkdir(parents=True)
     pd.DataFrame(rows).to_csv(paths.history_file(folder), index=False)
-    for file in ("best.keras", "last.keras", "train.json"):
+    for file in ("best.keras", "last.keras", "final.keras", "train.json"):
         (folder / file).write_text(json.dumps({"lr": lr}))
 
 
@@ -110,7 +110,7 @@ def extract(name: str) -> None:
         np.save(paths.embeddings_file(folder, subset), features.astype(np.float32))
     strangers = rng.standard_normal((STRANGERS, 16))
     strangers /= np.linalg.norm(strangers, axis=1, keepdims=True)
-    np.save(paths.embeddings_file(folder, VALIDATION), strangers.astype(np.float32))
+    np.save(paths.embeddings_file(folder, paths.STRANGERS), strangers.astype(np.float32))
 
 
 def main() -> None:

@@ -1,7 +1,5 @@
 """Networks, images and a plan so small that a training takes seconds."""
 
-from collections.abc import Callable
-from functools import partial
 from unittest.mock import patch
 
 import numpy as np
@@ -13,11 +11,12 @@ from reid.model.network import build_network
 from reid.training.augmentation import Augmentation
 from reid.training.batches import people_batches, shuffled_batches
 from reid.training.compiling import Plan
-from reid.training.folds import Fold
+from reid.training.folds import Fold, Folds
 from reid.training.objective import Objective
 from reid.training.optimisation import Optimisation, OptimisationSettings
 
 PEOPLE, HEIGHT, WIDTH = 4, 32, 32
+COLUMNS = ("images", "labels", "pids", "camids")
 NETWORK = Architecture(
     backbone="mobilenet_v2",
     alpha=0.35,
@@ -79,14 +78,25 @@ def fold(
     return Fold((colours[people] + noise).astype(np.uint8), labels, people + first_label, cameras)
 
 
+def folds(training: Fold, validation: Fold) -> Folds:
+    """Put two folds together, as ``read_folds`` does."""
+    images, labels, pids, camids = (
+        np.concatenate([getattr(part, column) for part in (training, validation)])
+        for column in COLUMNS
+    )
+    return Folds(training, validation, Fold(images, labels, pids, camids))
+
+
 def plan(
     epochs: int, objective: Objective, lr: float = 0.01, settings: OptimisationSettings = SGD
 ) -> Plan:
-    """Plan a training of ``fold(6, ...)``, in batches of 8 images."""
-    labels = fold(6, 0).labels
-    batches: Callable[[int], np.ndarray] = partial(shuffled_batches, len(labels), 8, 1)
-    if objective.margin:
-        batches = lambda epoch: people_batches(labels, 4, 2, 1, epoch)  # noqa: E731
+    """Plan a training in batches of 8 images."""
+
+    def batches(labels: np.ndarray, epoch: int) -> np.ndarray:
+        if objective.margin:
+            return people_batches(labels, 4, 2, 1, epoch)
+        return shuffled_batches(len(labels), 8, 1, epoch)
+
     augmentation = Augmentation(flip=True, pad=2, colour=0.1, erase=0.3)
     optimisation = Optimisation(lr, settings)
     return Plan(epochs, optimisation, augmentation, objective, batches, seed=1)

@@ -7,6 +7,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 from reid.common.errors import UserError, first_line
+from reid.common.file_type import file_type, read_head
 from reid.model.backend import keras
 
 NORM_MOMENTUM = 0.9
@@ -97,7 +98,11 @@ def _follow_short_trainings(model: keras.Model) -> None:
 
 
 def load_weights(model: keras.Model, path: str) -> None:
-    """Load a ``.weights.h5`` file into a model. Raise UserError if it is absent or doesn't fit."""
+    """Load a ``.weights.h5`` file into a model.
+
+    Raises:
+        UserError: the file is absent, doesn't fit, or is something else, such as a Git LFS pointer.
+    """
     try:
         with warnings.catch_warnings():
             # Keras warns of every group that a file lacks before it raises the error.
@@ -109,6 +114,8 @@ def load_weights(model: keras.Model, path: str) -> None:
             "weights, `imagenet` downloads Keras's weights, `none` starts from random weights."
         ) from e
     except (ValueError, OSError, KeyError) as e:
+        if kind := file_type(read_head(Path(path))):
+            raise UserError(f"model.weights: {path} is {kind.words}: {kind.advice}.") from e
         raise UserError(
             f"model.weights: {path} doesn't fit {model.name} ({first_line(e)}). "
             "Weights belong to one backbone and one alpha."

@@ -362,6 +362,13 @@ def test_file_without_the_weights_of_this_backbone_is_named(tmp_path: Path) -> N
             backbones.load_weights(built("mobilenet_v2", 2), str(path))
 
 
+def test_pointer_in_place_of_the_weights_is_named(tmp_path: Path) -> None:
+    pointer = tmp_path / "pointer.weights.h5"
+    pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(UserError, match=r"pointer.weights.h5 is a Git LFS pointer: .*git lfs pull"):
+        backbones.load_weights(built("mobilenet_v2", 2), str(pointer))
+
+
 def test_backbone_starts_from_the_download_of_keras(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,8 @@ from reid.training.history import Row, best_epoch
         # The first of equal epochs.
         ([{"val_mAP": 0.2}, {"val_mAP": 0.6}, {"val_mAP": 0.6}], 1),
         ([{"val_loss": 1.0}, {"val_loss": 1.0}], 0),
+        # Nothing is held out.
+        ([{"loss": 1.0}, {"loss": 2.0}], 1),
     ],
 )
 def test_best_epoch_has_the_highest_map_or_else_the_lowest_loss(

@@ -19,11 +19,11 @@ from reid.training.folds import Fold
 from reid.training.history import Row
 from reid.training.loop import learning_rates, train, warn_of_unseen
 from reid.training.objective import Objective
-from tests.support.small_training import ADAMW, PEOPLE, SGD, TINY, fold, network, plan
+from tests.support.small_training import ADAMW, PEOPLE, SGD, TINY, fold, folds, network, plan
 
 pytestmark = pytest.mark.slow
 
-FILES = ("best.keras", "last.keras", "history.csv", "train.json")
+FILES = ("best.keras", "last.keras", "final.keras", "history.csv", "train.json")
 
 
 def initial(how: Architecture) -> keras.Model:
@@ -39,11 +39,18 @@ def run(
     validation: Fold | None = None,
     report: Callable[[Row], None] = lambda row: None,
     precision: Precision = "float32",
+    refit: bool = False,
 ) -> dict[str, bytes]:
     """Train from the same initial weights, and return the files that were written."""
-    start = for_training(initial(TINY), precision)
-    folds = fold(6, 0), validation or fold(2, 1)
-    train(start, folds, how, folder / "model", Checkpoint(folder / "checkpoint"), report)
+    train(
+        lambda: for_training(initial(TINY), precision),
+        folds(fold(6, 0), validation or fold(2, 1)),
+        how,
+        folder / "model",
+        Checkpoint(folder / "checkpoint"),
+        report,
+        refit,
+    )
     return {name: (folder / "model" / name).read_bytes() for name in FILES}
 
 
@@ -52,24 +59,26 @@ class KilledError(Exception):
 
 
 def test_training_killed_after_each_epoch_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    # All that a checkpoint has to hold: the backbone is frozen first, weights are averaged, the
-    # optimizer has moments, and float16 has a state of its own, the factor of the loss.
+    # All that the checkpoints of both trainings have to hold: the backbone is frozen first, weights
+    # are averaged, the optimizer has moments, and float16 has a state of its own, the factor of the
+    # loss.
     epochs = 3
     precision: Precision = "mixed_float16"
     how = plan(epochs, Objective(label_smoothing=0.1, margin=0.3), 0.003, ADAMW)
-    undisturbed = run(tmp_path / "a", how, precision=precision)
-    killed_after: list[float] = []
+    undisturbed = run(tmp_path / "a", how, precision=precision, refit=True)
+    killed_after: list[tuple[bool, float]] = []
 
     def kill(row: Row) -> None:
-        killed_after.append(row["epoch"])
+        killed_after.append(("refit_loss" in row, row["epoch"]))
         raise KilledError
 
-    for _ in range(epochs):
+    for _ in range(2 * epochs):
         with pytest.raises(KilledError):
-            run(tmp_path / "b", how, report=kill, precision=precision)
+            run(tmp_path / "b", how, report=kill, precision=precision, refit=True)
         assert not (tmp_path / "b" / "model").exists()
-    assert killed_after == list(range(1, epochs + 1))
-    assert run(tmp_path / "b", how, precision=precision) == undisturbed
+    numbers = range(1, epochs + 1)
+    assert killed_after == [(is_refit, n) for is_refit in (False, True) for n in numbers]
+    assert run(tmp_path / "b", how, precision=precision, refit=True) == undisturbed
 
 
 def test_frozen_backbone_stays_as_it_is_while_the_rest_learns(tmp_path: Path) -> None:
@@ -88,11 +97,17 @@ def test_frozen_backbone_stays_as_it_is_while_the_rest_learns(tmp_path: Path) ->
 
 
 def test_recipe_with_every_ingredient_learns_and_loads(tmp_path: Path) -> None:
-    start = initial(TINY.model_copy(update={"pooling": "gem", "last_stride": 1}))
+    how = TINY.model_copy(update={"pooling": "gem", "last_stride": 1})
+    trained: list[keras.Model] = []
+
+    def start() -> keras.Model:
+        trained.append(initial(how))
+        return trained[-1]
+
     objective = Objective(label_smoothing=0.1, margin="soft", mining="random")
     train(
         start,
-        (fold(6, 0), fold(2, 1)),
+        folds(fold(6, 0), fold(2, 1)),
         plan(4, objective, 0.01, ADAMW),
         tmp_path / "model",
         Checkpoint(tmp_path / "checkpoint"),
@@ -103,7 +118,7 @@ def test_recipe_with_every_ingredient_learns_and_loads(tmp_path: Path) -> None:
     # The training leaves the weights of the best epoch in the network.
     loaded = load_network(tmp_path / "model" / "best.keras")
     images = fold(1, 5).images
-    expected = start.predict_on_batch(images)[EMBEDDING]
+    expected = trained[0].predict_on_batch(images)[EMBEDDING]
     assert loaded.predict_on_batch(images)[EMBEDDING] == pytest.approx(expected, abs=1e-6)
 
 
@@ -119,11 +134,37 @@ def test_baseline_learns_and_its_history_has_the_documented_columns(tmp_path: Pa
         "val_accuracy",
         "val_rank1",
         "val_mAP",
+        "refit_loss",
+        "refit_accuracy",
     ]
-    assert history[["val_rank1", "val_mAP"]].isna().all(axis=None)
+    unmeasured = ["val_rank1", "val_mAP", "refit_loss", "refit_accuracy"]
+    assert history[unmeasured].isna().all(axis=None)
     assert history["epoch"].tolist() == [1, 2, 3, 4]
     assert history["learning_rate"].is_monotonic_decreasing
     assert history["accuracy"].iloc[-1] > 1.5 / PEOPLE
+
+
+def test_refit_is_a_training_on_all_images_from_the_same_start(tmp_path: Path) -> None:
+    how = plan(2, Objective(label_smoothing=0.1, margin=0.3))
+    refitted = run(tmp_path / "a", how, refit=True)
+    plain = run(tmp_path / "b", how)
+    everything = folds(fold(6, 0), fold(2, 1)).all
+    train(
+        lambda: for_training(initial(TINY)),
+        folds(everything, fold(2, 1)),
+        how,
+        tmp_path / "c",
+        Checkpoint(tmp_path / "checkpoint"),
+        lambda row: None,
+    )
+    assert refitted["final.keras"] == (tmp_path / "c" / "last.keras").read_bytes()
+    for held_out in ("best.keras", "last.keras"):
+        assert refitted[held_out] == plain[held_out]
+    assert plain["final.keras"] == plain["best.keras"]
+
+    refit, alone = (pd.read_csv(tmp_path / f / "history.csv") for f in ("a/model", "c"))
+    for column in ("loss", "triplet_loss", "accuracy"):
+        assert refit[f"refit_{column}"].tolist() == alone[column].tolist()
 
 
 def test_triplet_history_has_both_losses(tmp_path: Path) -> None:
