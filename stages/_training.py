@@ -13,7 +13,7 @@ from reid.data import paths
 from reid.model.architecture import Architecture, Precision
 from reid.model.backend_choice import Backend, choose
 from reid.training.augmentation import Augmentation
-from reid.training.folds import read_folds
+from reid.training.folds import Folds, read_folds
 from reid.training.objective import Objective
 from reid.training.optimisation import Optimisation, OptimisationSettings
 from runs.fingerprint import checkpoint, inputs_hash, is_saved, require_unedited
@@ -79,13 +79,7 @@ def train_model(
 
         how = params.model
         folds = read_folds(paths.DATASET, paths.SPLIT, how.height, how.width)
-        if refit and not folds.validation.is_labelled:
-            logger.warning(
-                "%s.refit has no effect while split.holdout is people: the network learns from the "
-                "others alone",
-                name,
-            )
-            refit = False
+        refit = refit and can_refit(name, folds)
         plan = Plan(
             epochs=epochs,
             optimisation=Optimisation(params.lr, params.optimisation),
@@ -113,6 +107,20 @@ def train_model(
             )
             # `track` discards the checkpoint: DVC may be killed before it has saved the model.
             require_unedited(stage, before)
+
+
+def can_refit(name: str, folds: Folds) -> bool:
+    """Say whether a model can learn from all images, and warn if it can't.
+
+    Held-out people are not among the classes of its softmax.
+    """
+    if not folds.validation.is_labelled:
+        logger.warning(
+            "%s.refit has no effect while split.holdout is people: the network learns from the "
+            "others alone",
+            name,
+        )
+    return folds.validation.is_labelled
 
 
 def _network(params: TrainingParams, people: int, start: Path | None) -> "keras.Model":
