@@ -35,10 +35,11 @@ NOTEBOOK: Settings = {
     "augmentation.colour": 0.0,
     "augmentation.erase": 0.0,
     "triplet.start": "pretrained",
-    "baseline.epochs": 1,  # Only the last row's triplet model is trained from the baseline.
+    "baseline.epochs": 1,  # Only the last rows' triplet models are trained from the baseline.
     "triplet.mining": "random",
     "triplet.weight": 1.0,
     "triplet.label_smoothing": 0.0,
+    "triplet.refit": False,
     "extract.flip": False,
     "optimisation.warmup_epochs": 0,
     "optimisation.decay": "none",
@@ -62,6 +63,7 @@ INGREDIENTS: dict[str, tuple[str, ...]] = {
     "random erasing": ("augmentation.erase",),
     "mirrored images at test": ("extract.flip",),
     "start from the baseline": ("triplet.start", "baseline.epochs"),
+    "refit on all images": ("triplet.refit",),
 }
 """The parameters that each row sets to their values in ``params.yaml``."""
 

@@ -93,7 +93,7 @@ def measured(engine: Engine, gallery: Path, folder: Path) -> dict[str, list[floa
 def main(engines: Sequence[EngineName]) -> None:
     """Print a table of the engines, without and with mirrored images."""
     make_deterministic(0, os.cpu_count() or 1)
-    network = load_network(paths.network_file(paths.model_folder(paths.TRIPLET), "best"))
+    network = load_network(paths.network_file(paths.model_folder(paths.TRIPLET), "final"))
     table = Table("engine", title=f"{COUNT:,} images, {os.cpu_count()} processors")
     for heading in ("seconds", "images/s", "fed ready", "decoding", "ratio"):
         table.add_column(heading, justify="right")

@@ -49,13 +49,26 @@ def _write_openvino(model: keras.Model, file: Path) -> None:
     _, height, width, channels = model.input_shape
     with TemporaryDirectory() as folder:
         # Keras's own export to OpenVINO converts by a way that reports to OpenVINO's makers.
-        model.export(folder, format="tf_saved_model", verbose=False)
+        _write_saved_model(model, folder)
         network = ov.Core().read_model(folder)
         network.reshape([-1, height, width, channels])
         # The names that TensorFlow gives count the operations of the whole process.
         for number, operation in enumerate(network.get_ordered_ops()):
             operation.set_friendly_name(f"{operation.get_type_name()}_{number}")
         ov.save_model(network, file, compress_to_fp16=False)
+
+
+def _write_saved_model(model: keras.Model, folder: str) -> None:
+    """Write a SavedModel. Keras's own export traces the network several times for the same file."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    photos = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name="photos")
+    saved = tf.Module()
+    saved.weights = [variable.value for variable in model.variables]
+    saved.embed = tf.function(
+        lambda photos: model(photos, training=False), input_signature=[photos], autograph=False
+    )
+    tf.saved_model.save(saved, folder, signatures=saved.embed)
 
 
 def _write_onnx(model: keras.Model, file: Path) -> None:
