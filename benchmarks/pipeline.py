@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -24,23 +25,35 @@ def stage_names() -> list[str]:
     return listing.stdout.split()
 
 
-def run_stage(name: str) -> tuple[float, float]:
-    """Run a stage; return its seconds and the peak memory of its largest process in MiB."""
+class Spent(NamedTuple):
+    """What a stage took."""
+
+    seconds: float
+    processor: float
+    """The seconds of all processors, for DVC and the stage's processes."""
+    peak: float
+    """The peak memory of the largest process, MiB."""
+
+
+def run_stage(name: str) -> Spent:
+    """Run a stage and measure it."""
     command = [*DVC, "repro", "--single-item", "--force", name]
     began = time.monotonic()
     process = subprocess.Popen(command)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         sys.exit(f"error: {' '.join(command)} failed")
-    return time.monotonic() - began, usage.ru_maxrss / MIB
+    seconds = time.monotonic() - began
+    return Spent(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / MIB)
 
 
 def main() -> None:
     """Run all stages and print a table."""
-    table = Table("stage", "seconds", "peak MiB", title=f"{os.cpu_count()} processors")
+    table = Table("stage", title=f"{os.cpu_count()} processors")
+    for heading in ("seconds", "of a processor", "peak MiB"):
+        table.add_column(heading, justify="right")
     for name in stage_names():
-        seconds, peak = run_stage(name)
-        table.add_row(name, f"{seconds:.0f}", f"{peak:.0f}")
+        table.add_row(name, *(f"{value:.0f}" for value in run_stage(name)))
     Console().print(table)
 
 
