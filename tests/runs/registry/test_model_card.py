@@ -101,7 +101,7 @@ OPEN_SET = {
 def test_says_how_well_a_threshold_tells_who_is_not_in_the_gallery() -> None:
     text = card(metrics={**FACTS.metrics, "triplet": {**FACTS.metrics["triplet"], **OPEN_SET}})
     assert row(text, "10 %") == ["0.712", "8.5 %", "41.5 %, 33.5-49.8"]
-    assert "147 held-out photos" in text
+    assert "147 photos of training people" in text
     # So few strangers tell no smaller share.
     assert "| 1 %" not in text
 
