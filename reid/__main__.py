@@ -19,7 +19,7 @@ from reid.data.dataset import read_columns, read_source
 from reid.data.market import person_name
 from reid.data.protocols import CROSS_CAMERA, Protocol
 from reid.evaluation.reranking_method import RerankingMethod
-from reid.inference.engine import EngineName, load_engine
+from reid.inference.engine import EngineName, load_engine, require_writers
 from reid.terminal import console
 from search.commands import index, serve
 
@@ -234,6 +234,7 @@ def export(
     """Write a trained network as a folder to hand over: the network, an example, a README."""
     from reid.model.backend_choice import choose  # noqa: PLC0415
 
+    require_writers(engine)
     choose("tensorflow")
     from reid.inference.bundle import write_bundle  # noqa: PLC0415
     from runs.fingerprint import project_root  # noqa: PLC0415

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +27,20 @@ ENGINE_NEEDS: dict[EngineName, tuple[str, ...]] = {
     "tflite": ("tensorflow", "tensorflow-cpu"),
 }
 """The packages that each engine needs, by their names for pip. Of TensorFlow's, one is enough."""
+
+
+ONNX_WRITERS = ("onnx", "tf2onnx")
+"""The packages that write ONNX files; no other engine needs them."""
+
+
+def require_writers(engine: EngineName) -> None:
+    """Raise UserError if a package that writes an engine's file is not installed."""
+    absent = [name for name in ONNX_WRITERS if engine == "onnx" and find_spec(name) is None]
+    if absent:
+        raise UserError(
+            f"The format onnx needs packages that are not installed ({', '.join(absent)}). "
+            "`pip install -r requirements-onnx.txt` installs them."
+        )
 
 
 class Engine(ABC):

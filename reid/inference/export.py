@@ -8,8 +8,7 @@ import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from reid.common.errors import UserError
-from reid.inference.engine import FILES, EngineName
+from reid.inference.engine import FILES, EngineName, require_writers
 from reid.model.backend import keras
 from reid.model.network import save_as_it_is
 
@@ -28,8 +27,9 @@ def export_network(model: keras.Model, engine: EngineName, folder: Path) -> Path
         The file.
 
     Raises:
-        UserError: the package that writes this kind of file is not installed.
+        UserError: a package that writes this kind of file is not installed.
     """
+    require_writers(engine)
     file = folder / FILES[engine]
     match engine:
         case "openvino":
@@ -74,12 +74,6 @@ def _write_saved_model(model: keras.Model, folder: str) -> None:
 def _write_onnx(model: keras.Model, file: Path) -> None:
     # Keras exports to this format only what has been called.
     model(keras.ops.zeros((1, *model.input_shape[1:]), "uint8"))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            model.export(file, format="onnx", verbose=False)
-    except ImportError as e:
-        raise UserError(
-            f"extract.engine: onnx needs packages that are not installed ({e}). "
-            "`pip install -r requirements-onnx.txt` installs them."
-        ) from e
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        model.export(file, format="onnx", verbose=False)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from reid.common.errors import UserError
-from reid.inference.engine import FILES, Engine, EngineName, load_engine
+from reid.inference.engine import FILES, Engine, EngineName, load_engine, require_writers
 from reid.inference.export import export_network
 from reid.model.backend import keras, make_deterministic
 from reid.model.network import embedder, retrieval_network
@@ -120,3 +120,12 @@ def test_openvino_leaves_no_trace_in_the_home_folder(tmp_path: Path) -> None:
         check=True,
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_absent_package_for_onnx_is_named_before_anything_is_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("reid.inference.engine.find_spec", lambda name: name == "onnx" or None)
+    with pytest.raises(UserError, match=r"not installed \(tf2onnx\).*requirements-onnx.txt"):
+        require_writers("onnx")
+    require_writers("openvino")
