@@ -19,6 +19,8 @@ from tests.support.indexes import FIRST, add, new_photo, unit_vectors, vectors_o
 from tests.support.places import ROOT
 from tests.support.waiting import DEADLINE
 
+pytestmark = pytest.mark.slow
+
 KILLS = 10
 JOURNAL = f"{FILE}-wal"
 

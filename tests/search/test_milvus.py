@@ -31,6 +31,8 @@ from tests.support.refusing_milvus import refusing_milvus
 from tests.support.stores import MilvusStore
 from tests.support.waiting import DEADLINE
 
+pytestmark = pytest.mark.slow
+
 
 def message(address: str) -> str:
     """Return the message of an index that can't be opened."""

@@ -25,9 +25,12 @@ from tests.support.tiny_search import PHOTOS, STRANGER, add_model, person_photo,
 from tests.support.waiting import wait_until
 
 CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium"
+    ),
+]
 
 SECRET, READING = "a-secret-of-20-letters", "one-that-only-reads"
 KEYS = parse_keys(f"anna:{SECRET},door:{READING}:read")

@@ -25,6 +25,8 @@ from tests.support.places import ROOT
 from tests.support.tiny_search import make_tool
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 BODY_SECONDS = 2
 WAIT = 60
 

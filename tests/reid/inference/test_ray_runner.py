@@ -22,6 +22,8 @@ from tests.support.photos import jpeg
 from tests.support.places import ROOT
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 PHOTOS_IN_SHARD, SHARDS = 40, 60
 KILLED_AFTER = 10
 """The shards that are written when a worker is killed."""
