@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -25,18 +24,13 @@ def stage_names() -> list[str]:
     return listing.stdout.split()
 
 
-class Spent(NamedTuple):
-    """What a stage took."""
+def run_stage(name: str) -> tuple[float, float, float]:
+    """Run a stage and measure it.
 
-    seconds: float
-    processor: float
-    """The seconds of all processors, for DVC and the stage's processes."""
-    peak: float
-    """The peak memory of the largest process, MiB."""
-
-
-def run_stage(name: str) -> Spent:
-    """Run a stage and measure it."""
+    Returns:
+        Its seconds, the seconds of all processors, and the peak memory of its largest process in
+        MiB.
+    """
     command = [*DVC, "repro", "--single-item", "--force", name]
     began = time.monotonic()
     process = subprocess.Popen(command)
@@ -44,7 +38,7 @@ def run_stage(name: str) -> Spent:
     if status:
         sys.exit(f"error: {' '.join(command)} failed")
     seconds = time.monotonic() - began
-    return Spent(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / MIB)
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / MIB
 
 
 def main() -> None:

@@ -116,8 +116,8 @@ def can_refit(name: str, folds: Folds) -> bool:
     """
     if not folds.validation.is_labelled:
         logger.warning(
-            "%s.refit has no effect while split.holdout is people: the network learns from the "
-            "others alone",
+            "%s.refit has no effect while split.holdout is people: the network learns only from "
+            "the people who are not held out",
             name,
         )
     return folds.validation.is_labelled

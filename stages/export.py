@@ -6,7 +6,7 @@ import sys
 from reid.common.files import replacing_folder
 from reid.common.settings import Settings
 from reid.data import paths
-from reid.inference.engine import EngineName, require_writers
+from reid.inference.engine import EngineName
 from reid.model.backend_choice import Backend, choose
 from runs.fingerprint import inputs_hash, require_unedited
 from stages._stage import declared, run
@@ -37,7 +37,6 @@ def main() -> None:
     before = inputs_hash(stage)
     params = declared(stage, Params)
     own = params.extract
-    require_writers(own.engine)
     # Only TensorFlow writes the other engines' files. It reads what any backend has trained.
     choose(params.backend if own.engine == "keras" else "tensorflow")
     from reid.inference.export import export_network  # noqa: PLC0415

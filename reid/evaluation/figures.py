@@ -27,7 +27,7 @@ OPEN_SET_FPIR = (0.01, 0.1)
 """The shares of strangers that may be taken for somebody in the gallery; each sets a threshold."""
 
 STRANGERS = "strangers"
-"""The key of the number of held-out training photos that set the thresholds."""
+"""The key of the number of photos of training people that set the thresholds."""
 
 
 def at_fpir(figure: str, fpir: float) -> str:

@@ -122,6 +122,7 @@ def _save(path: Path, variables: "list[keras.Variable]") -> None:
 
 
 def _load(path: Path, variables: "list[keras.Variable]") -> None:
+    from reid.training.compiling import assign  # noqa: PLC0415
+
     with np.load(path) as saved:
-        for number, variable in enumerate(variables):
-            variable.assign(saved[f"arr_{number}"])
+        assign(variables, [saved[name] for name in saved.files])

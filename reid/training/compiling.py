@@ -109,18 +109,19 @@ def averaged(model: keras.Model) -> Iterator[None]:
     weights = _copied(variables)
     optimizer.finalize_variable_values(variables)
     # A step of JAX may reuse the memory of a variable, so the averages need memory of their own.
-    _assign(variables, _copied(variables))
+    assign(variables, _copied(variables))
     try:
         yield
     finally:
-        _assign(variables, weights)
+        assign(variables, weights)
 
 
 def _copied(variables: list[keras.Variable]) -> list[np.ndarray]:
     return [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
 
 
-def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
+def assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
+    """Give each variable its value. Raise ValueError if there are more of one than of the other."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 

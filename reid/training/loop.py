@@ -134,6 +134,7 @@ def fit(
     training: Fold,
     validation: Fold | None,
     plan: Plan,
+    rates: list[float],
     checkpoint: Checkpoint,
     report: Callable[[Row], None],
 ) -> list[Row]:
@@ -145,6 +146,7 @@ def fit(
         training: the images to learn from.
         validation: images to judge each epoch on; None if all images are learnt from.
         plan: how to train.
+        rates: the plan's `learning_rates`.
         checkpoint: saved after each epoch. If it holds epochs already, the training resumes after
             them, and ends with the same bytes as if it had never stopped. It is not discarded.
         report: called with the numbers of each epoch, after the epoch is saved.
@@ -155,7 +157,6 @@ def fit(
     first_epoch = plan.batches(training.labels, 0)
     steps, batch_size = first_epoch.shape
     warn_of_unseen(first_epoch, len(training))
-    rates = learning_rates(plan)
     history = checkpoint.history()
     done = len(history)
     if done:
@@ -213,21 +214,20 @@ def train(
     Raises:
         UserError: the training diverges, or the images don't fill a batch.
     """
+    rates = learning_rates(plan)
     network = start()
-    history = fit(network, folds.training, folds.validation, plan, checkpoint, report)
-    second = checkpoint.of_refit()
+    history = fit(network, folds.training, folds.validation, plan, rates, checkpoint, report)
+    final, rows = checkpoint, []
     if refit:
         logger.info("once more, on all %d images", len(folds.all))
-        network = start()
-        rows = fit(network, folds.all, None, plan, second, lambda row: report(of_refit(row)))
-    else:
-        rows = []
+        final, network = checkpoint.of_refit(), start()
+        rows = fit(network, folds.all, None, plan, rates, final, lambda row: report(of_refit(row)))
     best = best_epoch(history)
     with replacing_folder(destination) as part:
         for epoch in SAVED_EPOCHS:
             checkpoint.load(network, epoch)
             save_network(network, paths.network_file(part, epoch))
-        (second if refit else checkpoint).load(network, "best")
+        final.load(network, "best")
         save_network(network, paths.network_file(part, "final"))
         table = history_table(history, rows)
         table.to_csv(paths.history_file(part), index=False, float_format="%.8g")
