@@ -4,6 +4,7 @@ Every process that opens the folder sees what the others wrote: before a search 
 new.
 """
 
+import json
 import sqlite3
 import threading
 import time
@@ -77,6 +78,14 @@ SIGHTING = """
 SELECT photo.id, person.name, camera, time, sequence, frame, file, added
 FROM photo LEFT JOIN person ON person.id = photo.person
 """
+IN_ONE_ROW = """
+SELECT json_group_array(json_array(
+    id, name, camera, iif(time IS NULL, NULL, json(format('%!.17g', time))),
+    sequence, frame, file, json(format('%!.17g', added))
+)) FROM ({})
+"""
+"""Many sightings as one text. Python may change threads at each row of an answer, and under load
+it does."""
 
 
 @dataclass
@@ -353,11 +362,11 @@ class SqliteIndex(Index):
             ids = self._ids(among)
             similarities, found = vectors.search(embeddings, min(count, max(len(vectors), 1)), ids)
             wanted = sorted({int(photo) for photo in found.ravel() if photo >= 0})
-            rows = self._rows_of(f"{SIGHTING} WHERE photo.id IN ({{}})", wanted)
-            if len(rows) == len(wanted):
+            there = self._sightings("photo.id IN ({})", wanted)
+            if len(there) == len(wanted):
                 break
             # Another process deleted some of these photos at this moment.
-        sightings = {row[0]: Sighting(*row) for row in rows}
+        sightings = {sighting.id: sighting for sighting in there}
         return [
             [
                 Hit(sightings[photo], similarity)
@@ -403,10 +412,15 @@ class SqliteIndex(Index):
     def sightings(self, people: Sequence[str]) -> list[Sighting]:
         """See `Index.sightings`."""
         # Joined by name, all photos would be read.
-        rows = self._rows_of(
-            f"{SIGHTING} WHERE photo.person IN (SELECT id FROM person WHERE name IN ({{}}))", people
+        found = self._sightings(
+            "photo.person IN (SELECT id FROM person WHERE name IN ({}))", people
         )
-        return sorted((Sighting(*row) for row in rows), key=lambda sighting: sighting.id)
+        return sorted(found, key=lambda sighting: sighting.id)
+
+    def _sightings(self, condition: str, wanted: Sequence[Any]) -> list[Sighting]:
+        """Return the sightings that fulfil a condition with ``{}`` in the place of a list."""
+        texts = self._rows_of(IN_ONE_ROW.format(f"{SIGHTING} WHERE {condition}"), wanted)
+        return [Sighting(*row) for (text,) in texts for row in json.loads(text)]
 
     def photo(self, photo: int) -> tuple[Sighting, bytes] | None:
         """See `Index.photo`."""

@@ -16,7 +16,13 @@ from reid.training.augmentation import Augmentation
 from reid.training.folds import Folds, read_folds
 from reid.training.objective import Objective
 from reid.training.optimisation import Optimisation, OptimisationSettings
-from runs.fingerprint import checkpoint, inputs_hash, is_saved, require_unedited
+from runs.fingerprint import (
+    checkpoint,
+    inputs_hash,
+    is_saved,
+    require_unedited,
+    teachers_folder,
+)
 from runs.live_epochs import live_report
 from stages._params import Seed, Threads
 
@@ -49,6 +55,7 @@ def train_model(
     batches: Callable[[np.ndarray, int], np.ndarray],
     refit: bool,
     start: Path | None = None,
+    teacher: Path | None = None,
 ) -> None:
     """Train a model and write ``models/<name>``.
 
@@ -62,6 +69,7 @@ def train_model(
             of the softmax: then there is no second training, and a warning says so.
         start: the model to start from; if it is None, the network starts from
             ``params.model.weights``.
+        teacher: the network whose embeddings the objective compares the model's with, if it does.
 
     Raises:
         UserError: the training diverges, its input can't be used, or what the stage declares was
@@ -76,9 +84,15 @@ def train_model(
         make_deterministic(params.seed, params.threads)
         from reid.training.compiling import Plan  # noqa: PLC0415
         from reid.training.loop import train  # noqa: PLC0415
+        from reid.training.teacher import teacher_embeddings  # noqa: PLC0415
 
+        known = (
+            None
+            if teacher is None
+            else teacher_embeddings(teacher, paths.DATASET, teachers_folder())
+        )
         how = params.model
-        folds = read_folds(paths.DATASET, paths.SPLIT, how.height, how.width)
+        folds = read_folds(paths.DATASET, paths.SPLIT, how.height, how.width, known)
         refit = refit and can_refit(name, folds)
         plan = Plan(
             epochs=epochs,

@@ -13,6 +13,8 @@ from stages._params import People
 from stages._stage import declared, run
 from stages._training import TrainingParams, train_model
 
+NO_TEACHER = "none"
+
 
 def _margin(value: Any) -> Margin:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -33,6 +35,8 @@ class Triplet(Settings):
     weight: float = Field(ge=0)
     label_smoothing: float = Field(ge=0, lt=1)
     refit: bool
+    teacher: str = Field(pattern=r"^[^/\\]+$")
+    teacher_weight: float = Field(gt=0)
 
 
 class Params(TrainingParams):
@@ -45,16 +49,24 @@ def main() -> None:
     """Train the triplet model and write ``models/triplet``."""
     params = declared("train_triplet", Params)
     own = params.triplet
+    has_teacher = own.teacher != NO_TEACHER
     train_model(
         paths.TRIPLET,
         params,
-        Objective(own.label_smoothing, own.margin, own.mining, own.weight),
+        Objective(
+            own.label_smoothing,
+            own.margin,
+            own.mining,
+            own.weight,
+            own.teacher_weight if has_teacher else 0.0,
+        ),
         own.epochs,
         lambda labels, epoch: people_batches(labels, own.people, own.images, params.seed, epoch),
         own.refit,
         start=paths.network_file(paths.model_folder(paths.BASELINE), "best")
         if own.start == "baseline"
         else None,
+        teacher=paths.PRETRAINED / own.teacher if has_teacher else None,
     )
 
 

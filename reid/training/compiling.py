@@ -8,14 +8,14 @@ from itertools import count
 import numpy as np
 
 from reid.model.backend import keras
-from reid.model.network import BACKBONE, FEATURE, LOGITS, compute_type
+from reid.model.network import BACKBONE, EMBEDDING, FEATURE, LOGITS, compute_type
 from reid.training.augmentation import Augmentation, augment
 from reid.training.folds import Fold
-from reid.training.losses import Triplet
+from reid.training.losses import Teacher, Triplet
 from reid.training.objective import Objective
 from reid.training.optimisation import Optimisation
 
-SOFTMAX, TRIPLET = "softmax", "triplet"
+SOFTMAX, TRIPLET, TEACHER = "softmax", "triplet", "teacher"
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,9 @@ def compiled(network: keras.Model, plan: Plan, frozen: bool = False) -> keras.Mo
         frozen: whether the backbone stays as it is.
 
     Returns:
-        A model with the output ``softmax``, logits (n, classes), and, if the objective has a
-        margin, ``triplet``, features (n, d) of length 1.
+        A model with the output ``softmax``, logits (n, classes); if the objective has a margin,
+        ``triplet``, features (n, d) of length 1; if the teacher's loss has a weight, ``teacher``,
+        embeddings (n, d) of length 1.
     """
     backbone = network.get_layer(BACKBONE)
     backbone.trainable = not frozen
@@ -81,6 +82,10 @@ def compiled(network: keras.Model, plan: Plan, frozen: bool = False) -> keras.Mo
         outputs[TRIPLET] = normalise(network.output[FEATURE])
         losses[TRIPLET] = Triplet(plan.objective.margin, plan.objective.mining)
         weights[TRIPLET] = plan.objective.triplet_weight
+    if plan.objective.teacher_weight:
+        outputs[TEACHER] = network.output[EMBEDDING]
+        losses[TEACHER] = Teacher()
+        weights[TEACHER] = plan.objective.teacher_weight
     optimizer = build_optimizer(plan.optimisation)
     if compute_type(network) == "float16":
         # Unless they are scaled, small gradients are 0 in half precision.
@@ -126,10 +131,21 @@ def assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
         variable.assign(value)
 
 
-def targets(model: keras.Model, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Return labels (n,) as each loss takes them: softmax one-hot (n, classes), triplet (n,)."""
+def targets(
+    model: keras.Model, fold: Fold, rows: np.ndarray | slice = slice(None)
+) -> dict[str, np.ndarray]:
+    """Return what each loss compares a model's outputs with, for n rows of a fold.
+
+    For the softmax these are one-hot labels (n, classes), for the triplets labels (n,), for the
+    teacher's loss the teacher's embeddings (n, d).
+    """
+    labels = fold.labels[rows]
     classes = model.output[SOFTMAX].shape[-1]
-    forms = {SOFTMAX: np.eye(classes, dtype=np.float32)[labels], TRIPLET: labels}
+    forms = {
+        SOFTMAX: np.eye(classes, dtype=np.float32)[labels],
+        TRIPLET: labels,
+        TEACHER: None if fold.teacher is None else fold.teacher[rows],
+    }
     return {name: forms[name] for name in model.output}
 
 
@@ -144,4 +160,4 @@ def augmented_batches(
         rng = np.random.default_rng([plan.seed, epoch, 1])
         for rows in plan.batches(fold.labels, epoch):
             images = augment(fold.images[rows], plan.augmentation, rng)
-            yield images, targets(model, fold.labels[rows])
+            yield images, targets(model, fold, rows)

@@ -27,6 +27,8 @@ class Fold:
     """The people's numbers in the data set, int32 (n,)."""
     camids: np.ndarray
     """The cameras' numbers, int32 (n,)."""
+    teacher: np.ndarray | None = None
+    """A teacher's embeddings of the images, float32 (n, d), rows of length 1."""
     protocol: Protocol = CROSS_CAMERA
     """The protocol by which retrieval among these people is validated."""
 
@@ -55,10 +57,19 @@ class Folds(NamedTuple):
     """The images of both folds."""
 
 
-def read_folds(dataset: Path, split: Path, height: int, width: int) -> Folds:
+def read_folds(
+    dataset: Path, split: Path, height: int, width: int, teacher: np.ndarray | None = None
+) -> Folds:
     """Decode the training subset once, and return its folds.
 
     Rows are sorted by person, so that nearly all validation images of a person share a batch.
+
+    Args:
+        dataset: the folder that ``ingest`` wrote.
+        split: the file that the stage ``split`` wrote.
+        height: of the decoded images, pixels.
+        width: of the decoded images, pixels.
+        teacher: a teacher's embeddings of the subset in its order, float32 (n, d), if there is one.
     """
     rows = read_subset(dataset, "train").reset_index(names="row")
     table = pd.read_parquet(split)
@@ -71,9 +82,9 @@ def read_folds(dataset: Path, split: Path, height: int, width: int) -> Folds:
     images = _decoded(dataset, both["row"].to_numpy(), height, width)
     train = len(parts[0])
     return Folds(
-        _fold(parts[0], images[:train], protocol),
-        _fold(parts[1], images[train:], protocol),
-        _fold(both, images, protocol),
+        _fold(parts[0], images[:train], teacher, protocol),
+        _fold(parts[1], images[train:], teacher, protocol),
+        _fold(both, images, teacher, protocol),
     )
 
 
@@ -93,6 +104,9 @@ def _decoded(dataset: Path, rows: np.ndarray, height: int, width: int) -> np.nda
     return images
 
 
-def _fold(rows: pd.DataFrame, images: np.ndarray, protocol: Protocol) -> Fold:
+def _fold(
+    rows: pd.DataFrame, images: np.ndarray, teacher: np.ndarray | None, protocol: Protocol
+) -> Fold:
     pids, labels, camids = (rows[c].to_numpy(np.int32) for c in ("pid", "label", "camid"))
-    return Fold(images, labels, pids, camids, protocol)
+    known = None if teacher is None else teacher[rows["row"].to_numpy()]
+    return Fold(images, labels, pids, camids, known, protocol)

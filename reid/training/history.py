@@ -16,6 +16,7 @@ NAMES = {
     "loss": "loss",
     "softmax_loss": "softmax_loss",
     "triplet_loss": "triplet_loss",
+    "teacher_loss": "teacher_loss",
     "softmax_accuracy": "accuracy",
     # Keras calls the metric so if a model has one output.
     "accuracy": "accuracy",

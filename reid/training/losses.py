@@ -1,4 +1,4 @@
-"""The triplet loss, in operations that every Keras backend has."""
+"""The triplet loss and the teacher's loss, in operations that every Keras backend has."""
 
 from reid.model.backend import keras
 from reid.training.objective import Margin, Mining
@@ -9,11 +9,15 @@ FAR = 3.0
 """A distance greater than that between any two rows of length 1."""
 
 
+def pairwise_cosines(embeddings: keras.KerasTensor) -> keras.KerasTensor:
+    """Return the cosines of the angles between rows of length 1: (n, d) to (n, n)."""
+    return ops.einsum("ad,bd->ab", embeddings, embeddings)
+
+
 def pairwise_distances(embeddings: keras.KerasTensor) -> keras.KerasTensor:
     """Return Euclidean distances between rows of length 1: (n, d) to (n, n)."""
-    cosine = ops.einsum("ad,bd->ab", embeddings, embeddings)
     # The distance of an image to itself is 0, where the gradient of a root is infinite.
-    return ops.sqrt(ops.maximum(2.0 - 2.0 * cosine, 1e-6))
+    return ops.sqrt(ops.maximum(2.0 - 2.0 * pairwise_cosines(embeddings), 1e-6))
 
 
 def _next_in_batch(distances: keras.KerasTensor, among: keras.KerasTensor) -> keras.KerasTensor:
@@ -74,3 +78,26 @@ class Triplet(keras.losses.Loss):
             loss = ops.maximum(positive + self.margin - negative, 0.0)
         usable = ops.logical_and(ops.any(is_positive, axis=1), ops.any(is_negative, axis=1))
         return ops.where(usable, loss, 0.0)
+
+
+class Teacher(keras.losses.Loss):
+    """How far a student's similarities within a batch are from a teacher's.
+
+    It is the mean squared difference of the two matrices of cosines, so the teacher's embeddings
+    may have another length than the student's. After Tung and Mori, "Similarity-Preserving
+    Knowledge Distillation", ICCV 2019, who normalise the rows of the matrices, too.
+    """
+
+    def __init__(self, name: str = "teacher") -> None:
+        """Choose the name under which Keras logs the loss."""
+        super().__init__(name=name)
+
+    def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
+        """Return one loss per image, (n,).
+
+        Args:
+            y_true: the teacher's embeddings of length 1, (n, d).
+            y_pred: the student's embeddings of length 1, (n, e).
+        """
+        difference = pairwise_cosines(y_pred) - pairwise_cosines(y_true)
+        return ops.mean(ops.square(difference), axis=1)

@@ -11,7 +11,10 @@ Margin = float | Literal["soft"]
 
 @dataclass(frozen=True)
 class Objective:
-    """The losses of a training: the softmax loss and, if it has a margin, the triplet loss."""
+    """The losses of a training: the softmax loss and, if it has a margin, the triplet loss.
+
+    Images that a teacher has embedded add the teacher's loss.
+    """
 
     label_smoothing: float
     """The share of each target that is spread over all classes of the softmax."""
@@ -19,3 +22,5 @@ class Objective:
     mining: Mining = "hard"
     triplet_weight: float = 1.0
     """The factor of the triplet loss; that of the softmax loss is 1."""
+    teacher_weight: float = 0.0
+    """The factor of the teacher's loss; without a teacher, it is 0."""

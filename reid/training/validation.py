@@ -28,7 +28,7 @@ def validate(model: keras.Model, embedding: keras.Model, fold: Fold, batch_size:
     if fold.is_labelled:
         logs = model.evaluate(
             fold.images,
-            targets(model, fold.labels),
+            targets(model, fold),
             batch_size=batch_size,
             verbose=0,
             return_dict=True,

@@ -367,3 +367,20 @@ def test_change_behind_a_linked_folder_is_noticed_although_dvc_does_not_look_the
     project.must("dvc", "repro")
     (project.root / "data" / "mine").unlink()
     assert_one_clear_message(project.run("dvc", "repro"), "dvc repro --force ingest")
+
+
+def test_student_learns_from_a_teacher_that_dvc_tracks(trained: Project) -> None:
+    teacher = trained.root / "pretrained" / "teacher.keras"
+    shutil.copyfile(trained.root / "models" / "triplet" / "final.keras", teacher)
+    trained.must("dvc", "add", "pretrained")
+    trained.must("dvc", "repro", "train_baseline")
+    setting = ("-S", "triplet.teacher=teacher.keras", "train_triplet")
+    said = trained.must("dvc", "exp", "run", *setting)
+    assert "pretrained/teacher.keras embeds 48 training images at 32x32" in said
+    history = pd.read_csv(history_file(trained.root / model_folder("triplet")))
+    assert (
+        history[["teacher_loss", "val_teacher_loss", "refit_teacher_loss"]].notna().all(axis=None)
+    )
+    # Another student of the same teacher finds what the teacher has computed.
+    said = trained.must("dvc", "exp", "run", "-S", "triplet.teacher_weight=10", *setting)
+    assert "embeds" not in said

@@ -16,7 +16,7 @@ def test_average_is_that_of_the_weights_after_each_step() -> None:
     images = fold(6, 0)
     expected: list[np.ndarray] = []
     for step in range(3):
-        model.train_on_batch(images.images, targets(model, images.labels))
+        model.train_on_batch(images.images, targets(model, images))
         weights = [keras.ops.convert_to_numpy(v).copy() for v in model.trainable_variables]
         expected = [
             weight if step == 0 else keep * mean + (1 - keep) * weight

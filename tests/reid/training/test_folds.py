@@ -26,12 +26,15 @@ def test_rows_of_both_folds_have_their_own_images(
     shuffled: pd.DataFrame = rows.sample(frac=1, random_state=0)
     shuffled[["name", "label", "fold"]].to_parquet(tmp_path / "split.parquet")
     monkeypatch.setattr(folds, "FILES_AT_ONCE", 3)
-    read = folds.read_folds(tmp_path / "dataset", tmp_path / "split.parquet", 32, 16)
+    numbers = np.arange(len(rows), dtype=np.float32)[:, None]
+    read = folds.read_folds(tmp_path / "dataset", tmp_path / "split.parquet", 32, 16, numbers)
     np.testing.assert_array_equal(read.all.images, np.concatenate([f.images for f in read[:2]]))
     assert read.all.pids.tolist() == [*read.training.pids, *read.validation.pids]
     for fold, kind, label in zip(read[:2], (TRAIN, VALIDATION), (7, NO_LABEL), strict=True):
         own = rows[rows["fold"] == kind].sort_values(["pid", "name"])
         assert (fold.pids == own["pid"].to_numpy()).all()
         assert (fold.labels == label).all()
+        assert fold.teacher is not None
+        assert fold.teacher[:, 0].tolist() == own.index.tolist()
         expected = [decode(files[f"bounding_box_train/{name}"], 32, 16) for name in own["name"]]
         np.testing.assert_array_equal(fold.images, expected)

@@ -1,6 +1,7 @@
 """Trainings on a few small images: the files that they write, and that they can be interrupted."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,11 +41,12 @@ def run(
     report: Callable[[Row], None] = lambda row: None,
     precision: Precision = "float32",
     refit: bool = False,
+    training: Fold | None = None,
 ) -> dict[str, bytes]:
     """Train from the same initial weights, and return the files that were written."""
     train(
         lambda: for_training(initial(TINY), precision),
-        folds(fold(6, 0), validation or fold(2, 1)),
+        folds(training or fold(6, 0), validation or fold(2, 1)),
         how,
         folder / "model",
         Checkpoint(folder / "checkpoint"),
@@ -237,3 +239,22 @@ def test_epoch_that_shows_few_of_the_images_is_warned_of(caplog: pytest.LogCaptu
     assert not caplog.text
     warn_of_unseen(np.arange(8).reshape(2, 4), 24)
     assert "2 batches of 4 images, which show 8 of 24 training images" in caplog.text
+
+
+def test_student_comes_nearer_to_the_similarities_of_its_teacher(tmp_path: Path) -> None:
+    # The teacher sees people 0 and 1 as one, and people 2 and 3 as one.
+    directions = np.eye(2, dtype=np.float32)[[0, 0, 1, 1]]
+
+    def taught(part: Fold) -> Fold:
+        return replace(part, teacher=directions[part.labels])
+
+    distances = {}
+    for weight in (0.001, 100.0):
+        objective = Objective(0.1, 0.3, teacher_weight=weight)
+        folder = tmp_path / str(weight)
+        run(folder, plan(6, objective), taught(fold(2, 1)), training=taught(fold(6, 0)))
+        rows = pd.read_csv(folder / "model" / "history.csv")
+        distances[weight] = rows["val_teacher_loss"].iloc[-1]
+        losses = rows[["softmax_loss", "triplet_loss", "teacher_loss"]].to_numpy()
+        assert rows["loss"].to_numpy() == pytest.approx(losses @ [1, 1, weight], rel=1e-3)
+    assert distances[100.0] < 0.5 * distances[0.001]

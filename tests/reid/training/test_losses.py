@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid.model.backend import keras, make_deterministic
-from reid.training.losses import Triplet, pairwise_distances
+from reid.training.losses import Teacher, Triplet, pairwise_distances
 from reid.training.objective import Margin, Mining
 
 
@@ -37,8 +37,8 @@ def naive_triplet(
     return float(np.mean(losses))
 
 
-def unit_rows(n: int, seed: int) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(n, 5)).astype(np.float32)
+def unit_rows(n: int, seed: int, length: int = 5) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(n, length)).astype(np.float32)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
@@ -72,3 +72,20 @@ def test_distances_are_euclidean() -> None:
     distances = keras.ops.convert_to_numpy(pairwise_distances(rows))
     expected = np.linalg.norm(rows[:, None] - rows[None], axis=2)
     assert distances == pytest.approx(expected, abs=2e-3)
+
+
+def test_teachers_loss_is_the_mean_squared_difference_of_cosines() -> None:
+    student, known = unit_rows(6, 1), unit_rows(6, 2, length=3)
+    differences = [
+        np.dot(student[i], student[j]) - np.dot(known[i], known[j])
+        for i in range(6)
+        for j in range(6)
+    ]
+    expected = np.mean(np.square(differences))
+    assert float(Teacher()(known, student)) == pytest.approx(expected, abs=1e-5)
+
+
+def test_student_with_the_teachers_similarities_has_no_loss() -> None:
+    known = unit_rows(6, 1)
+    rotation, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(5, 5)))
+    assert float(Teacher()(known, (known @ rotation).astype(np.float32))) < 1e-6
