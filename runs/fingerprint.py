@@ -296,8 +296,3 @@ def checkpoint(key: str) -> "Checkpoint":
 
     folder = project_root() / ".dvc" / "tmp" / "checkpoints"
     return Checkpoint(folder / key[:16])
-
-
-def teachers_folder() -> Path:
-    """Return the folder that keeps what teachers have computed, for all experiments."""
-    return project_root() / ".dvc" / "tmp" / "teachers"

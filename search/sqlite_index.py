@@ -80,12 +80,12 @@ FROM photo LEFT JOIN person ON person.id = photo.person
 """
 IN_ONE_ROW = """
 SELECT json_group_array(json_array(
-    id, name, camera, iif(time IS NULL, NULL, json(format('%!.17g', time))),
-    sequence, frame, file, json(format('%!.17g', added))
+    id, name, camera, iif(time IS NULL, NULL, json(printf('%!.17g', time))),
+    sequence, frame, file, json(printf('%!.17g', added))
 )) FROM ({})
 """
-"""Many sightings as one text. Python may change threads at each row of an answer, and under load
-it does."""
+"""Many sightings as one text: Python may change threads at each row of an answer, and under load it
+does. SQLite alone would write 15 digits of a number."""
 
 
 @dataclass

@@ -16,13 +16,7 @@ from reid.training.augmentation import Augmentation
 from reid.training.folds import Folds, read_folds
 from reid.training.objective import Objective
 from reid.training.optimisation import Optimisation, OptimisationSettings
-from runs.fingerprint import (
-    checkpoint,
-    inputs_hash,
-    is_saved,
-    require_unedited,
-    teachers_folder,
-)
+from runs.fingerprint import checkpoint, inputs_hash, is_saved, require_unedited
 from runs.live_epochs import live_report
 from stages._params import Seed, Threads
 
@@ -69,7 +63,7 @@ def train_model(
             of the softmax: then there is no second training, and a warning says so.
         start: the model to start from; if it is None, the network starts from
             ``params.model.weights``.
-        teacher: the network whose embeddings the objective compares the model's with, if it does.
+        teacher: the file of the teacher's network; None trains without a teacher.
 
     Raises:
         UserError: the training diverges, its input can't be used, or what the stage declares was
@@ -86,14 +80,6 @@ def train_model(
         from reid.training.loop import train  # noqa: PLC0415
         from reid.training.teacher import teacher_embeddings  # noqa: PLC0415
 
-        known = (
-            None
-            if teacher is None
-            else teacher_embeddings(teacher, paths.DATASET, teachers_folder())
-        )
-        how = params.model
-        folds = read_folds(paths.DATASET, paths.SPLIT, how.height, how.width, known)
-        refit = refit and can_refit(name, folds)
         plan = Plan(
             epochs=epochs,
             optimisation=Optimisation(params.lr, params.optimisation),
@@ -102,9 +88,15 @@ def train_model(
             batches=batches,
             seed=params.seed,
         )
+        how = params.model
         kept = checkpoint(before)
         with kept.alone():
             live.begin()
+            taught = (
+                teacher_embeddings(teacher, paths.DATASET, kept.teacher_file()) if teacher else None
+            )
+            folds = read_folds(paths.DATASET, paths.SPLIT, how.height, how.width, taught)
+            refit = refit and can_refit(name, folds)
             # A finished checkpoint whose model is already in DVC's cache means `--force`: train
             # from scratch.
             finished = kept.of_refit() if refit else kept

@@ -1,10 +1,12 @@
 """Stage: train the triplet model by softmax and triplet loss, in batches of P people x K images."""
 
 import math
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator
 
+from reid.common.errors import UserError
 from reid.common.settings import Settings
 from reid.data import paths
 from reid.training.batches import people_batches
@@ -39,6 +41,23 @@ class Triplet(Settings):
     teacher_weight: float = Field(gt=0)
 
 
+def teacher_file(name: str) -> Path | None:
+    """Return the file of a teacher's network in ``pretrained/``, or None for ``none``.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    if name == NO_TEACHER:
+        return None
+    file = paths.PRETRAINED / name
+    if not file.is_file():
+        raise UserError(
+            f"triplet.teacher: there is no file {file}. Copy the final.keras of a trained model to "
+            f"it, and record it by `dvc add {paths.PRETRAINED}` (docs/teacher.md)."
+        )
+    return file
+
+
 class Params(TrainingParams):
     """The parameters that ``dvc.yaml`` declares."""
 
@@ -49,7 +68,7 @@ def main() -> None:
     """Train the triplet model and write ``models/triplet``."""
     params = declared("train_triplet", Params)
     own = params.triplet
-    has_teacher = own.teacher != NO_TEACHER
+    teacher, teacher_weight = teacher_file(own.teacher), own.teacher_weight
     train_model(
         paths.TRIPLET,
         params,
@@ -58,7 +77,7 @@ def main() -> None:
             own.margin,
             own.mining,
             own.weight,
-            own.teacher_weight if has_teacher else 0.0,
+            teacher_weight if teacher else 0.0,
         ),
         own.epochs,
         lambda labels, epoch: people_batches(labels, own.people, own.images, params.seed, epoch),
@@ -66,7 +85,7 @@ def main() -> None:
         start=paths.network_file(paths.model_folder(paths.BASELINE), "best")
         if own.start == "baseline"
         else None,
-        teacher=paths.PRETRAINED / own.teacher if has_teacher else None,
+        teacher=teacher,
     )
 
 

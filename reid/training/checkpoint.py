@@ -61,6 +61,10 @@ class Checkpoint:
         """Return the checkpoint of the second training, on all images; it goes with this one."""
         return Checkpoint(self.folder / "refit")
 
+    def teacher_file(self) -> Path:
+        """Return the file of the teacher's embeddings; it is there once they are computed."""
+        return self.folder / "teacher.npy"
+
     def history(self) -> list[Row]:
         """Return one row per finished epoch; none if nothing is saved."""
         epochs = self._epochs()

@@ -11,7 +11,7 @@ from reid.model.backend import keras
 from reid.model.network import BACKBONE, EMBEDDING, FEATURE, LOGITS, compute_type
 from reid.training.augmentation import Augmentation, augment
 from reid.training.folds import Fold
-from reid.training.losses import Teacher, Triplet
+from reid.training.losses import TeacherLoss, Triplet
 from reid.training.objective import Objective
 from reid.training.optimisation import Optimisation
 
@@ -84,7 +84,7 @@ def compiled(network: keras.Model, plan: Plan, frozen: bool = False) -> keras.Mo
         weights[TRIPLET] = plan.objective.triplet_weight
     if plan.objective.teacher_weight:
         outputs[TEACHER] = network.output[EMBEDDING]
-        losses[TEACHER] = Teacher()
+        losses[TEACHER] = TeacherLoss()
         weights[TEACHER] = plan.objective.teacher_weight
     optimizer = build_optimizer(plan.optimisation)
     if compute_type(network) == "float16":

@@ -80,7 +80,7 @@ class Triplet(keras.losses.Loss):
         return ops.where(usable, loss, 0.0)
 
 
-class Teacher(keras.losses.Loss):
+class TeacherLoss(keras.losses.Loss):
     """How far a student's similarities within a batch are from a teacher's.
 
     It is the mean squared difference of the two matrices of cosines, so the teacher's embeddings

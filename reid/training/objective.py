@@ -11,9 +11,10 @@ Margin = float | Literal["soft"]
 
 @dataclass(frozen=True)
 class Objective:
-    """The losses of a training: the softmax loss and, if it has a margin, the triplet loss.
+    """The losses of a training.
 
-    Images that a teacher has embedded add the teacher's loss.
+    These are the softmax loss; the triplet loss, if there is a margin; and the teacher's loss, if
+    it has a weight.
     """
 
     label_smoothing: float

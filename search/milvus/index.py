@@ -63,11 +63,6 @@ from search.milvus.rows import (
 from search.milvus.state import Held, State
 from search.records import EVERYTHING, Filter, Hit, Judgement, Model, NewPhoto, Person, Sighting
 
-STATE_KEPT = 1.0
-"""Seconds for which a reader uses what it read from ``reid_index``.
-
-A replaced collection is dropped before its change ends, and a reader that misses it reads
-``reid_index`` again: so this only delays photos that are added during a change."""
 ROWS_AT_ONCE = 256
 """The photos that are read at once with their contents: up to 60 KB each."""
 NUMBERS_AT_ONCE = 4_096
@@ -92,7 +87,7 @@ class MilvusIndex(Index):
         """
         self._server = MilvusConnection(address)
         self.place = self._server.place
-        self._kept: tuple[float, State] | None = None
+        self._kept: State | None = None
         self._embedded: dict[str, int] = {}
         """For each prepared model, an id up to which all photos were embedded."""
         if not self._is_made():
@@ -141,7 +136,7 @@ class MilvusIndex(Index):
                 f"{self.place}: the collection {STATE!r} was emptied. Build the index again in an "
                 "empty database."
             )
-        self._kept = (time.monotonic(), state)
+        self._kept = state
         return state
 
     def _publish(self, state: State) -> State:
@@ -155,18 +150,23 @@ class MilvusIndex(Index):
         return new
 
     def _read(self, read: Callable[[State], T]) -> T:
-        """Read from the collections that answer, and again if they were replaced meanwhile."""
-        kept = self._kept
-        is_fresh = kept is None or time.monotonic() - kept[0] > STATE_KEPT
-        state = self._state() if kept is None or is_fresh else kept[1]
+        """Read from the collections that answer, and again if they were replaced meanwhile.
+
+        A collection that is being dropped gives an error, or too few rows.
+        """
+        state = self._kept or self._state()
         while True:
+            before = state
             try:
-                return read(state)
+                result = read(before)
             except (MilvusError, StaleModelError):
-                now = self._state()
-                if now.generation == state.generation:
+                state = self._state()
+                if state.generation == before.generation:
                     raise
-                state = now
+            else:
+                state = self._state()
+                if state.generation == before.generation:
+                    return result
 
     def _write(self, write: Callable[[State], T], during_changes: bool = False) -> T:
         """Write to the collections that answer, and again if the state changed meanwhile.

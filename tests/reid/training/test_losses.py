@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid.model.backend import keras, make_deterministic
-from reid.training.losses import Teacher, Triplet, pairwise_distances
+from reid.training.losses import TeacherLoss, Triplet, pairwise_distances
 from reid.training.objective import Margin, Mining
 
 
@@ -82,10 +82,10 @@ def test_teachers_loss_is_the_mean_squared_difference_of_cosines() -> None:
         for j in range(6)
     ]
     expected = np.mean(np.square(differences))
-    assert float(Teacher()(known, student)) == pytest.approx(expected, abs=1e-5)
+    assert float(TeacherLoss()(known, student)) == pytest.approx(expected, abs=1e-5)
 
 
 def test_student_with_the_teachers_similarities_has_no_loss() -> None:
     known = unit_rows(6, 1)
     rotation, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(5, 5)))
-    assert float(Teacher()(known, (known @ rotation).astype(np.float32))) < 1e-6
+    assert float(TeacherLoss()(known, (known @ rotation).astype(np.float32))) < 1e-6
