@@ -15,10 +15,13 @@ from reid.common.files import replacing_folder
 from reid.data.images import decode_all
 from reid.inference.engine import ENGINE_NEEDS, EngineName, load_engine
 from reid.inference.export import export_network
+from reid.inference.int8 import quantise
 from reid.model.network import load_network, retrieval_network
 
 LARGEST_DIFFERENCE = 1e-4
-"""The largest difference of a number of an embedding from Keras's that is accepted."""
+"""The largest difference of a number of an embedding from Keras's that is accepted in float32."""
+LEAST_SIMILARITY = 0.95
+"""The lowest mean cosine of embeddings and Keras's that is accepted in int8."""
 EXAMPLES = Path(__file__).with_name("assets")
 README = """# A person re-identification network, format {name}
 
@@ -31,7 +34,7 @@ README = """# A person re-identification network, format {name}
 | similarity | the dot product of two embeddings, from -1 to 1 |
 | mirrored | {mirrored} |
 | made from | `{weights}` |
-| largest difference from Keras | {difference:.1g}, on {count} photos |
+| beside Keras, on {count} photos | {comparison} |
 
 Scale photos to {height}x{width} (bilinear); all other preparation is inside the network. To try it:
 
@@ -49,8 +52,13 @@ def _pinned(engine: EngineName) -> list[str]:
 
 
 def write_bundle(
-    weights: Path, name: EngineName, flip: bool, photos: Sequence[bytes], destination: Path
-) -> float:
+    weights: Path,
+    name: EngineName,
+    flip: bool,
+    photos: Sequence[bytes],
+    destination: Path,
+    calibration: Sequence[bytes] = (),
+) -> str:
     """Write the folder.
 
     Args:
@@ -59,9 +67,11 @@ def write_bundle(
         flip: whether the embedding is the mean of the photo's and its mirror image's.
         photos: image files to check the network with.
         destination: the folder, which must not exist yet.
+        calibration: image files of training people, for a network of OpenVINO in int8; none for
+            float32.
 
     Returns:
-        The largest difference of a number of an embedding from Keras's.
+        What the embeddings are beside Keras's, in words.
 
     Raises:
         UserError: the folder exists, the file can't be loaded, or the difference is too large.
@@ -71,27 +81,40 @@ def write_bundle(
     model = retrieval_network(load_network(weights), flip)
     with replacing_folder(destination) as part:
         file = export_network(model, name, part)
+        _, height, width, _ = model.input_shape
+        if calibration:
+            quantise(file, decode_all(calibration, height, width))
         engine = load_engine(part)
-        images = decode_all(photos, engine.height, engine.width)
-        expected = np.asarray(model.predict_on_batch(images))
-        difference = float(np.abs(engine.embed([images]) - expected).max())
-        if not difference <= LARGEST_DIFFERENCE:
-            raise UserError(
-                f"{weights} as {name} differs from Keras by {difference:.1g} on {len(photos)} "
-                f"photos; at most {LARGEST_DIFFERENCE:g} is accepted. Nothing was written."
-            )
+        images = decode_all(photos, height, width)
+        embeddings, expected = engine.embed([images]), np.asarray(model.predict_on_batch(images))
+        compare = _similarity if calibration else _difference
+        comparison, is_accepted = compare(embeddings, expected)
+        if not is_accepted:
+            raise UserError(f"{weights} as {name}: {comparison}. Nothing was written.")
         shutil.copyfile(EXAMPLES / f"example_{name}.py", part / "example.py")
         text = README.format(
             name=name,
             file=file.name,
-            height=engine.height,
-            width=engine.width,
+            height=height,
+            width=width,
             dimension=engine.dimension,
             mirrored="the mean with the mirror image's embedding" if flip else "no",
             weights=weights.name,
-            difference=difference,
+            comparison=comparison,
             count=len(photos),
             packages=" ".join(_pinned(name)),
         )
         (part / "README.md").write_text(text, encoding="utf-8")
-    return difference
+    return comparison
+
+
+def _difference(embeddings: np.ndarray, expected: np.ndarray) -> tuple[str, bool]:
+    largest = float(np.abs(embeddings - expected).max())
+    said = f"largest difference {largest:.1g}, at most {LARGEST_DIFFERENCE:g} is accepted"
+    return said, largest <= LARGEST_DIFFERENCE
+
+
+def _similarity(embeddings: np.ndarray, expected: np.ndarray) -> tuple[str, bool]:
+    mean = float((embeddings * expected).sum(axis=1).mean())
+    said = f"mean similarity {mean:.3f} in int8, at least {LEAST_SIMILARITY:g} is accepted"
+    return said, mean >= LEAST_SIMILARITY
