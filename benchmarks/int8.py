@@ -4,6 +4,7 @@ Both embed the query and gallery photos of ``build/dataset`` on OpenVINO, with m
 are decoded before; the networks take turns.
 """
 
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -14,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 from reid.data import paths
-from reid.data.dataset import decoded_batches, read_columns, read_subset
+from reid.data.dataset import decoded_batches, read_subset
 from reid.data.images import decode_all
 from reid.inference.engine import Engine, load_engine
 from reid.inference.export import export_network
-from reid.inference.int8 import CALIBRATION, quantise
+from reid.inference.int8 import calibration_photos, quantise
 from reid.model.network import load_network, retrieval_network
 from reid.protocol.feature_set import FeatureSet
 from reid.protocol.ranking import rank_queries, summarise
@@ -48,12 +49,11 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         folders = {kind: Path(folder, kind) for kind in ("float32", "int8")}
         model = retrieval_network(load_network(weights), flip=True)
-        for place in folders.values():
-            place.mkdir()
-            file = export_network(model, "openvino", place)
-        training = read_columns(paths.DATASET, "train", ("image",))["image"]
-        chosen = training[:: -(-len(training) // CALIBRATION)]
-        quantise(file, decode_all(chosen, *model.input_shape[1:3]))
+        folders["float32"].mkdir()
+        file = export_network(model, "openvino", folders["float32"])
+        shutil.copytree(folders["float32"], folders["int8"])
+        photos = decode_all(calibration_photos(paths.DATASET), *model.input_shape[1:3])
+        quantise(folders["int8"] / file.name, photos)
         engines = {kind: load_engine(place) for kind, place in folders.items()}
         speeds: dict[str, list[float]] = {kind: [] for kind in engines}
         figures = {}

@@ -231,7 +231,7 @@ def export(
         bool, typer.Option(help="Embed the mirror image, too, at twice the time.")
     ] = True,
     int8: Annotated[
-        bool, typer.Option("--int8", help="8-bit integers, a quarter of the size; OpenVINO only.")
+        bool, typer.Option("--int8", help="8-bit integers, a third of the size; OpenVINO only.")
     ] = False,
 ) -> None:
     """Write a trained network as a folder to hand over: the network, an example, a README."""
@@ -239,7 +239,7 @@ def export(
 
     require_writers(engine)
     if int8:
-        from reid.inference.int8 import CALIBRATION, require_quantiser  # noqa: PLC0415
+        from reid.inference.int8 import calibration_photos, require_quantiser  # noqa: PLC0415
 
         if engine != "openvino":
             raise UserError("--int8 works with --format openvino only.")
@@ -256,11 +256,7 @@ def export(
             else Path(model)
         )
         photos = read_columns(paths.DATASET, "gallery", ("image",))["image"][:CHECKED]
-        calibration = []
-        if int8:
-            training = read_columns(paths.DATASET, "train", ("image",))["image"]
-            # Spread over the people: the images are in the order of their names.
-            calibration = training[:: -(-len(training) // CALIBRATION)]
+        calibration = calibration_photos(paths.DATASET) if int8 else []
         comparison = write_bundle(weights, engine, flip, photos, destination, calibration)
     typer.echo(f"wrote {destination}; beside Keras on {len(photos)} gallery photos: {comparison}")
 

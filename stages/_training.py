@@ -91,12 +91,12 @@ def train_model(
         how = params.model
         kept = checkpoint(before)
         with kept.alone():
-            live.begin()
             taught = (
                 teacher_embeddings(teacher, paths.DATASET, kept.teacher_file()) if teacher else None
             )
             folds = read_folds(paths.DATASET, paths.SPLIT, how.height, how.width, taught)
             refit = refit and can_refit(name, folds)
+            live.begin()
             # A finished checkpoint whose model is already in DVC's cache means `--force`: train
             # from scratch.
             finished = kept.of_refit() if refit else kept

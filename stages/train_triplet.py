@@ -68,6 +68,7 @@ def main() -> None:
     """Train the triplet model and write ``models/triplet``."""
     params = declared("train_triplet", Params)
     own = params.triplet
+    # The weight is read without a teacher, too: a stage reads all parameters that it declares.
     teacher, teacher_weight = teacher_file(own.teacher), own.teacher_weight
     train_model(
         paths.TRIPLET,

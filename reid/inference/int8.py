@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from reid.common.errors import UserError
+from reid.data.dataset import read_columns
 from reid.inference.openvino_runtime import ov
 
 CONVOLUTIONS = ("Convolution", "GroupConvolution")
@@ -23,6 +24,17 @@ def require_quantiser() -> None:
             "--int8 needs a package that is not installed (nncf). "
             "`pip install -r requirements-int8.txt` installs it."
         )
+
+
+def calibration_photos(dataset: Path) -> list[bytes]:
+    """Return image files of the training subset, spread over its people: ``CALIBRATION`` at most.
+
+    Raises:
+        UserError: the data set was not ingested.
+    """
+    # Sorted by name, the images of a person are neighbours.
+    photos: list[bytes] = read_columns(dataset, "train", ("image",))["image"]
+    return photos[:: -(-len(photos) // CALIBRATION)]
 
 
 def quantise(file: Path, photos: np.ndarray) -> None:

@@ -35,11 +35,12 @@ def teacher_embeddings(file: Path, dataset: Path, kept: Path) -> np.ndarray:
     Raises:
         UserError: the file is no network with embeddings.
     """
-    if not kept.exists():
-        embeddings = _embedded(_loaded(file), paths.subset_file(dataset, "train"))
-        with replacing_file(kept) as part, part.open("wb") as written:
-            np.save(written, embeddings)
-    embeddings = np.load(kept)
+    if kept.exists():
+        earlier: np.ndarray = np.load(kept)
+        return earlier
+    embeddings = _embedded(_loaded(file), paths.subset_file(dataset, "train"))
+    with replacing_file(kept) as part, part.open("wb") as written:
+        np.save(written, embeddings)
     return embeddings
 
 
