@@ -15,7 +15,7 @@ from rich.console import Console
 from reid.data.paths import PARAMS
 from reid.model.architecture import Architecture
 from reid.model.backend import make_deterministic
-from reid.model.network import build_network, for_training
+from reid.model.network import build_network, for_computing
 from reid.training.augmentation import Augmentation
 from reid.training.compiling import Plan, augmented_batches, compiled
 from reid.training.folds import Fold
@@ -44,7 +44,7 @@ def main() -> None:
         batches=lambda labels, _: rng.permutation(len(labels)).reshape(-1, batch_size),
         seed=0,
     )
-    model = compiled(for_training(build_network(how, "none", CLASSES)), plan)
+    model = compiled(for_computing(build_network(how, "none", CLASSES)), plan)
     batches = augmented_batches(model, fold, plan, 0)
     # The first step traces the graph.
     model.train_on_batch(*next(batches))

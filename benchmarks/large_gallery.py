@@ -51,11 +51,11 @@ def write_gallery(folder: Path, market: FeatureSet) -> pd.DataFrame:
 def evaluation_seconds(query: FeatureSet, features: Path, rows: pd.DataFrame) -> float:
     """Evaluate once, and print the figures."""
     chosen = yaml.safe_load(Path(paths.PARAMS).read_text(encoding="utf-8"))
-    params = Params(seed=chosen["seed"], evaluate=chosen["evaluate"])
+    params = Params(seed=chosen["seed"], processor="this", evaluate=chosen["evaluate"])
     began = time.perf_counter()
     gallery = read_gallery(features, rows, reranking=False)
     distances = DistanceHistograms(EUCLIDEAN)
-    found = ranked(query, gallery, params.evaluate, distances.add)
+    found = ranked(query, gallery, params, distances.add)
     wrong = wrong_first_answers(found.ranking, found.answers, gallery.pids)
     metrics = figures(found.ranking, wrong, query, gallery, params)
     pairs = found.camera_pairs()

@@ -118,7 +118,7 @@ def reproduction_table(done: Reproduction) -> Table:
     if done.same_bytes:
         caption = "every file that DVC hashes has the same bytes, the models included"
     else:
-        caption = f"figures may move by {TOLERANCE}, as between CPU types; counts may not"
+        caption = f"figures may move by {TOLERANCE} with processor: this; counts may not"
     words = {
         "equal": Text("equal"),
         "within": Text("within tolerance"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
+from reid.common.processor import Processor, use_instructions
 from reid.common.settings import Settings
 from reid.data import paths
 from reid.model.architecture import Architecture, Precision
@@ -34,6 +35,7 @@ class TrainingParams(Settings):
     lr: float = Field(gt=0)
     seed: Seed
     backend: Backend
+    processor: Processor
     threads: Threads
     precision: Precision
     model: Architecture
@@ -72,6 +74,7 @@ def train_model(
     stage = f"train_{name}"
     before = inputs_hash(stage)
     choose(params.backend)
+    use_instructions(params.processor)
     with live_report(name) as live:
         from reid.model.backend import make_deterministic  # noqa: PLC0415
 
@@ -132,7 +135,7 @@ def can_refit(name: str, folds: Folds) -> bool:
 def _network(params: TrainingParams, people: int, start: Path | None) -> "keras.Model":
     """Make the network to train, with the weights that it starts from: the same at each call."""
     from reid.model.backend import keras  # noqa: PLC0415
-    from reid.model.network import build_network, for_training, load_network  # noqa: PLC0415
+    from reid.model.network import build_network, for_computing, load_network  # noqa: PLC0415
 
     # A second network would have other random weights, and other names of layers.
     keras.backend.clear_session()
@@ -145,4 +148,4 @@ def _network(params: TrainingParams, people: int, start: Path | None) -> "keras.
         network = build_network(how, weights, people)
     else:
         network = load_network(start)
-    return for_training(network, params.precision)
+    return for_computing(network, params.precision)

@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from PIL import Image
 from pydantic import Field
 
 from reid.common.files import replacing_folder, write_json
+from reid.common.processor import Processor
 from reid.common.settings import Settings
 from reid.data import paths
 from reid.data.dataset import read_subset
@@ -52,8 +54,10 @@ from reid.protocol.ranking import (
     Answers,
     PairSimilarities,
     Ranking,
+    Similarities,
     cmc_curve,
     dot_products,
+    portable_dot_products,
     rank_with_answers,
     summarise,
 )
@@ -102,7 +106,13 @@ class Params(Settings):
     """The parameters that ``dvc.yaml`` declares."""
 
     seed: Seed
+    processor: Processor
     evaluate: Evaluate
+
+    @property
+    def similarities(self) -> Similarities:
+        """The function that computes similarities of embeddings."""
+        return portable_dot_products if self.processor == "any" else dot_products
 
 
 def feature_set(features: Path, subset: str, rows: pd.DataFrame) -> FeatureSet:
@@ -139,7 +149,7 @@ class Ranked(NamedTuple):
 def ranked(
     query: FeatureSet,
     gallery: Gallery,
-    evaluate: Evaluate,
+    params: Params,
     watch: Callable[[PairSimilarities], None],
 ) -> Ranked:
     """Rank the gallery for each query, and find the answers to draw.
@@ -147,13 +157,13 @@ def ranked(
     ``watch`` is called with the similarities of each query in turn, for a large gallery several
     times in turn.
     """
-    protocol, reranking = evaluate.protocol, evaluate.reranking
+    protocol, reranking = params.evaluate.protocol, params.evaluate.reranking
     if isinstance(gallery, FeatureSet):
         ranking, answers = rank_with_answers(
             query,
             gallery,
             ANSWERS_DRAWN,
-            similarities=reranking.similarities if reranking.use else dot_products,
+            similarities=reranking.similarities if reranking.use else params.similarities,
             watch=watch,
             protocol=protocol,
         )
@@ -163,6 +173,7 @@ def ranked(
         gallery,
         ANSWERS_DRAWN,
         watch=watch,
+        similarities=params.similarities,
         protocol=protocol,
         by_camera=cameras_of(query.camids, gallery.camids) <= MOST_CAMERAS_IN_PAIRS,
     )
@@ -173,12 +184,14 @@ def ranked(
     )
 
 
-def found_by_strangers(strangers: np.ndarray, gallery: Gallery) -> np.ndarray:
+def found_by_strangers(
+    strangers: np.ndarray, gallery: Gallery, similarities: Similarities
+) -> np.ndarray:
     """Return the highest similarity that each stranger finds: see `highest_similarities`."""
+    found = partial(highest_similarities, strangers, similarities=similarities)
     if isinstance(gallery, FeatureSet):
-        return highest_similarities(strangers, gallery)
-    blocks = gallery.blocks(ROWS_AT_ONCE)
-    return np.maximum.reduce([highest_similarities(strangers, block) for _, block in blocks])
+        return found(gallery)
+    return np.maximum.reduce([found(block) for _, block in gallery.blocks(ROWS_AT_ONCE)])
 
 
 def figures(
@@ -285,17 +298,22 @@ def main() -> None:
         if not reranking.use:
             recorder.add(pairs)
 
-    found = ranked(query, gallery, params.evaluate, watch)
+    found = ranked(query, gallery, params, watch)
     ranking, answers = found.ranking, found.answers
     if isinstance(gallery, FeatureSet) and reranking.use:
         # A threshold is one of similarities of embeddings.
-        rank_with_answers(query, gallery, k=1, watch=recorder.add, protocol=protocol)
+        similar = params.similarities
+        rank_with_answers(
+            query, gallery, 1, similarities=similar, watch=recorder.add, protocol=protocol
+        )
     wrong = wrong_first_answers(ranking, answers, gallery.pids)
     metrics = figures(ranking, wrong, query, gallery, params)
     searches = recorder.searches()
     metrics |= open_set_metrics(
         searches,
-        found_by_strangers(np.load(paths.embeddings_file(features, paths.STRANGERS)), gallery),
+        found_by_strangers(
+            np.load(paths.embeddings_file(features, paths.STRANGERS)), gallery, params.similarities
+        ),
         query.pids,
         params.evaluate.resamples,
         params.seed,

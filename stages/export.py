@@ -4,6 +4,7 @@ import logging
 import sys
 
 from reid.common.files import replacing_folder
+from reid.common.processor import Processor, use_instructions
 from reid.common.settings import Settings
 from reid.data import paths
 from reid.inference.engine import EngineName
@@ -27,6 +28,7 @@ class Params(Settings):
     """The parameters that ``dvc.yaml`` declares."""
 
     backend: Backend
+    processor: Processor
     extract: Extract
 
 
@@ -39,6 +41,7 @@ def main() -> None:
     own = params.extract
     # Only TensorFlow writes the other engines' files. It reads what any backend has trained.
     choose(params.backend if own.engine == "keras" else "tensorflow")
+    use_instructions(params.processor)
     from reid.inference.export import export_network  # noqa: PLC0415
     from reid.model.network import load_network, retrieval_network  # noqa: PLC0415
 

@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 from reid.common.arrays import has_unit_length
 from reid.common.errors import UserError
 from reid.common.files import replacing_folder, sha256, sha256_of_folder, write_json
+from reid.common.processor import Processor, use_instructions
 from reid.common.settings import Settings
 from reid.data import paths
 from reid.data.dataset import VALIDATION, decoded_batches, read_images
 from reid.data.images import decode_all
-from reid.inference.engine import EngineName, load_engine
+from reid.inference.engine import Engine, EngineName, InferencePrecision, load_engine
 from reid.model.backend_choice import Backend, choose
 from runs.fingerprint import inputs_hash, require_unedited
 from stages._params import Seed, Threads
@@ -33,6 +34,7 @@ class Extract(Settings):
     """The parameters of the group ``extract`` that decide how images are embedded."""
 
     engine: EngineName
+    precision: InferencePrecision
     runner: Literal["local", "ray"]
 
 
@@ -41,6 +43,7 @@ class Params(Settings):
 
     seed: Seed
     backend: Backend
+    processor: Processor
     threads: Threads
     extract: Extract
 
@@ -51,6 +54,10 @@ def main() -> None:
     stage = f"extract@{name}"
     before = inputs_hash(stage)
     params = declared(stage, Params)
+    if params.extract.precision == "bfloat16" and params.processor == "any":
+        raise UserError(
+            "extract.precision is bfloat16, which not every processor has. Choose processor: this."
+        )
     exported = paths.exported_folder(name)
     with replacing_folder(paths.features_folder(name)) as part:
         for subset, embeddings in _embedded(params, exported, part):
@@ -74,28 +81,29 @@ def _embedded(params: Params, network: Path, folder: Path) -> Iterator[tuple[str
     On Ray, shards lie in ``folder`` until they are joined. The strangers are few, and are
     embedded here in any case.
     """
-    prepare = partial(_prepare, params)
-    prepare()
-    engine = load_engine(network)
+    engine = _engine(params, network)
     size = (engine.height, engine.width)
     for subset in ("query", "gallery"):
         parquet = paths.subset_file(paths.DATASET, subset)
         if params.extract.runner == "ray":
             from reid.inference.ray_runner import embed_on_ray  # noqa: PLC0415
 
-            yield subset, embed_on_ray(parquet, network, folder, prepare)
+            load = partial(_engine, params, network.resolve())
+            yield subset, embed_on_ray(parquet, load, folder)
         else:
             yield subset, engine.embed(decoded_batches(parquet, DECODED_AT_ONCE, *size))
     yield paths.STRANGERS, engine.embed(_strangers(*size))
 
 
-def _prepare(params: Params) -> None:
-    """Set Keras up before its first use."""
+def _engine(params: Params, network: Path) -> Engine:
+    """Load the network. What the engine must know before it is imported is set here."""
+    use_instructions(params.processor)
     if params.extract.engine == "keras":
         choose(params.backend)
         from reid.model.backend import make_deterministic  # noqa: PLC0415
 
         make_deterministic(params.seed, params.threads)
+    return load_engine(network, precision=params.extract.precision)
 
 
 def _strangers(height: int, width: int) -> Iterator[np.ndarray]:

@@ -16,13 +16,6 @@ from verify.result import result_in, result_of
 from verify.rule import Judgement, judge
 from verify.tables import figures_table, files_table, show
 
-SameProcessor = Annotated[
-    bool,
-    typer.Option(
-        "--same-processor",
-        help="The commit was made on this CPU type: require the same bytes.",
-    ),
-]
 COMMIT_NEW = "run `dvc repro` and commit dvc.lock and metrics/"
 
 app = typer.Typer(
@@ -39,22 +32,21 @@ def change(
     base: Annotated[
         str, typer.Option(help="Also show the figures of this commit, for example main.")
     ] = "",
-    same_processor: SameProcessor = False,
 ) -> None:
     """Compare the result in a clone with the result in the last commit here."""
     judgement = judge(result_of("HEAD", Path()), result_in(folder))
     show(figures_table(judgement, result_of(base, Path()) if base else None))
-    if judgement.other_inputs:
+    if judgement.other_inputs and not judgement.is_portable:
         typer.echo(
             "\nThe committed dvc.lock was made from other inputs: "
             f"{listed(judgement.other_inputs, limit=5)}. To spare others the work, {COMMIT_NEW}."
         )
-    _fail_on(judgement, same_processor)
+    _fail_on(judgement)
     typer.echo(f"\nThe committed result was reproduced: {_how_well(judgement)}.")
 
 
 @app.command()
-def clones(same_processor: SameProcessor = False) -> None:
+def clones() -> None:
     """Run the pipeline in two fresh clones of the last commit, and compare all outputs."""
     project = Path.cwd()
     committed = result_of("HEAD", project)
@@ -80,7 +72,7 @@ def clones(same_processor: SameProcessor = False) -> None:
             "the committed dvc.lock was made from other inputs than those of the commit: "
             f"{listed(judgement.other_inputs, limit=5)}. To mend it, {COMMIT_NEW}. {kept}"
         )
-    _fail_on(judgement, same_processor, kept)
+    _fail_on(judgement, kept)
     shutil.rmtree(folder)
     typer.echo(
         "The two clones have identical results, and the committed result was reproduced: "
@@ -93,21 +85,18 @@ def _how_well(judgement: Judgement) -> str:
         return "the same bytes"
     return (
         f"the models differ, the figures are within {100 * judgement.largest_move:.1f} points "
-        f"({100 * TOLERANCE:.0f} are allowed), as on another CPU type. If the commit was made "
-        "on this CPU type, an input is not declared: --same-processor makes that an error"
+        f"({100 * TOLERANCE:.0f} are allowed with processor: this), as on another CPU type. If the "
+        "commit was made on this CPU type, an input is not declared"
     )
 
 
-def _fail_on(judgement: Judgement, same_processor: bool, kept: str = "") -> None:
-    problems = list(judgement.problems)
-    if same_processor:
-        problems += [f"{path} has other bytes" for path in judgement.other_models]
-    if problems:
+def _fail_on(judgement: Judgement, kept: str = "") -> None:
+    if judgement.problems:
         raise UserError(
             "\n".join(
                 [
                     "the committed result was not reproduced:",
-                    *(f"  {problem}" for problem in problems),
+                    *(f"  {problem}" for problem in judgement.problems),
                     f"If that is intended, {COMMIT_NEW}. {kept}".rstrip(),
                 ]
             )

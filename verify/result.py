@@ -39,6 +39,12 @@ class ResultFiles:
         """The protocol of the figures. Both models have the same."""
         return protocol_of(self.metrics[TRIPLET])
 
+    @property
+    def is_portable(self) -> bool:
+        """Whether the same inputs give the same bytes on each x86-64 processor with AVX2."""
+        made_with = [self.inputs.get(f"train_{TRIPLET}: {key}") for key in ("backend", "processor")]
+        return made_with == ["tensorflow", "any"]
+
     @cached_property
     def lock_md5(self) -> str:
         """The hex digest of ``dvc.lock``."""

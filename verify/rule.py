@@ -1,7 +1,7 @@
 """The rule: the committed result is reproduced, to the byte or within a tolerance.
 
-Data stages give the same bytes everywhere. Models, and with them the figures, depend on the CPU
-type.
+With ``processor: any``, all stages give the same bytes everywhere. With ``processor: this``, only
+the data stages do: models, and with them the figures, depend on the CPU type.
 """
 
 from collections.abc import Iterator
@@ -21,6 +21,8 @@ class Judgement:
     """How a new result differs from the committed one."""
 
     figures: list[Recurrence]
+    is_portable: bool = False
+    """Whether the committed result must have the same bytes on each CPU type."""
     protocol: Protocol = CROSS_CAMERA
     """The protocol of the committed figures."""
     other_inputs: list[str] = field(default_factory=list)
@@ -33,7 +35,15 @@ class Judgement:
     @property
     def problems(self) -> list[str]:
         """The reasons why the committed result was not reproduced; empty if it was."""
-        return self.other_data + [
+        other_bytes = [
+            *(f"{name} is not what dvc.lock was made from" for name in self.other_inputs),
+            *(f"{path} has other bytes" for path in self.other_models),
+        ]
+        return self.other_data + (other_bytes if self.is_portable else self._figures_too_far)
+
+    @property
+    def _figures_too_far(self) -> list[str]:
+        return [
             f"{figure.model} {FIGURES[figure.metric]} {_what_became_of(figure)}"
             for figure in self.figures
             if figure.verdict == "differs"
@@ -67,6 +77,7 @@ def judge(committed: ResultFiles, new: ResultFiles) -> Judgement:
     metrics = recurrences(committed.named_metrics, new.named_metrics)
     judgement = Judgement(
         [metric for metric in metrics if not metric.is_count],
+        committed.is_portable,
         committed.protocol,
         list(_differing(committed.inputs, new.inputs)),
     )

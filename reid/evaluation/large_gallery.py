@@ -29,7 +29,9 @@ from reid.protocol.ranking import (
     Answers,
     PairSimilarities,
     Ranking,
+    Similarities,
     at_least_kth,
+    dot_products,
     score_of_ranks,
 )
 
@@ -98,6 +100,7 @@ def rank_large_gallery(
     gallery: LargeGallery,
     k: int,
     watch: Callable[[PairSimilarities], None] | None = None,
+    similarities: Similarities = dot_products,
     protocol: Protocol = CROSS_CAMERA,
     by_camera: bool = False,
     rows_at_once: int = ROWS_AT_ONCE,
@@ -107,8 +110,9 @@ def rank_large_gallery(
     ``watch`` is called with the similarities of each query to the rows of each block. The arrays
     are valid only during the call. ``by_camera``: whether to rank the rows of each camera, too.
 
-    Memory: twice ``rows_at_once`` * (q + 3 d) float32, and a few numbers for each right answer and
-    each row. Raises `UserError` if the two sets can't be compared or the file holds no features.
+    Memory: twice ``rows_at_once`` * (q + 3 d) float32, twice as much with `portable_dot_products`,
+    and a few numbers for each right answer and each row. Raises `UserError` if the two sets can't
+    be compared or the file holds no features.
     """
     _, first_row = next(gallery.blocks(1))
     check_comparable(query, first_row)
@@ -123,7 +127,8 @@ def rank_large_gallery(
         np.full((len(query), k), -np.inf, np.float32),
         np.zeros((len(query), k), bool),
     )
-    for block, similarity in _one_ahead(_similarities(asked, gallery, right, rows_at_once)):
+    blocks = _similarities(asked, gallery, right, similarities, rows_at_once)
+    for block, similarity in _one_ahead(blocks):
         distractors = slice(*np.searchsorted(block.pids, (DISTRACTOR_PID, DISTRACTOR_PID + 1)))
         first, last = (np.searchsorted(block.pids, asked.pids, side) for side in SIDES)
         # Most blocks change nothing for most queries of a good model.
@@ -174,13 +179,17 @@ def _block(start: int, rows: FeatureSet) -> _Block:
 
 
 def _similarities(
-    asked: _Asked, gallery: LargeGallery, right: "_RightAnswers", rows_at_once: int
+    asked: _Asked,
+    gallery: LargeGallery,
+    right: "_RightAnswers",
+    similarities: Similarities,
+    rows_at_once: int,
 ) -> Iterator[tuple[_Block, FloatArray]]:
     """Yield each block that has rows to rank, and the similarities of all queries: (q, b)."""
     for start, rows in gallery.blocks(rows_at_once):
         block = _block(start, rows)
         if len(block.rows):
-            similarity = asked.features @ block.features.T
+            (similarity,) = similarities(asked.features, block.features, len(asked.features))
             right.overrule(similarity, block.values)
             yield block, similarity
 
@@ -299,7 +308,8 @@ def _right_answers(
         for begin in range(ends[start], last, pairs_at_once):
             pairs = by_row[begin : min(begin + pairs_at_once, last)]
             place = np.searchsorted(some, row[pairs])
-            similarity[pairs] = np.einsum("pd,pd->p", asked.features[query[pairs]], features[place])
+            photos = asked.features[query[pairs]], features[place]
+            similarity[pairs] = np.einsum("pd,pd->p", *photos, dtype=np.float64)
             values[pairs] = own_values[place]
     order = np.lexsort((-similarity, query))
     query, row, similarity, values = query[order], row[order], similarity[order], values[order]

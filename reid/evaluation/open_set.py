@@ -31,7 +31,7 @@ from reid.data.market import JUNK_PID
 from reid.evaluation.confidence import interval_of_mean
 from reid.evaluation.figures import OPEN_SET_FPIR, STRANGERS, at_fpir
 from reid.protocol.feature_set import FeatureSet
-from reid.protocol.ranking import DoubleArray, PairSimilarities
+from reid.protocol.ranking import DoubleArray, PairSimilarities, Similarities, dot_products
 
 CURVE_POINTS = 100
 """The largest number of points of the curve of FNIR against FPIR."""
@@ -88,7 +88,10 @@ class SearchRecorder:
 
 
 def highest_similarities(
-    strangers: FloatArray, gallery: FeatureSet, block: int = 256
+    strangers: FloatArray,
+    gallery: FeatureSet,
+    block: int = 256,
+    similarities: Similarities = dot_products,
 ) -> FloatArray:
     """Return the highest similarity that each stranger finds in a gallery: float32 (s,).
 
@@ -100,9 +103,9 @@ def highest_similarities(
     is_ranked = gallery.pids != JUNK_PID
     rows = gallery.features if is_ranked.all() else gallery.features[is_ranked]
     found = np.empty(len(strangers), np.float32)
-    for start in range(0, len(strangers), block):
-        some = slice(start, start + block)
-        found[some] = (strangers[some] @ rows.T).max(axis=1, initial=-np.inf)
+    for number, products in enumerate(similarities(strangers, rows, block)):
+        start = number * block
+        found[start : start + block] = products.max(axis=1, initial=-np.inf)
     return found
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from reid.common.errors import UserError, first_line
 
 EngineName = Literal["openvino", "keras", "onnx", "tflite"]
+InferencePrecision = Literal["float32", "bfloat16"]
+"""The type in which an engine computes. Only OpenVINO knows more than float32."""
 
 FILES: dict[EngineName, str] = {
     "openvino": "network.xml",
@@ -78,27 +80,33 @@ class Engine(ABC):
         return np.concatenate(parts) if parts else np.empty((0, self.dimension), np.float32)
 
 
-def load_engine(folder: Path, cache: Path | None = None) -> Engine:
+def load_engine(
+    folder: Path, cache: Path | None = None, precision: InferencePrecision = "float32"
+) -> Engine:
     """Load the network of a folder that `reid.inference.export.export_network` wrote.
 
     Args:
         folder: the folder.
         cache: a folder in which OpenVINO keeps the compiled network, to load it sooner next time.
+        precision: the type to compute in.
 
     Raises:
-        UserError: there is no network, it is damaged, or its engine is not installed.
+        UserError: there is no network, it is damaged, its engine is not installed, or engine or
+            processor lacks the precision.
     """
     found = [engine for engine, name in FILES.items() if (folder / name).exists()]
     if not found:
         raise UserError(f"{folder} holds no network. `dvc repro export` makes it.")
     (engine,) = found
     file = folder / FILES[engine]
+    if precision != "float32" and engine != "openvino":
+        raise UserError(f"The engine {engine} computes in float32 only. OpenVINO has {precision}.")
     try:
         match engine:
             case "openvino":
                 from reid.inference.openvino_engine import OpenVinoEngine  # noqa: PLC0415
 
-                return OpenVinoEngine(file, cache)
+                return OpenVinoEngine(file, cache, precision)
             case "onnx":
                 from reid.inference.onnx_engine import OnnxEngine  # noqa: PLC0415
 

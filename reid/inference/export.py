@@ -7,10 +7,25 @@ embeddings, float32 (n, d), rows of length 1. All preparation of the pixels is i
 import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from reid.inference.engine import FILES, EngineName, require_writers
 from reid.model.backend import keras
+from reid.model.cloning import copied
 from reid.model.network import save_as_it_is
+from reid.model.portable import over_root, product
+
+
+class ConvolvedUnitNormalization(keras.layers.UnitNormalization):
+    """Keras's layer for rows (n, d), as OpenVINO gives it the same bytes on every processor.
+
+    OpenVINO adds up a row in an order that depends on the processor, but not in a convolution.
+    """
+
+    def call(self, inputs: keras.KerasTensor) -> Any:
+        """Return rows of length 1; a row of zeros stays."""
+        ones = keras.ops.ones((inputs.shape[-1], 1))
+        return over_root(inputs, product(keras.ops.square(inputs), ones))
 
 
 def export_network(model: keras.Model, engine: EngineName, folder: Path) -> Path:
@@ -46,6 +61,9 @@ def export_network(model: keras.Model, engine: EngineName, folder: Path) -> Path
 def _write_openvino(model: keras.Model, file: Path) -> None:
     from reid.inference.openvino_runtime import ov  # noqa: PLC0415
 
+    model = copied(
+        model, lambda _: {}, {keras.layers.UnitNormalization: ConvolvedUnitNormalization}
+    )
     _, height, width, channels = model.input_shape
     with TemporaryDirectory() as folder:
         # Keras's own export to OpenVINO converts by a way that reports to OpenVINO's makers.

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from reid.inference.engine import Engine
-from reid.model.network import load_network
+from reid.model.network import for_computing, load_network
 
 
 class KerasEngine(Engine):
@@ -17,7 +17,7 @@ class KerasEngine(Engine):
 
     def __init__(self, file: Path) -> None:
         """Load a ``.keras`` file."""
-        self._network = load_network(file)
+        self._network = for_computing(load_network(file))
         _, self.height, self.width, _ = self._network.input_shape
         self.dimension = self._network.output_shape[-1]
 

@@ -6,35 +6,55 @@ from pathlib import Path
 
 import numpy as np
 
-from reid.inference.engine import Engine
+from reid.common.errors import UserError
+from reid.inference.engine import Engine, InferencePrecision
 from reid.inference.openvino_runtime import (
     PerformanceMode,
     cache_dir,
+    capabilities,
     inference_precision,
     optimal_number_of_infer_requests,
     ov,
     performance_mode,
 )
 
+TYPES: dict[InferencePrecision, ov.Type] = {"float32": ov.Type.f32, "bfloat16": ov.Type.bf16}
+
+
+def has_bfloat16() -> bool:
+    """Say whether this processor has instructions for bfloat16."""
+    return "BF16" in ov.Core().get_property("CPU", capabilities)
+
 
 class OpenVinoEngine(Engine):
     """OpenVINO."""
 
-    def __init__(self, file: Path, cache: Path | None = None) -> None:
+    def __init__(
+        self, file: Path, cache: Path | None = None, precision: InferencePrecision = "float32"
+    ) -> None:
         """Load a ``.xml`` file and the ``.bin`` file next to it.
 
         Args:
             file: the ``.xml`` file.
             cache: a folder for the compiled network.
+            precision: the type to compute in.
+
+        Raises:
+            UserError: the processor lacks the precision.
         """
         core = ov.Core()
+        if precision == "bfloat16" and not has_bfloat16():
+            raise UserError(
+                "This processor has no instructions for bfloat16: choose extract.precision: "
+                "float32."
+            )
         if cache:
             core.set_property({cache_dir: str(cache)})
         # Without the type, a processor that has bfloat16 computes with it, and differs by 0.006.
         self._network = core.compile_model(
             file,
             "CPU",
-            {performance_mode: PerformanceMode.THROUGHPUT, inference_precision: ov.Type.f32},
+            {performance_mode: PerformanceMode.THROUGHPUT, inference_precision: TYPES[precision]},
         )
         self._requests = self._network.get_property(optimal_number_of_infer_requests)
         _, height, width, _ = self._network.input().partial_shape
@@ -43,7 +63,7 @@ class OpenVinoEngine(Engine):
 
     def _results(self, requests: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Yield the embeddings of each request; meanwhile, the next ones are being decoded."""
-        free = [self._network.create_infer_request() for _ in range(self._requests)]
+        free: list[ov.InferRequest] = []
         running: deque[ov.InferRequest] = deque()
 
         def finish_the_oldest() -> np.ndarray:
@@ -53,9 +73,9 @@ class OpenVinoEngine(Engine):
             return request.get_output_tensor().data.copy()
 
         for photos in requests:
-            if not free:
+            if len(running) == self._requests:
                 yield finish_the_oldest()
-            request = free.pop()
+            request = free.pop() if free else self._network.create_infer_request()
             request.start_async({0: photos})
             running.append(request)
         while running:

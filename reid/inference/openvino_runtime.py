@@ -8,6 +8,7 @@ sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]
 
 import openvino as ov  # noqa: E402
 from openvino.properties import cache_dir, optimal_number_of_infer_requests  # noqa: E402
+from openvino.properties.device import capabilities  # noqa: E402
 from openvino.properties.hint import (  # noqa: E402
     PerformanceMode,
     inference_precision,
@@ -17,6 +18,7 @@ from openvino.properties.hint import (  # noqa: E402
 __all__ = [
     "PerformanceMode",
     "cache_dir",
+    "capabilities",
     "inference_precision",
     "optimal_number_of_infer_requests",
     "ov",

@@ -21,7 +21,7 @@ from reid.common.arrays import FloatArray, IntArray
 from reid.common.errors import UserError, first_line
 from reid.common.files import replacing_file
 from reid.data.images import decode_all
-from reid.inference.engine import load_engine
+from reid.inference.engine import Engine
 
 DECODED_AT_ONCE = 256
 """The photos that a worker decodes while those before them are embedded."""
@@ -31,9 +31,8 @@ STORE_BYTES = 2**27
 
 def embed_on_ray(
     parquet: Path,
-    network: Path,
+    load: Callable[[], Engine],
     folder: Path,
-    prepare: Callable[[], None] = lambda: None,
     workers: int | None = None,
 ) -> FloatArray:
     """Embed the photos of a parquet file.
@@ -43,9 +42,8 @@ def embed_on_ray(
 
     Args:
         parquet: the file, with a column ``image``.
-        network: the folder of the exported network.
+        load: the function that loads the network, called in each worker.
         folder: the folder in which the shards lie until they are joined.
-        prepare: called in each worker before it loads the network.
         workers: the number of workers; if None, one for each machine of the cluster.
 
     Returns:
@@ -65,7 +63,7 @@ def embed_on_ray(
         )
         embedded = numbers.map_batches(
             _Worker,
-            fn_constructor_args=(parquet.resolve(), network.resolve(), shards, prepare),
+            fn_constructor_args=(parquet.resolve(), load, shards),
             batch_size=1,
             concurrency=min(workers or len(machines), count),
             num_cpus=1,
@@ -81,11 +79,8 @@ def embed_on_ray(
 class _Worker:
     """A process that embeds shards; Ray keeps it while there are any."""
 
-    def __init__(
-        self, parquet: Path, network: Path, shards: Path, prepare: Callable[[], None]
-    ) -> None:
-        prepare()
-        self._engine = load_engine(network)
+    def __init__(self, parquet: Path, load: Callable[[], Engine], shards: Path) -> None:
+        self._engine = load()
         self._parquet = parquet
         self._shards = shards
 

@@ -3,6 +3,7 @@
 import json
 import re
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from reid.common.errors import UserError, first_line
@@ -13,6 +14,7 @@ from reid.model.backend import keras
 from reid.model.cloning import copied
 from reid.model.fused_norm import FusedBatchNormalization
 from reid.model.pooling import GeneralisedMeanPooling2D
+from reid.model.portable import PortableDense, PortableUnitNormalization
 
 BACKBONE = "backbone"
 FEATURE, EMBEDDING, LOGITS = "feature", "embedding", "logits"
@@ -20,6 +22,13 @@ POOLING = {"average": keras.layers.GlobalAveragePooling2D, "gem": GeneralisedMea
 
 FULL_PRECISION = (FEATURE, EMBEDDING, LOGITS)
 """The layers that always compute in float32: their sums are too long for half precision."""
+
+COMPUTING: Mapping[type[keras.Layer], type[keras.Layer]] = {
+    keras.layers.BatchNormalization: FusedBatchNormalization,
+    keras.layers.Dense: PortableDense,
+    keras.layers.UnitNormalization: PortableUnitNormalization,
+}
+"""The layers of Keras, and those with the same weights that take their place while it computes."""
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 """The first date that a zip archive can hold."""
@@ -64,14 +73,14 @@ def build_network(how: Architecture, weights: str, classes: int) -> keras.Model:
     return keras.Model(image, {FEATURE: feature, EMBEDDING: embedding, LOGITS: logits}, name="reid")
 
 
-def for_training(network: keras.Model, precision: Precision = "float32") -> keras.Model:
-    """Copy a network so that it trains fast and computes in a precision.
+def for_computing(network: keras.Model, precision: Precision = "float32") -> keras.Model:
+    """Copy a network so that it trains fast, in a precision, and rounds alike on all processors.
 
     Args:
-        network: the network that ``build_network`` makes.
+        network: a network of ``build_network`` or ``retrieval_network``.
         precision: the type to compute in.
     """
-    return _converted(network, precision, keras.layers.BatchNormalization, FusedBatchNormalization)
+    return _converted(network, precision, COMPUTING)
 
 
 def for_keeping(network: keras.Model) -> keras.Model:
@@ -80,23 +89,22 @@ def for_keeping(network: keras.Model) -> keras.Model:
     The generalised mean is the exception, because Keras lacks it: to load a network with it,
     ``reid.model.pooling`` must be imported.
     """
-    return _converted(network, "float32", FusedBatchNormalization, keras.layers.BatchNormalization)
+    return _converted(network, "float32", {ours: kept for kept, ours in COMPUTING.items()})
 
 
 def _converted(
     network: keras.Model,
     precision: Precision,
-    norm: type[keras.Layer],
-    new_norm: type[keras.Layer],
+    kinds: Mapping[type[keras.Layer], type[keras.Layer]],
 ) -> keras.Model:
-    """Copy a network with another precision, and with one class of batch norm replaced."""
+    """Copy a network with another precision, and with classes of layers replaced."""
 
     def settings(layer: keras.Operation) -> dict[str, str]:
         # Plain operations among the layers, such as a sum, have no precision.
         converts = isinstance(layer, keras.Layer) and layer.name not in FULL_PRECISION
         return {"dtype": precision} if converts else {}
 
-    return copied(network, settings, {norm: new_norm})
+    return copied(network, settings, kinds)
 
 
 def compute_type(network: keras.Model) -> str:

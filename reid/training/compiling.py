@@ -9,6 +9,7 @@ import numpy as np
 
 from reid.model.backend import keras
 from reid.model.network import BACKBONE, EMBEDDING, FEATURE, LOGITS, compute_type
+from reid.model.portable import PortableUnitNormalization
 from reid.training.augmentation import Augmentation, augment
 from reid.training.folds import Fold
 from reid.training.losses import TeacherLoss, Triplet
@@ -78,7 +79,7 @@ def compiled(network: keras.Model, plan: Plan, frozen: bool = False) -> keras.Mo
     }
     weights = {SOFTMAX: 1.0}
     if plan.objective.margin is not None:
-        normalise = keras.layers.UnitNormalization(name=TRIPLET, dtype="float32")
+        normalise = PortableUnitNormalization(name=TRIPLET, dtype="float32")
         outputs[TRIPLET] = normalise(network.output[FEATURE])
         losses[TRIPLET] = Triplet(plan.objective.margin, plan.objective.mining)
         weights[TRIPLET] = plan.objective.triplet_weight

@@ -1,6 +1,7 @@
 """The triplet loss and the teacher's loss, in operations that every Keras backend has."""
 
 from reid.model.backend import keras
+from reid.model.portable import product
 from reid.training.objective import Margin, Mining
 
 ops = keras.ops
@@ -11,7 +12,7 @@ FAR = 3.0
 
 def pairwise_cosines(embeddings: keras.KerasTensor) -> keras.KerasTensor:
     """Return the cosines of the angles between rows of length 1: (n, d) to (n, n)."""
-    return ops.einsum("ad,bd->ab", embeddings, embeddings)
+    return product(embeddings, ops.transpose(embeddings))
 
 
 def pairwise_distances(embeddings: keras.KerasTensor) -> keras.KerasTensor:

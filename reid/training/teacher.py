@@ -12,7 +12,7 @@ from reid.common.files import replacing_file
 from reid.data import paths
 from reid.data.dataset import decoded_batches
 from reid.model.backend import keras
-from reid.model.network import load_network, retrieval_network
+from reid.model.network import for_computing, load_network, retrieval_network
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def teacher_embeddings(file: Path, dataset: Path, kept: Path) -> np.ndarray:
 
 def _loaded(file: Path) -> keras.Model:
     try:
-        return retrieval_network(load_network(file), flip=True)
+        return for_computing(retrieval_network(load_network(file), flip=True))
     except (UserError, KeyError, TypeError, ValueError) as e:
         raise UserError(
             f"triplet.teacher: {file} is not a network that this project has trained "

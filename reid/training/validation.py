@@ -6,7 +6,7 @@ import pandas as pd
 from reid.common.arrays import has_unit_length
 from reid.model.backend import keras
 from reid.protocol.feature_set import FeatureSet
-from reid.protocol.ranking import rank_queries, summarise
+from reid.protocol.ranking import portable_dot_products, rank_queries, summarise
 from reid.training.compiling import targets
 from reid.training.folds import Fold
 from reid.training.history import Row, renamed
@@ -54,6 +54,8 @@ def validate_retrieval(embedding: keras.Model, fold: Fold, batch_size: int) -> R
         FeatureSet(embeddings[part], fold.pids[part], fold.camids[part])
         for part in (is_query, ~is_query)
     )
-    ranking = rank_queries(query, gallery, protocol=fold.protocol)
+    ranking = rank_queries(
+        query, gallery, similarities=portable_dot_products, protocol=fold.protocol
+    )
     metrics = summarise(ranking, gallery.pids)
     return {"val_rank1": metrics.rank1, "val_mAP": metrics.mAP}

@@ -11,18 +11,20 @@ from pathlib import Path
 
 import numpy as np
 
+from reid.inference.engine import Engine, load_engine
 from reid.inference.ray_runner import embed_on_ray
 
 
-def note_worker(workers: Path) -> None:
-    """Leave the number of this process."""
+def load_and_note(network: Path, workers: Path) -> Engine:
+    """Load the network, and leave the number of this process."""
     (workers / str(os.getpid())).touch()
+    return load_engine(network)
 
 
 def main(photos: Path, network: Path, folder: Path) -> None:
     """Embed the photos."""
-    note = partial(note_worker, folder / "workers")
-    np.save(folder / "embeddings.npy", embed_on_ray(photos, network, folder, note, workers=2))
+    load = partial(load_and_note, network, folder / "workers")
+    np.save(folder / "embeddings.npy", embed_on_ray(photos, load, folder, workers=2))
 
 
 if __name__ == "__main__":

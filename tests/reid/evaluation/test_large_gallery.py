@@ -19,7 +19,14 @@ from reid.evaluation.large_gallery import LargeGallery, LargeRanking, rank_large
 from reid.evaluation.open_set import SearchRecorder
 from reid.feature_file import read_feature_file
 from reid.protocol.feature_set import FeatureSet
-from reid.protocol.ranking import PairSimilarities, Ranking, rank_with_answers
+from reid.protocol.ranking import (
+    PairSimilarities,
+    Ranking,
+    Similarities,
+    dot_products,
+    portable_dot_products,
+    rank_with_answers,
+)
 from tests.support.feature_sets import (
     OWN_FIXTURE,
     SHARED_FIXTURE,
@@ -55,13 +62,23 @@ def both(*watchers: Callable[[PairSimilarities], None]) -> Callable[[PairSimilar
 
 
 def assert_ranked_alike(
-    query: FeatureSet, gallery: FeatureSet, k: int, rows_at_once: int, protocol: Protocol
+    query: FeatureSet,
+    gallery: FeatureSet,
+    k: int,
+    rows_at_once: int,
+    protocol: Protocol,
+    similarities: Similarities = dot_products,
 ) -> LargeRanking:
     """Compare all figures of a gallery on disk with those of the gallery in memory, to the bit."""
     whole, parts = DistanceHistograms(EUCLIDEAN), DistanceHistograms(EUCLIDEAN)
     whole_searches, searches = SearchRecorder(len(query)), SearchRecorder(len(query))
     ranking, answers = rank_with_answers(
-        query, gallery, k, watch=both(whole.add, whole_searches.add), protocol=protocol
+        query,
+        gallery,
+        k,
+        similarities=similarities,
+        watch=both(whole.add, whole_searches.add),
+        protocol=protocol,
     )
     with TemporaryDirectory() as folder:
         found = rank_large_gallery(
@@ -69,6 +86,7 @@ def assert_ranked_alike(
             on_disk(gallery, Path(folder)),
             k,
             watch=both(parts.add, searches.add),
+            similarities=similarities,
             protocol=protocol,
             by_camera=True,
             rows_at_once=rows_at_once,
@@ -116,8 +134,12 @@ def test_figures_of_small_galleries_with_many_ties(
     ],
 )
 @pytest.mark.parametrize("rows_at_once", [97, 1024])
-def test_figures_of_features_like_a_models(fixture: Path, rows_at_once: int) -> None:
-    assert_ranked_alike(*read_feature_file(fixture), 10, rows_at_once, "cross_camera")
+@pytest.mark.parametrize("similarities", [dot_products, portable_dot_products])
+def test_figures_of_features_like_a_models(
+    fixture: Path, rows_at_once: int, similarities: Similarities
+) -> None:
+    problem = read_feature_file(fixture)
+    assert_ranked_alike(*problem, 10, rows_at_once, "cross_camera", similarities)
 
 
 @pytest.mark.parametrize("rows_at_once", [1, 7, 64, 500])

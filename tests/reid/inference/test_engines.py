@@ -11,6 +11,7 @@ import pytest
 from reid.common.errors import UserError
 from reid.inference.engine import FILES, Engine, EngineName, load_engine, require_writers
 from reid.inference.export import export_network
+from reid.inference.openvino_engine import has_bfloat16
 from reid.model.backend import keras, make_deterministic
 from reid.model.network import embedder, retrieval_network
 from tests.support.places import ROOT
@@ -69,6 +70,24 @@ def test_photo_has_the_same_bytes_in_any_company(
     assert engine.embed([photos()[:7], photos()[7:8], photos()[8:]]).tobytes() == together.tobytes()
     alone = [engine.embed([photos()[row : row + 1]]) for row in range(3)]
     assert np.concatenate(alone).tobytes() == together[:3].tobytes()
+
+
+@pytest.mark.skipif(not has_bfloat16(), reason="this processor has no bfloat16")
+def test_bfloat16_resembles_float32_and_repeats_its_bytes(
+    trained: keras.Model, tmp_path: Path
+) -> None:
+    in_float32 = exported(trained, "openvino", True, tmp_path).embed([photos()])
+    engine = load_engine(tmp_path, precision="bfloat16")
+    embeddings = engine.embed([photos()])
+    assert (embeddings * in_float32).sum(axis=1).min() > 0.999
+    assert np.abs(embeddings - in_float32).max() > 1e-5
+    assert engine.embed([photos()[:7], photos()[7:]]).tobytes() == embeddings.tobytes()
+
+
+def test_other_engines_refuse_bfloat16(trained: keras.Model, tmp_path: Path) -> None:
+    exported(trained, "keras", False, tmp_path)
+    with pytest.raises(UserError, match="keras computes in float32 only"):
+        load_engine(tmp_path, precision="bfloat16")
 
 
 def test_network_from_the_cache_gives_the_same_bytes(trained: keras.Model, tmp_path: Path) -> None:

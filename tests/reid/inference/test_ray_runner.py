@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -87,4 +88,4 @@ def test_missing_ray_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"pip install -r requirements-ray\.txt"):
-        embed_on_ray(gallery, tmp_path, tmp_path)
+        embed_on_ray(gallery, partial(load_engine, tmp_path), tmp_path)

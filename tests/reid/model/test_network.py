@@ -17,7 +17,7 @@ from reid.model.network import (
     FEATURE,
     LOGITS,
     embedder,
-    for_training,
+    for_computing,
     load_network,
     save_network,
 )
@@ -50,7 +50,7 @@ def test_half_precision_trains_the_same_network_and_is_saved_in_full(
     precision: Precision, tmp_path: Path
 ) -> None:
     full = network(SHALLOW)
-    half = for_training(full, precision)
+    half = for_computing(full, precision)
     images = fold(2, 0, size=SHALLOW.height)
     how = plan(1, Objective(label_smoothing=0.0, margin=0.3), lr=0.001)
     losses = []
@@ -95,7 +95,7 @@ def test_fused_batch_norm_computes_what_keras_computes() -> None:
 
 @pytest.mark.slow
 def test_saved_network_can_be_loaded_with_keras_alone(tmp_path: Path) -> None:
-    model = for_training(network(NETWORK))
+    model = for_computing(network(NETWORK))
     norms = [layer for layer in model.get_layer(BACKBONE).layers if "_BN" in layer.name]
     assert {type(norm) for norm in norms} == {FusedBatchNormalization}
     save_network(model, tmp_path / "model.keras")

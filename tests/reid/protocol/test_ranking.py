@@ -1,6 +1,7 @@
 """The protocol: compared with its definitions and with other evaluators; edge cases."""
 
 import json
+import math
 import tracemalloc
 from dataclasses import asdict, fields
 from typing import Any, get_args
@@ -19,6 +20,7 @@ from reid.protocol.ranking import (
     Metrics,
     Ranking,
     cmc_curve,
+    portable_dot_products,
     rank_queries,
     rank_with_answers,
     summarise,
@@ -238,6 +240,20 @@ class TestTies:
         assert_same(ranking, rank_queries(query, permuted(gallery, np.arange(rows)[::-1])))
         for _ in range(5):
             assert_same(ranking, rank_queries(query, permuted(gallery, rng.permutation(rows))))
+
+
+class TestPortableDotProducts:
+    @pytest.mark.parametrize("block", [1, 7, 64])
+    def test_each_is_the_exact_sum_rounded_once(self, block: int) -> None:
+        rng = np.random.default_rng(2)
+        query, gallery = unit_rows(rng, 20, 1280), unit_rows(rng, 30, 1280)
+        found = np.concatenate([*portable_dot_products(query, gallery, block)])
+        exact = [
+            [math.fsum(float(a) * float(b) for a, b in zip(q, g, strict=True)) for g in gallery]
+            for q in query
+        ]
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, np.array(exact).astype(np.float32))
 
 
 class TestEdgeCases:

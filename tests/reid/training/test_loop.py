@@ -11,7 +11,7 @@ import pytest
 from reid.common.errors import UserError
 from reid.model.architecture import Architecture, Precision
 from reid.model.backend import keras, make_deterministic
-from reid.model.network import BACKBONE, EMBEDDING, LOGITS, embedder, for_training, load_network
+from reid.model.network import BACKBONE, EMBEDDING, LOGITS, embedder, for_computing, load_network
 from reid.protocol.feature_set import FeatureSet
 from reid.protocol.ranking import rank_queries, summarise
 from reid.training.checkpoint import Checkpoint
@@ -45,7 +45,7 @@ def run(
 ) -> dict[str, bytes]:
     """Train from the same initial weights, and return the files that were written."""
     train(
-        lambda: for_training(initial(TINY), precision),
+        lambda: for_computing(initial(TINY), precision),
         folds(training or fold(6, 0), validation or fold(2, 1)),
         how,
         folder / "model",
@@ -153,7 +153,7 @@ def test_refit_is_a_training_on_all_images_from_the_same_start(tmp_path: Path) -
     plain = run(tmp_path / "b", how)
     everything = folds(fold(6, 0), fold(2, 1)).all
     train(
-        lambda: for_training(initial(TINY)),
+        lambda: for_computing(initial(TINY)),
         folds(everything, fold(2, 1)),
         how,
         tmp_path / "c",

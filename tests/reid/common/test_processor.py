@@ -1,0 +1,15 @@
+"""The choice of instructions is what oneDNN reads."""
+
+import os
+
+import pytest
+
+from reid.common.processor import INSTRUCTIONS, use_instructions
+
+
+def test_any_processor_gets_avx2_and_this_one_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(INSTRUCTIONS, "SSE41")
+    use_instructions("any")
+    assert os.environ[INSTRUCTIONS] == "AVX2"
+    use_instructions("this")
+    assert INSTRUCTIONS not in os.environ
