@@ -8,7 +8,7 @@
 # make app     find a person by a photo: build the index, serve the page: PORT=8001
 # make lint    check style and types
 # make verify  run the pipeline in two fresh clones and compare all outputs
-# make bench   time evaluation, re-ranking, training input, extraction, searches and commands that must stay quick
+# make bench   time everything next to its peers and limits, growth, searches and what must stay quick
 # make lock    pin all packages that requirements.txt needs
 # make plots-page   put Vega's code into the page of dvc plots
 
@@ -75,11 +75,9 @@ app: .venv/app
 verify: .venv/run
 	python -m verify clones
 
-bench: .venv/dev pull
-	python -m benchmarks.evaluation
-	python -m benchmarks.reranking
-	python -m benchmarks.input
-	python -m benchmarks.extraction
+bench: .venv/bench pull
+	python -m benchmarks
+	python -m benchmarks.growth
 	python -m benchmarks.search_answers
 	python -m benchmarks.search_index
 	python -m benchmarks.search_service
@@ -141,4 +139,8 @@ endif
 
 .venv/dev: requirements-dev.lock .venv/run
 	$(INSTALL) -r requirements-dev.lock
+	@touch $@
+
+.venv/bench: requirements-bench.txt .venv/dev
+	$(INSTALL) -r requirements-bench.txt
 	@touch $@

@@ -1,18 +1,14 @@
-"""Time the evaluation at Market-1501's size, and the matrix product that it needs in any case.
+"""The evaluation at Market-1501's size, in float32 (``processor: this``).
 
-Run from the repository's root: ``python -m benchmarks.evaluation``. The features are random
-around one direction per person. The numbers of people, cameras, distractors and junk are those of
-Market-1501.
+The features are random around one direction per person. The numbers of people, cameras, distractors
+and junk are those of Market-1501.
 """
 
-import resource
-import time
-from collections.abc import Callable
-from statistics import median
+from collections.abc import Iterator
 
 import numpy as np
-import typer
 
+from benchmarks.figures import Figure, in_turns
 from reid.common.arrays import FloatArray
 from reid.data.market import DISTRACTOR_PID, JUNK_PID
 from reid.evaluation.open_set import (
@@ -22,10 +18,11 @@ from reid.evaluation.open_set import (
     open_set_metrics,
 )
 from reid.protocol.feature_set import FeatureSet
-from reid.protocol.ranking import rank_queries, rank_with_answers, summarise
+from reid.protocol.ranking import Metrics, rank_queries, rank_with_answers, summarise
 
 PEOPLE, CAMERAS = 750, 6
 QUERIES, RIGHT, DISTRACTORS, JUNK = 3_368, 13_115, 2_798, 3_819
+WIDTH = 1280
 # A fifth of the training images.
 STRANGERS = 2_588
 # A model of medium quality.
@@ -63,49 +60,47 @@ def unit_rows(rows: int, width: int) -> FloatArray:
     return features / np.linalg.norm(features, axis=1, keepdims=True)
 
 
-def median_seconds(action: Callable[[], object], repeats: int) -> float:
-    """Run an action several times and take the median of its wall-clock times."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        action()
-        seconds.append(time.perf_counter() - start)
-    return median(seconds)
+def by_sorting(query: FeatureSet, gallery: FeatureSet) -> tuple[float, float]:
+    """Return rank-1 and mAP as common evaluators compute them: sort the whole gallery."""
+    order = np.argsort(-(query.features @ gallery.features.T), axis=1)
+    firsts, precisions = [], []
+    for index, ranked in enumerate(order):
+        pids, camids = gallery.pids[ranked], gallery.camids[ranked]
+        is_own = (pids == query.pids[index]) & (camids == query.camids[index])
+        right = pids[~is_own & (pids != JUNK_PID)] == query.pids[index]
+        if right.any():
+            ranks = np.flatnonzero(right) + 1
+            firsts.append(right[0])
+            precisions.append((np.arange(1, len(ranks) + 1) / ranks).mean())
+    return float(np.mean(firsts)), float(np.mean(precisions))
 
 
-def main(width: int = 1280, repeats: int = 3) -> None:
-    """Print both times, their ratio and the peak memory of the process."""
-    query, gallery = market_sized(width)
+def figures() -> Iterator[Figure]:
+    """Time the evaluation and the open-set figures, which come from the same pass."""
+    query, gallery = market_sized(WIDTH)
 
-    def features_to_metrics() -> object:
+    def features_to_metrics() -> Metrics:
         queries = FeatureSet(query.features, query.pids, query.camids)
         rows = FeatureSet(gallery.features, gallery.pids, gallery.camids)
         return summarise(rank_queries(queries, rows), rows.pids)
 
+    metrics = features_to_metrics()
+    if not np.allclose(by_sorting(query, gallery), (metrics.rank1, metrics.mAP), atol=1e-3):
+        raise AssertionError("the peer has other figures")
+    product = {"the matrix product alone": lambda: query.features @ gallery.features.T}
+    yield in_turns(
+        f"evaluating {len(query):,} queries x {len(gallery):,} photos",
+        features_to_metrics,
+        peers={"sorting the whole gallery by numpy": lambda: by_sorting(query, gallery)},
+        limits=product,
+    )
     recorder = SearchRecorder(len(query))
     rank_with_answers(query, gallery, k=10, watch=recorder.add)
-    strangers = unit_rows(STRANGERS, width)
+    strangers = unit_rows(STRANGERS, WIDTH)
 
     def open_set() -> object:
         searches = recorder.searches()
         found = highest_similarities(strangers, gallery)
         return error_curve(searches), open_set_metrics(searches, found, query.pids)
 
-    evaluation = median_seconds(features_to_metrics, repeats)
-    open_set_seconds = median_seconds(open_set, repeats)
-    # Read this before the matrix product, which holds the whole matrix.
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    product = median_seconds(lambda: query.features @ gallery.features.T, repeats)
-
-    print(f"{len(query)} queries x {len(gallery)} gallery rows x {width}, median of {repeats}")
-    print(f"matrix product alone  {product:6.2f} s")
-    print(
-        f"features to metrics   {evaluation:6.2f} s, {evaluation / product:.2f} times the product"
-    )
-    print(f"open set, from what the same pass finds {open_set_seconds:6.2f} s")
-    print(f"peak memory           {peak_mib:6.0f} MiB, the features included")
-    print(features_to_metrics())
-
-
-if __name__ == "__main__":
-    typer.run(main)
+    yield in_turns("open-set figures of the same", open_set, limits=product)

@@ -1,24 +1,19 @@
-"""Time embedding a gallery of Market-1501's size: ``python -m benchmarks.extraction [ENGINE...]``.
+"""Embed a gallery: from the parquet file to the ``.npy`` file, as the stage ``extract`` does.
 
-The gallery of the sample is repeated to 19,732 images. Each figure stands beside two limits that
-are measured in turn with it: decoding alone, and the same engine fed with arrays that are ready.
+The gallery of the sample is repeated. Peers and limits get photos that are decoded already.
 """
 
 import os
-import sys
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
-from typing import cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.figures import Figure, in_turns
+from benchmarks.torch_peer import embedder
 from reid.data import paths
 from reid.data.dataset import decoded_batches, read_columns
 from reid.inference.engine import Engine, EngineName, load_engine
@@ -28,9 +23,9 @@ from reid.model.network import load_network, retrieval_network
 from reid.preparation.ingest import ROWS_PER_GROUP
 from stages.extract import DECODED_AT_ONCE
 
-COUNT = 19_732
-"""The images of Market-1501's gallery."""
-REPEATS = 3
+COUNT = 2048
+LAST_STRIDE = 1
+PEERS: tuple[EngineName, ...] = ("onnx", "keras")
 
 
 def write_gallery(file: Path) -> None:
@@ -43,73 +38,57 @@ def write_gallery(file: Path) -> None:
     )
 
 
-def timed(steps: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
-    """Return the seconds of each step, measured in turns."""
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(REPEATS):
-        for name, step in steps.items():
-            began = time.perf_counter()
-            step()
-            seconds[name].append(time.perf_counter() - began)
-    return seconds
-
-
 def exhaust(batches: Iterable[np.ndarray]) -> None:
     """Decode all batches."""
     for _ in batches:
         pass
 
 
-def row(name: str, seconds: dict[str, list[float]]) -> tuple[str, ...]:
-    """Return the row of an engine."""
-    middle = {step: median(found) for step, found in seconds.items()}
-    extract = seconds["extract"]
-    return (
-        name,
-        f"{middle['extract']:.1f} ({min(extract):.1f}-{max(extract):.1f})",
-        f"{COUNT / middle['extract']:.0f}",
-        f"{middle['ready']:.1f}",
-        f"{middle['decode']:.1f}",
-        f"{middle['extract'] / middle['ready']:.2f}",
-    )
-
-
-def measured(engine: Engine, gallery: Path, folder: Path) -> dict[str, list[float]]:
-    """Time one engine: from the parquet file to the ``.npy`` file, and its limits."""
-
-    def batches() -> Iterable[np.ndarray]:
-        return decoded_batches(gallery, DECODED_AT_ONCE, engine.height, engine.width)
-
-    ready = list(batches())
-    return timed(
-        {
-            "extract": lambda: np.save(folder / "gallery.npy", engine.embed(batches())),
-            "ready": lambda: engine.embed(ready),
-            "decode": lambda: exhaust(batches()),
-        }
-    )
-
-
-def main(engines: Sequence[EngineName]) -> None:
-    """Print a table of the engines, without and with mirrored images."""
+def figures() -> Iterator[Figure]:
+    """Time OpenVINO without and with mirror images."""
     make_deterministic(0, os.cpu_count() or 1)
     network = load_network(paths.network_file(paths.model_folder(paths.TRIPLET), "final"))
-    table = Table("engine", title=f"{COUNT:,} images, {os.cpu_count()} processors")
-    for heading in ("seconds", "images/s", "fed ready", "decoding", "ratio"):
-        table.add_column(heading, justify="right")
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         gallery = folder / "gallery.parquet"
         write_gallery(gallery)
-        for flip in (False, True):
-            for name in engines:
-                place = folder / f"{name} {flip}"
-                place.mkdir()
-                export_network(retrieval_network(network, flip), name, place)
-                shown = f"{name}{', mirrored' if flip else ''}"
-                table.add_row(*row(shown, measured(load_engine(place), gallery, folder)))
-    Console().print(table)
 
+        def exported(name: EngineName, flip: bool) -> Engine:
+            place = folder / f"{name} {flip}"
+            place.mkdir()
+            export_network(retrieval_network(network, flip), name, place)
+            return load_engine(place)
 
-if __name__ == "__main__":
-    main(cast("list[EngineName]", sys.argv[1:]) or ["openvino"])
+        plain = exported("openvino", flip=False)
+
+        def batches() -> Iterator[np.ndarray]:
+            return decoded_batches(gallery, DECODED_AT_ONCE, plain.height, plain.width)
+
+        ready = list(batches())
+
+        def extract(engine: Engine) -> Callable[[], object]:
+            return lambda: np.save(folder / "gallery.npy", engine.embed(batches()))
+
+        def embed(engine: Engine) -> Callable[[], object]:
+            return lambda: engine.embed(ready)
+
+        torch = embedder(LAST_STRIDE)
+        peers = {name: embed(exported(name, flip=False)) for name in PEERS}
+        yield in_turns(
+            f"extracting {COUNT:,} photos",
+            extract(plain),
+            peers={
+                **{f"{name}, photos decoded before": peer for name, peer in peers.items()},
+                "PyTorch, photos decoded before": lambda: [torch(photos) for photos in ready],
+            },
+            limits={
+                "OpenVINO, photos decoded before": embed(plain),
+                "decoding alone": lambda: exhaust(batches()),
+            },
+        )
+        both = exported("openvino", flip=True)
+        yield in_turns(
+            f"extracting {COUNT:,} photos, mirrored too",
+            extract(both),
+            limits={"OpenVINO, photos decoded before": embed(both)},
+        )

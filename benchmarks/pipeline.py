@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -16,29 +18,33 @@ MIB = 1024
 """The KiB in a MiB: Linux counts the peak memory in KiB."""
 
 
-def stage_names() -> list[str]:
+class Spent(NamedTuple):
+    """What a stage takes."""
+
+    seconds: float
+    of_processors: float
+    """The seconds of all processors."""
+    peak: float
+    """The peak memory of its largest process, in MiB."""
+
+
+def stage_names(project: Path) -> list[str]:
     """Return the stages in the order of ``dvc.yaml``, in which each finds its inputs."""
-    listing = subprocess.run(
-        [*DVC, "stage", "list", "--name-only"], capture_output=True, text=True, check=True
-    )
+    command = [*DVC, "stage", "list", "--name-only"]
+    listing = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)
     return listing.stdout.split()
 
 
-def run_stage(name: str) -> tuple[float, float, float]:
-    """Run a stage and measure it.
-
-    Returns:
-        Its seconds, the seconds of all processors, and the peak memory of its largest process in
-        MiB.
-    """
+def run_stage(name: str, project: Path) -> Spent:
+    """Run a stage of a project and measure it."""
     command = [*DVC, "repro", "--single-item", "--force", name]
     began = time.monotonic()
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(command, cwd=project)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         sys.exit(f"error: {' '.join(command)} failed")
     seconds = time.monotonic() - began
-    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / MIB
+    return Spent(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / MIB)
 
 
 def main() -> None:
@@ -46,8 +52,8 @@ def main() -> None:
     table = Table("stage", title=f"{os.cpu_count()} processors")
     for heading in ("seconds", "of a processor", "peak MiB"):
         table.add_column(heading, justify="right")
-    for name in stage_names():
-        table.add_row(name, *(f"{value:.0f}" for value in run_stage(name)))
+    for name in stage_names(Path()):
+        table.add_row(name, *(f"{value:.0f}" for value in run_stage(name, Path())))
     Console().print(table)
 
 

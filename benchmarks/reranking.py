@@ -1,25 +1,25 @@
-"""Time each way to re-rank at Market-1501's size, and measure the memory of the process.
+"""Each way to re-rank at Market-1501's size.
 
-Run from the repository's root: ``python -m benchmarks.reranking``. The numbers of people, cameras,
-distractors and junk are those of Market-1501. The features form neighbourhoods as real ones do:
-most of their variance is in few directions, some people look similar, and the photos of one person
-form groups by camera.
+The numbers of people, cameras, distractors and junk are those of Market-1501. The features form
+neighbourhoods as real ones do: most of their variance is in few directions, some people look
+similar, and the photos of one person form groups by camera.
 """
 
-import resource
-import time
+from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
-import typer
 
-from benchmarks.evaluation import CAMERAS, PEOPLE, market_sized
+from benchmarks.evaluation import CAMERAS, PEOPLE, WIDTH, market_sized
+from benchmarks.figures import Figure, in_turns
 from reid.common.arrays import FloatArray, IntArray
 from reid.data.market import DISTRACTOR_PID, JUNK_PID
 from reid.evaluation.reranking import Reranking
-from reid.evaluation.reranking_method import WORDS
+from reid.evaluation.reranking_method import WORDS, RerankingMethod
 from reid.protocol.feature_set import FeatureSet
-from reid.protocol.ranking import Similarities, dot_products, rank_queries, summarise
+from reid.protocol.ranking import Metrics, rank_queries, summarise
 
+ROWS_AT_ONCE = 1024
 # Photos differ in this number of directions, in each 3 % less than in the one before.
 DIRECTIONS = 128
 DECAY = 0.97
@@ -52,31 +52,24 @@ class Looks:
         return (spread * self.rng.standard_normal((*shape, DIRECTIONS))).astype(np.float32)
 
 
-def timed(name: str, query: FeatureSet, gallery: FeatureSet, similarities: Similarities) -> None:
-    """Evaluate, and print the time and the figures."""
-    start = time.perf_counter()
-    metrics = summarise(rank_queries(query, gallery, similarities=similarities), gallery.pids)
-    seconds = time.perf_counter() - start
-    print(f"{name:18} {seconds:6.2f} s   rank-1 {metrics.rank1:.3f}   mAP {metrics.mAP:.3f}")
-
-
-def peak_mib() -> float:
-    """Return the most memory that the process has held so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def main(width: int = 1280) -> None:
-    """Print seconds, figures and the peak memory of the process so far."""
-    looks = Looks(width)
+def figures() -> Iterator[Figure]:
+    """Time each way to re-rank, figures included."""
+    looks = Looks(WIDTH)
     query, gallery = (looks.draw(one.pids, one.camids) for one in market_sized(1))
-    print(f"{len(query)} queries x {len(gallery)} gallery rows x {width}")
-    print(f"peak memory {peak_mib():6.0f} MiB with the features drawn")
-    timed("plain", query, gallery, dot_products)
-    print(f"peak memory {peak_mib():6.0f} MiB")
-    for method in sorted(WORDS, reverse=True):
-        timed(method, query, gallery, Reranking(method=method).similarities)
-        print(f"peak memory {peak_mib():6.0f} MiB, the features included")
+    together = np.concatenate((query.features, gallery.features))
 
+    def product() -> None:
+        for start in range(0, len(together), ROWS_AT_ONCE):
+            together[start : start + ROWS_AT_ONCE] @ together.T
 
-if __name__ == "__main__":
-    typer.run(main)
+    def ranked(method: RerankingMethod) -> Metrics:
+        similarities = Reranking(method=method).similarities
+        return summarise(rank_queries(query, gallery, similarities=similarities), gallery.pids)
+
+    for method in WORDS:
+        yield in_turns(
+            f"re-ranking by {method}",
+            partial(ranked, method),
+            limits={"the product of all photos with all": product},
+            turns=1,
+        )

@@ -1,7 +1,7 @@
-"""A network in int8 beside float32: ``python -m benchmarks.int8 [WEIGHTS.keras]``.
+"""A network in float32, bfloat16 and int8: ``python -m benchmarks.precisions [WEIGHTS.keras]``.
 
-Both embed the query and gallery photos of ``build/dataset`` on OpenVINO, with mirror images. Photos
-are decoded before; the networks take turns.
+All embed the query and gallery photos of ``build/dataset`` on OpenVINO, with mirror images. Photos
+are decoded before; the networks take turns. Without instructions for it, bfloat16 is left out.
 """
 
 import shutil
@@ -20,6 +20,7 @@ from reid.data.images import decode_all
 from reid.inference.engine import Engine, load_engine
 from reid.inference.export import export_network
 from reid.inference.int8 import calibration_photos, quantise
+from reid.inference.openvino_engine import has_bfloat16
 from reid.model.network import load_network, retrieval_network
 from reid.protocol.feature_set import FeatureSet
 from reid.protocol.ranking import rank_queries, summarise
@@ -47,14 +48,20 @@ def main() -> None:
     for column in ("network", "MB", "photos/s", "rank-1", "mAP"):
         table.add_column(column, justify="right")
     with TemporaryDirectory() as folder:
-        folders = {kind: Path(folder, kind) for kind in ("float32", "int8")}
+        plain, quantised = Path(folder, "float32"), Path(folder, "int8")
         model = retrieval_network(load_network(weights), flip=True)
-        folders["float32"].mkdir()
-        file = export_network(model, "openvino", folders["float32"])
-        shutil.copytree(folders["float32"], folders["int8"])
+        plain.mkdir()
+        file = export_network(model, "openvino", plain)
+        shutil.copytree(plain, quantised)
         photos = decode_all(calibration_photos(paths.DATASET), *model.input_shape[1:3])
-        quantise(folders["int8"] / file.name, photos)
-        engines = {kind: load_engine(place) for kind, place in folders.items()}
+        quantise(quantised / file.name, photos)
+        places = {"float32": plain, "bfloat16": plain, "int8": quantised}
+        if not has_bfloat16():
+            del places["bfloat16"]
+        engines = {
+            kind: load_engine(place, precision="bfloat16" if kind == "bfloat16" else "float32")
+            for kind, place in places.items()
+        }
         speeds: dict[str, list[float]] = {kind: [] for kind in engines}
         figures = {}
         for _ in range(TURNS):
@@ -63,7 +70,7 @@ def main() -> None:
                 gallery, speed = embedded(engine, "gallery")
                 speeds[kind].append(speed)
                 figures[kind] = summarise(rank_queries(query, gallery), gallery.pids)
-        for kind, place in folders.items():
+        for kind, place in places.items():
             size = sum(path.stat().st_size for path in place.iterdir()) / 1e6
             low, middle, high = sorted(speeds[kind])
             shown = (figures[kind].rank1, figures[kind].mAP)
