@@ -8,7 +8,7 @@
 # make app     find a person by a photo: build the index, serve the page: PORT=8001
 # make lint    check style and types
 # make verify  run the pipeline in two fresh clones and compare all outputs
-# make bench   time everything next to its peers and limits, growth, searches and what must stay quick
+# make bench   measure speed: all parts, growth, searches, limits
 # make lock    pin all packages that requirements.txt needs
 # make plots-page   put Vega's code into the page of dvc plots
 
@@ -75,7 +75,7 @@ app: .venv/app
 verify: .venv/run
 	python -m verify clones
 
-bench: .venv/bench pull
+bench: .venv/bench repro
 	python -m benchmarks
 	python -m benchmarks.growth
 	python -m benchmarks.search_answers
@@ -142,5 +142,5 @@ endif
 	@touch $@
 
 .venv/bench: requirements-bench.txt .venv/dev
-	$(INSTALL) -r requirements-bench.txt
+	$(INSTALL) -r requirements-bench.txt -c requirements-dev.lock
 	@touch $@

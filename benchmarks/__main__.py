@@ -7,6 +7,7 @@ group runs in a process of its own. The figures are also written to ``bench.json
 import json
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -65,24 +66,35 @@ def shown(figures: Sequence[Figure]) -> Table:
 
 def processor() -> str:
     """Return the name of the processor."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text(encoding="utf-8").splitlines() if facts.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()
 
 
 def main(groups: Sequence[str]) -> None:
-    """Measure, print the table and write the file."""
+    """Measure, write the file after each group, and print the table."""
     busy = psutil.cpu_percent(interval=2)
-    figures = [figure for group in groups for figure in in_own_process(group)]
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+    )
+    machine = {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "in_use_before_%": busy,
+        "commit": commit.stdout.strip(),
+    }
+    figures: list[Figure] = []
+    for group in groups:
+        figures += in_own_process(group)
+        content = {"machine": machine, "figures": [asdict(figure) for figure in figures]}
+        FILE.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     console = Console()
     console.print(shown(figures))
     console.print(
-        "ratio: how many times as long as the line's program or part. "
+        "ratio: this project's time divided by the line's; below 1, this project is faster. "
         f"Before, {busy:.0f} % of the processor was in use."
     )
-    machine = {"processor": processor(), "cores": os.cpu_count(), "in_use_before_%": busy}
-    content = {"machine": machine, "figures": [asdict(figure) for figure in figures]}
-    FILE.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

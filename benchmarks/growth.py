@@ -20,7 +20,7 @@ from reid.data.dataset import read_columns
 from reid.data.market import SUBSETS
 
 FACTORS = (1, 2, 4)
-APART = 1000
+APART = 10_000
 """The distance of a person's number from that of the same person's copy."""
 QUICK = {
     ("baseline", "epochs"): 1,
@@ -63,9 +63,9 @@ def measured(factor: int, folder: Path) -> Iterator[tuple[str, Spent]]:
 
     subprocess.run(["git", "clone", "--quiet", ".", folder], check=True)
     run(*DVC, "pull", "pretrained.dvc")
-    (folder / "data").mkdir()
-    write_photos(folder / "data" / "market.zip", factor)
-    run(*DVC, "add", "data")
+    (folder / paths.DATA).mkdir()
+    write_photos(folder / paths.DATA / "market.zip", factor)
+    run(*DVC, "add", str(paths.DATA))
     file = folder / paths.PARAMS
     params = yaml.safe_load(file.read_text(encoding="utf-8"))
     for (group, name), value in QUICK.items():

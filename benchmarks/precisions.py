@@ -14,6 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.figures import TURNS
 from reid.data import paths
 from reid.data.dataset import decoded_batches, read_subset
 from reid.data.images import decode_all
@@ -25,7 +26,6 @@ from reid.model.network import load_network, retrieval_network
 from reid.protocol.feature_set import FeatureSet
 from reid.protocol.ranking import rank_queries, summarise
 
-TURNS = 3
 WEIGHTS = paths.network_file(paths.model_folder(paths.TRIPLET), "final")
 
 

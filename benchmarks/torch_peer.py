@@ -91,8 +91,10 @@ def training_step(
     margin: float,
     weight: float,
     smoothing: float,
+    threads: int,
 ) -> Callable[[], object]:
     """Return a function that makes a step of SGD with both losses on the same images."""
+    torch.set_num_threads(threads)
     network = _network(classes, last_stride).train()
     sgd = torch.optim.SGD(
         network.parameters(), 0.01, momentum=0.9, weight_decay=0.0005, nesterov=True

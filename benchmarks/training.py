@@ -20,6 +20,18 @@ from reid.training.folds import Fold
 from reid.training.objective import Objective
 from reid.training.optimisation import Optimisation, OptimisationSettings
 
+HOW = Architecture(
+    backbone="mobilenet_v2",
+    alpha=1.0,
+    last_stride=1,
+    weights="none",
+    height=128,
+    width=64,
+    pooling="average",
+    neck=True,
+)
+PEOPLE, IMAGES, MARGIN, WEIGHT, SMOOTHING = 16, 4, 0.3, 10.0, 0.1
+THREADS = 2
 CLASSES, STEPS, BATCHES = 80, 8, 40
 SIDE = 1024
 """The rows and columns of the matrices whose product stands for the step's arithmetic."""
@@ -39,28 +51,27 @@ class Prepared(NamedTuple):
 
 
 def prepared(processor: Processor) -> Prepared:
-    """Make the network of ``params.yaml`` and random photos. Call this once in a process."""
+    """Make the network and random photos. Call this once in a process."""
     use_instructions(processor)
     from reid.model.backend import make_deterministic  # noqa: PLC0415
     from reid.model.network import BACKBONE, build_network, for_computing  # noqa: PLC0415
     from reid.training.compiling import Plan, augmented_batches, compiled  # noqa: PLC0415
 
     params = yaml.safe_load(Path(PARAMS).read_text(encoding="utf-8"))
-    make_deterministic(0, params["threads"])
-    how, own = Architecture(**params["model"]), params["triplet"]
-    size = own["people"] * own["images"]
+    make_deterministic(0, THREADS)
+    size = PEOPLE * IMAGES
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(CLASSES), size * BATCHES // CLASSES).astype(np.int32)
-    images = rng.integers(0, 256, (len(labels), how.height, how.width, 3), dtype=np.uint8)
+    images = rng.integers(0, 256, (len(labels), HOW.height, HOW.width, 3), dtype=np.uint8)
     plan = Plan(
         epochs=1,
         optimisation=Optimisation(params["lr"], OptimisationSettings(**params["optimisation"])),
         augmentation=Augmentation(**params["augmentation"]),
-        objective=Objective(own["label_smoothing"], own["margin"], own["mining"], own["weight"]),
+        objective=Objective(SMOOTHING, MARGIN, "hard", WEIGHT),
         batches=lambda labels, _: np.arange(len(labels)).reshape(-1, size),
         seed=0,
     )
-    network = build_network(how, "none", CLASSES)
+    network = build_network(HOW, "none", CLASSES)
     model = compiled(for_computing(network), plan)
     fold = Fold(images, labels, labels, np.ones_like(labels))
     batches = augmented_batches(model, fold, plan, 0)
@@ -69,13 +80,14 @@ def prepared(processor: Processor) -> Prepared:
         batch[0],
         labels[:size],
         CLASSES,
-        how.last_stride,
-        own["margin"],
-        own["weight"],
-        own["label_smoothing"],
+        HOW.last_stride,
+        MARGIN,
+        WEIGHT,
+        SMOOTHING,
+        THREADS,
     )
     return Prepared(
-        f"training step, {size} photos of {how.height}x{how.width}, processor: {processor}",
+        f"training step, {size} photos of {HOW.height}x{HOW.width}, processor: {processor}",
         network.get_layer(BACKBONE),
         batches,
         batch,
@@ -95,13 +107,15 @@ def figures() -> Iterator[Figure]:
         made.step,
         peers={"PyTorch": made.torch_step},
         limits={
-            "its sums of products alone": lambda: [square @ square for _ in range(STEPS * products)]
+            "its arithmetic alone, as matrix products": lambda: [
+                square @ square for _ in range(STEPS * products)
+            ]
         },
         unit="ms",
         count=STEPS,
     )
     yield in_turns(
-        "preparing a batch, during another step",
+        "preparing a batch, alone",
         lambda: [next(made.batches) for _ in range(STEPS)],
         unit="ms",
         count=STEPS,

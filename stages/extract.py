@@ -54,10 +54,6 @@ def main() -> None:
     stage = f"extract@{name}"
     before = inputs_hash(stage)
     params = declared(stage, Params)
-    if params.extract.precision == "bfloat16" and params.processor == "any":
-        raise UserError(
-            "extract.precision is bfloat16, which not every processor has. Choose processor: this."
-        )
     exported = paths.exported_folder(name)
     with replacing_folder(paths.features_folder(name)) as part:
         for subset, embeddings in _embedded(params, exported, part):

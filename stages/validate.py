@@ -9,6 +9,7 @@ from pydantic import Field
 from reid.checks.limits import Limits
 from reid.common.errors import UserError
 from reid.common.files import write_json
+from reid.common.processor import Processor
 from reid.common.settings import Settings
 from reid.data import paths
 from reid.data.dataset import read_index, read_source
@@ -40,11 +41,20 @@ class Evaluate(Settings):
     protocol: Protocol
 
 
+class Extract(Settings):
+    """The parameters of ``extract`` that must fit each other."""
+
+    engine: str
+    precision: str
+
+
 class Params(Settings):
     """The parameters that ``dvc.yaml`` declares for this stage."""
 
     validate_: Validate = Field(alias="validate")
+    processor: Processor
     evaluate: Evaluate
+    extract: Extract
     baseline: BaselineBatches
     triplet: TripletBatches
 
@@ -72,6 +82,11 @@ def limits_of(params: Params, source: Mapping[str, Any]) -> Limits:
 def main() -> None:
     """Write ``build/validation.json`` and ``build/data_docs``. Fail if a failure is fatal."""
     params = declared("validate", Params)
+    has_bfloat16 = (params.extract.engine, params.processor) == ("openvino", "this")
+    if params.extract.precision == "bfloat16" and not has_bfloat16:
+        raise UserError(
+            "extract.precision: bfloat16 needs extract.engine: openvino and processor: this."
+        )
     from reid.checks.judge import check  # noqa: PLC0415
 
     limits = limits_of(params, read_source(paths.DATASET))

@@ -17,6 +17,10 @@ from verify.rule import Judgement, judge
 from verify.tables import figures_table, files_table, show
 
 COMMIT_NEW = "run `dvc repro` and commit dvc.lock and metrics/"
+PORTABLE_NEEDS = (
+    "With processor: any, equal bytes need an x86-64 processor with AVX2 and the packages of "
+    "requirements.lock.",
+)
 
 app = typer.Typer(
     help="Check that the committed result can be reproduced.",
@@ -85,8 +89,8 @@ def _how_well(judgement: Judgement) -> str:
         return "the same bytes"
     return (
         f"the models differ, the figures are within {100 * judgement.largest_move:.1f} points "
-        f"({100 * TOLERANCE:.0f} are allowed with processor: this), as on another CPU type. If the "
-        "commit was made on this CPU type, an input is not declared"
+        f"({100 * TOLERANCE:.0f} are allowed where bytes depend on the processor). If the commit "
+        "was made on this CPU type, an input is not declared"
     )
 
 
@@ -98,6 +102,7 @@ def _fail_on(judgement: Judgement, kept: str = "") -> None:
                     "the committed result was not reproduced:",
                     *(f"  {problem}" for problem in judgement.problems),
                     f"If that is intended, {COMMIT_NEW}. {kept}".rstrip(),
+                    *(PORTABLE_NEEDS if judgement.is_portable else ()),
                 ]
             )
         )

@@ -15,6 +15,10 @@ from reid.common.errors import UserError, first_line
 from reid.data.paths import LOCK, MODELS, TRIPLET, metrics_file
 from reid.data.protocols import Protocol, protocol_of
 
+PORTABLE = {"processor": "any", "backend": "tensorflow", "precision": "float32"}
+"""The parameters of a training whose bytes do not depend on the processor."""
+PORTABLE_ENGINES = ("openvino", "keras")
+
 
 @dataclass(frozen=True)
 class ResultFiles:
@@ -42,8 +46,17 @@ class ResultFiles:
     @property
     def is_portable(self) -> bool:
         """Whether the same inputs give the same bytes on each x86-64 processor with AVX2."""
-        made_with = [self.inputs.get(f"train_{TRIPLET}: {key}") for key in ("backend", "processor")]
-        return made_with == ["tensorflow", "any"]
+        made_with = {
+            key: self.inputs.get(f"train_{TRIPLET}: {key}")
+            for key in ("processor", "backend", "precision")
+        }
+        engine = self.inputs.get(f"extract@{TRIPLET}: extract.engine")
+        evaluation = self.inputs.get(f"evaluate@{TRIPLET}: evaluate") or {}
+        return (
+            made_with == PORTABLE
+            and engine in PORTABLE_ENGINES
+            and not evaluation["reranking"]["use"]
+        )
 
     @cached_property
     def lock_md5(self) -> str:

@@ -1,7 +1,7 @@
 """The rule: the committed result is reproduced, to the byte or within a tolerance.
 
-With ``processor: any``, all stages give the same bytes everywhere. With ``processor: this``, only
-the data stages do: models, and with them the figures, depend on the CPU type.
+If the committed parameters make a result portable, all stages give the same bytes everywhere. If
+not, only the data stages do: models, and with them the figures, depend on the CPU type.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,8 @@ from reid.evaluation.figures import FIGURES
 from verify.recurrence import Recurrence, recurrences
 from verify.result import ResultFiles
 
+MOST_INPUTS = 5
+"""The inputs that are named if many differ."""
 DATA_STAGES = ("ingest", "validate", "split")
 
 
@@ -36,8 +38,16 @@ class Judgement:
     def problems(self) -> list[str]:
         """The reasons why the committed result was not reproduced; empty if it was."""
         other_bytes = [
-            *(f"{name} is not what dvc.lock was made from" for name in self.other_inputs),
+            *(
+                f"{name} differs from what the committed dvc.lock records"
+                for name in self.other_inputs[:MOST_INPUTS]
+            ),
             *(f"{path} has other bytes" for path in self.other_models),
+            *(
+                f"{figure.model} {FIGURES[figure.metric]} {_what_became_of(figure)}"
+                for figure in self.figures
+                if figure.verdict != "equal"
+            ),
         ]
         return self.other_data + (other_bytes if self.is_portable else self._figures_too_far)
 

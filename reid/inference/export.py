@@ -19,7 +19,7 @@ from reid.model.portable import over_root, product
 class ConvolvedUnitNormalization(keras.layers.UnitNormalization):
     """Keras's layer for rows (n, d), as OpenVINO gives it the same bytes on every processor.
 
-    OpenVINO adds up a row in an order that depends on the processor, but not in a convolution.
+    OpenVINO sums a row in an order that depends on the processor. A convolution's order does not.
     """
 
     def call(self, inputs: keras.KerasTensor) -> Any:

@@ -60,7 +60,12 @@ def quantise(file: Path, photos: np.ndarray) -> None:
     network = ov.Core().read_model(file)
     operations = network.get_ordered_ops()
     kinds = [operation.get_type_name() for operation in operations]
-    last = max(place for place, kind in enumerate(kinds) if kind in CONVOLUTIONS)
+    # The convolutions that compute the length of an embedding have one channel.
+    last = max(
+        place
+        for place, (operation, kind) in enumerate(zip(operations, kinds, strict=True))
+        if kind in CONVOLUTIONS and operation.output(0).partial_shape[1].get_length() > 1
+    )
     tail = [
         operation.get_friendly_name()
         for operation, kind in zip(operations[last + 1 :], kinds[last + 1 :], strict=True)

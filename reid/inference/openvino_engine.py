@@ -21,9 +21,9 @@ from reid.inference.openvino_runtime import (
 TYPES: dict[InferencePrecision, ov.Type] = {"float32": ov.Type.f32, "bfloat16": ov.Type.bf16}
 
 
-def has_bfloat16() -> bool:
+def has_bfloat16(core: ov.Core | None = None) -> bool:
     """Say whether this processor has instructions for bfloat16."""
-    return "BF16" in ov.Core().get_property("CPU", capabilities)
+    return "BF16" in (core or ov.Core()).get_property("CPU", capabilities)
 
 
 class OpenVinoEngine(Engine):
@@ -43,7 +43,7 @@ class OpenVinoEngine(Engine):
             UserError: the processor lacks the precision.
         """
         core = ov.Core()
-        if precision == "bfloat16" and not has_bfloat16():
+        if precision == "bfloat16" and not has_bfloat16(core):
             raise UserError(
                 "This processor has no instructions for bfloat16: choose extract.precision: "
                 "float32."
@@ -56,6 +56,8 @@ class OpenVinoEngine(Engine):
             "CPU",
             {performance_mode: PerformanceMode.THROUGHPUT, inference_precision: TYPES[precision]},
         )
+        # In bfloat16, lengths differ from 1 by some thousandths.
+        self._is_rounded = precision == "bfloat16"
         self._requests = self._network.get_property(optimal_number_of_infer_requests)
         _, height, width, _ = self._network.input().partial_shape
         self.height, self.width = height.get_length(), width.get_length()
@@ -70,7 +72,10 @@ class OpenVinoEngine(Engine):
             request = running.popleft()
             request.wait()
             free.append(request)
-            return request.get_output_tensor().data.copy()
+            embeddings = request.get_output_tensor().data
+            if self._is_rounded:
+                return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+            return embeddings.copy()
 
         for photos in requests:
             if len(running) == self._requests:

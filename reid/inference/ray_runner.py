@@ -48,7 +48,8 @@ def embed_on_ray(
 
     Returns:
         float32 (n, d), rows of length 1, in the order of the rows. The bytes are those of
-        `Engine.embed`, unless the engine is Keras or a machine has another CPU type.
+        `Engine.embed`, unless the engine is Keras, or a machine has another CPU type and the engine
+        is ONNX Runtime or the instructions are not those of any processor.
 
     Raises:
         UserError: Ray is not installed, its cluster can't be reached, or a worker can't load the

@@ -42,7 +42,7 @@ __all__ = ["keras", "make_deterministic"]
 
 
 def make_deterministic(seed: int, threads: int) -> None:
-    """Make the same seed give the same bytes on the same kind of processor.
+    """Make the same seed give the same bytes; `use_instructions` says on which processors.
 
     Call this before the first tensor is made.
 

@@ -10,14 +10,14 @@ from reid.model.backend import keras
 from reid.model.portable import over_root
 
 ops = keras.ops
-MAP_RANK = 4
+ROWS_RANK, MAP_RANK = 2, 4
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Keras's batch norm, but TensorFlow trains float32 maps and rows in one kernel.
 
-    In all other cases, it computes what Keras's layer computes, with an exact root. Weights and
-    configuration are those of Keras's layer.
+    What does not train is computed with an exact root. In all other cases Keras's own code runs.
+    Weights and configuration are those of Keras's layer.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -25,14 +25,16 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
         In training, the moving statistics are updated.
         """
+        rank = len(inputs.shape)
+        if rank not in (ROWS_RANK, MAP_RANK) or self.axis not in (-1, rank - 1):
+            return super().call(inputs, training=training, mask=mask)
         if not (training and self.trainable):
             return self._by_moving_statistics(inputs)
-        fuses = keras.backend.backend() == "tensorflow" and inputs.dtype == "float32"
-        if not fuses:
+        if keras.backend.backend() != "tensorflow" or inputs.dtype != "float32":
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf  # noqa: PLC0415
 
-        maps = inputs if len(inputs.shape) == MAP_RANK else inputs[:, None, None, :]
+        maps = inputs if rank == MAP_RANK else inputs[:, None, None, :]
         outputs, mean, unbiased, *_ = tf.raw_ops.FusedBatchNormV3(
             x=maps,
             scale=self.gamma if self.scale else tf.ones_like(self.moving_variance),
@@ -49,10 +51,10 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         return outputs if maps is inputs else outputs[:, 0, 0, :]
 
     def _by_moving_statistics(self, inputs: Any) -> Any:
-        scale = ops.cast(self.gamma, "float32") if self.scale else 1.0
-        factor = over_root(scale, ops.cast(self.moving_variance, "float32") + self.epsilon)
-        shift = -ops.cast(self.moving_mean, "float32") * factor
+        gamma = self.gamma if self.scale else ops.ones_like(self.moving_variance)
+        factor = over_root(gamma, self.moving_variance + self.epsilon)
+        shift = -self.moving_mean * factor
         if self.center:
-            shift = shift + ops.cast(self.beta, "float32")
+            shift = shift + self.beta
         outputs = ops.cast(inputs, "float32") * factor + shift
         return ops.cast(outputs, self.compute_dtype)

@@ -74,7 +74,7 @@ def build_network(how: Architecture, weights: str, classes: int) -> keras.Model:
 
 
 def for_computing(network: keras.Model, precision: Precision = "float32") -> keras.Model:
-    """Copy a network so that it trains fast, in a precision, and rounds alike on all processors.
+    """Copy a network for computing: fast in training, and with the same rounding on all processors.
 
     Args:
         network: a network of ``build_network`` or ``retrieval_network``.

@@ -27,17 +27,25 @@ def over_root(numbers: keras.KerasTensor, squared: keras.KerasTensor) -> keras.K
     return numbers / ops.maximum(ops.sqrt(squared), SMALLEST_ROOT)
 
 
+ROWS_RANK = 2
+
+
 class PortableDense(keras.layers.Dense):
-    """Keras's dense layer without bias and activation, for rows (n, d)."""
+    """Keras's dense layer; for rows (n, d), its product is portable."""
 
     def call(self, inputs: keras.KerasTensor, training: bool | None = None) -> Any:
-        """Return (n, units)."""
-        return product(inputs, self.kernel)
+        """Return (..., units)."""
+        if len(inputs.shape) != ROWS_RANK:
+            return super().call(inputs, training=training)
+        outputs = product(inputs, self.kernel)
+        if self.bias is not None:
+            outputs = outputs + self.bias
+        return outputs if self.activation is None else self.activation(outputs)
 
 
 class PortableUnitNormalization(keras.layers.UnitNormalization):
-    """Keras's layer that gives rows (n, d) the length 1."""
+    """Keras's layer that gives vectors the length 1."""
 
     def call(self, inputs: keras.KerasTensor) -> Any:
-        """Return rows of length 1; a row of zeros stays."""
-        return over_root(inputs, ops.sum(ops.square(inputs), axis=-1, keepdims=True))
+        """Return vectors of length 1; one of zeros stays."""
+        return over_root(inputs, ops.sum(ops.square(inputs), axis=self.axis, keepdims=True))

@@ -130,13 +130,13 @@ def dot_products(queries: FloatArray, gallery: FloatArray, block: int) -> Iterat
 def portable_dot_products(
     queries: FloatArray, gallery: FloatArray, block: int
 ) -> Iterator[FloatArray]:
-    """Yield what `dot_products` yields, the same bytes on every processor, at twice the time.
+    """Yield what `dot_products` yields, with the same bytes on nearly every processor.
 
     How a sum of products is cut into blocks, and so rounded, depends on the processor. Here, it is
-    added up in float64, and the difference is lost when the sum is rounded to float32: all but one
-    of about 100 million sums become the same number.
+    added up in float64, and the difference is lost when the sum is rounded to float32, except in
+    about one of 100 million sums. It takes about twice the time.
 
-    Memory beyond the arguments: the gallery's features in float64.
+    Memory beyond the arguments: the gallery's features and the products of a block in float64.
     """
     columns = gallery.T.astype(np.float64)
     for start in range(0, len(queries), block):

@@ -20,7 +20,7 @@ from PIL import Image
 from reid.common.errors import UserError
 from reid.common.settings import Settings, checked
 from reid.data import paths
-from stages import evaluate, export, extract, ingest, split, train_baseline, train_triplet, validate
+from stages import evaluate, export, ingest, split, train_baseline, train_triplet, validate
 from tests.support.photos import jpeg, layout, write_folder, write_zip
 from tests.support.places import ROOT
 from tests.support.project import (
@@ -44,10 +44,8 @@ def test_bfloat16_for_any_processor_is_refused(
 ) -> None:
     make_workplace(tmp_path, {"extract": {"precision": "bfloat16"}})
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(extract, "inputs_hash", lambda _: "")
-    monkeypatch.setattr(sys, "argv", ["stages.extract", "triplet"])
-    with pytest.raises(UserError, match="Choose processor: this"):
-        extract.main()
+    with pytest.raises(UserError, match=r"needs extract\.engine: openvino"):
+        validate.main()
 
 
 def empty(data: Path) -> None:

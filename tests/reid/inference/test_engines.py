@@ -79,6 +79,7 @@ def test_bfloat16_resembles_float32_and_repeats_its_bytes(
     in_float32 = exported(trained, "openvino", True, tmp_path).embed([photos()])
     engine = load_engine(tmp_path, precision="bfloat16")
     embeddings = engine.embed([photos()])
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-6)
     assert (embeddings * in_float32).sum(axis=1).min() > 0.999
     assert np.abs(embeddings - in_float32).max() > 1e-5
     assert engine.embed([photos()[:7], photos()[7:]]).tobytes() == embeddings.tobytes()
