@@ -28,7 +28,7 @@ GROUPS = (
     "extraction",
     "evaluation",
     "reranking",
-    "ingesting",
+    "ingest",
     "commands",
 )
 FILE = Path("bench.json")

@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.figures import Figure, in_turns
-from benchmarks.limits import idle_repro
 from reid.data import paths
 from reid.data.dataset import read_columns
 
@@ -19,22 +18,52 @@ STAGES = (
 )
 
 
-def python(*arguments: str) -> Callable[[], object]:
-    """Return a function that runs Python with arguments, and fails if it fails."""
-    command = (sys.executable, *arguments)
-    return lambda: subprocess.run(command, check=True, capture_output=True)
+def python(*arguments: str) -> Callable[[], str]:
+    """Return a function that runs Python with arguments and returns what it prints.
+
+    If Python fails, so does the benchmark, with what was printed.
+    """
+
+    def run() -> str:
+        command = (sys.executable, *arguments)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            sys.exit(f"error: {' '.join(command)} failed\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    return run
+
+
+def idle_repro() -> Figure:
+    """Time a ``dvc repro`` that has nothing to do but ``track``."""
+    repro = python("-m", "dvc", "repro")
+    repro()
+
+    def idle() -> None:
+        run = [line for line in repro().splitlines() if line.startswith("Running stage")]
+        if run != ["Running stage 'track':"]:
+            sys.exit(f"error: there was something to do: {run}")
+
+    imports = python("-c", "import dvc.repo, mlflow")
+    return in_turns(
+        "dvc repro with nothing to do", idle, limits={"importing DVC and MLflow": imports}
+    )
+
+
+def stage_import(stage: str) -> Figure:
+    """Time starting Python and importing a stage."""
+    return in_turns(f"import stages.{stage}", python("-c", f"import stages.{stage}"))
 
 
 def figures() -> Iterator[Figure]:
     """Time commands in processes of their own, next to the imports that they can't do without.
 
-    The result must be up to date and registered: `make repro` sees to both.
+    A result that is not up to date is computed first.
     """
+    yield idle_repro()
     with TemporaryDirectory() as folder:
         photo = Path(folder) / "photo.jpg"
         photo.write_bytes(read_columns(paths.DATASET, "query", ("image",))["image"][0])
-        # It fails if there is something to do.
-        idle_repro()
         yield in_turns(
             "python -m reid search PHOTO",
             python("-m", "reid", "search", str(photo)),
@@ -45,10 +74,5 @@ def figures() -> Iterator[Figure]:
         python("-c", f"import mlflow; mlflow.pyfunc.load_model({CHAMPION!r})"),
         limits={"importing MLflow": python("-c", "import mlflow.pyfunc")},
     )
-    yield in_turns(
-        "dvc repro with nothing to do",
-        python("-m", "dvc", "repro"),
-        limits={"importing DVC and MLflow": python("-c", "import dvc.repo, mlflow")},
-    )
     for stage in STAGES:
-        yield in_turns(f"importing stages.{stage}", python("-c", f"import stages.{stage}"))
+        yield stage_import(stage)

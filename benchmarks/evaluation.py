@@ -1,10 +1,11 @@
-"""The evaluation at Market-1501's size, in float32 (``processor: this``).
+"""The evaluation at Market-1501's size, by ``processor: this`` if nothing else is said.
 
 The features are random around one direction per person. The numbers of people, cameras, distractors
 and junk are those of Market-1501.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -18,7 +19,15 @@ from reid.evaluation.open_set import (
     open_set_metrics,
 )
 from reid.protocol.feature_set import FeatureSet
-from reid.protocol.ranking import Metrics, rank_queries, rank_with_answers, summarise
+from reid.protocol.ranking import (
+    Metrics,
+    Similarities,
+    dot_products,
+    portable_dot_products,
+    rank_queries,
+    rank_with_answers,
+    summarise,
+)
 
 PEOPLE, CAMERAS = 750, 6
 QUERIES, RIGHT, DISTRACTORS, JUNK = 3_368, 13_115, 2_798, 3_819
@@ -79,10 +88,10 @@ def figures() -> Iterator[Figure]:
     """Time the evaluation and the open-set figures, which come from the same pass."""
     query, gallery = market_sized(WIDTH)
 
-    def features_to_metrics() -> Metrics:
+    def features_to_metrics(similarities: Similarities = dot_products) -> Metrics:
         queries = FeatureSet(query.features, query.pids, query.camids)
         rows = FeatureSet(gallery.features, gallery.pids, gallery.camids)
-        return summarise(rank_queries(queries, rows), rows.pids)
+        return summarise(rank_queries(queries, rows, similarities=similarities), rows.pids)
 
     metrics = features_to_metrics()
     if not np.allclose(by_sorting(query, gallery), (metrics.rank1, metrics.mAP), atol=1e-3):
@@ -92,6 +101,11 @@ def figures() -> Iterator[Figure]:
         features_to_metrics,
         peers={"sorting the whole gallery by numpy": lambda: by_sorting(query, gallery)},
         limits={"the matrix product alone": lambda: query.features @ gallery.features.T},
+    )
+    yield in_turns(
+        "the same, processor: any",
+        partial(features_to_metrics, portable_dot_products),
+        peers={"processor: this": features_to_metrics},
     )
     recorder = SearchRecorder(len(query))
     rank_with_answers(query, gallery, k=10, watch=recorder.add)

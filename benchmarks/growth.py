@@ -17,7 +17,7 @@ from rich.table import Table
 from benchmarks.pipeline import DVC, Spent, run_stage, stage_names
 from reid.data import paths
 from reid.data.dataset import read_columns
-from reid.data.market import SUBSETS
+from reid.data.market import GALLERY_FOLDERS, QUERY_FOLDER, SUBSETS, TRAIN_FOLDER
 
 FACTORS = (1, 2, 4)
 APART = 10_000
@@ -29,7 +29,7 @@ QUICK = {
     ("validate", "official_counts"): False,
 }
 """The parameters that differ from those of ``params.yaml``."""
-FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
+FOLDERS = (TRAIN_FOLDER, QUERY_FOLDER, GALLERY_FOLDERS[0])
 
 
 def renamed(name: str, copy: int) -> str:
@@ -45,13 +45,13 @@ def renamed(name: str, copy: int) -> str:
 def write_photos(archive: Path, factor: int) -> None:
     """Write an archive with so many times the photos of ``build/dataset``."""
     with zipfile.ZipFile(archive, "w") as written:
-        for subset in SUBSETS:
+        for subset, photos in zip(SUBSETS, FOLDERS, strict=True):
             columns = read_columns(paths.DATASET, subset, ("name", "image"))
             for name, image in zip(columns["name"], columns["image"], strict=True):
                 for copy in range(factor):
                     # Bytes after the end of a JPEG file make it another file.
                     content = image + bytes([copy]) * copy
-                    place = f"market/{FOLDERS[subset]}/{renamed(Path(name).name, copy)}"
+                    place = f"market/{photos}/{renamed(Path(name).name, copy)}"
                     written.writestr(place, content)
 
 

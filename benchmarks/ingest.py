@@ -1,22 +1,53 @@
-"""Measure ingest, validate and split at full size: ``python -m benchmarks.ingest PHOTOS.zip``.
+"""Time ingest on the photos of ``data/``, and ingest, validate and split at full size.
 
-``python -m reid draw market.zip --names NAMES`` draws such an archive from a list of file names.
+The first is a group of ``python -m benchmarks``; ``python -m benchmarks.ingest PHOTOS.zip`` is the
+second. ``python -m reid draw market.zip --names NAMES`` draws such an archive from a list of
+file names.
 """
 
 import resource
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from reid.data.dataset import read_index, read_subset
+from benchmarks.figures import Figure, in_turns
+from reid.data import paths
+from reid.data.dataset import read_columns, read_index, read_subset
+from reid.data.images import photo_facts
+from reid.data.market import SUBSETS
 from reid.preparation.ingest import ingest
 from reid.preparation.sources import open_source
 from reid.preparation.split import split
 from stages._stage import declared
 from stages.validate import Params, limits_of
+
+
+def figures() -> Iterator[Figure]:
+    """Time ``ingest``, from the archive to the parquet files."""
+    photos = [
+        photo
+        for subset in SUBSETS
+        for photo in read_columns(paths.DATASET, subset, ("image",))["image"]
+    ]
+    with TemporaryDirectory() as folder:
+
+        def ingested() -> None:
+            with open_source(Path(paths.DATA)) as source:
+                ingest(source, Path(folder) / "dataset", "bounding_box_test")
+
+        def decoded() -> None:
+            with ThreadPoolExecutor() as pool:
+                for _ in pool.map(photo_facts, photos):
+                    pass
+
+        yield in_turns(
+            f"ingesting {len(photos):,} photos", ingested, limits={"decoding alone": decoded}
+        )
 
 
 def main() -> None:

@@ -21,6 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.baseline_training import SILENT
+from benchmarks.commands import idle_repro, stage_import
+from benchmarks.figures import Figure
 from reid.data.paths import PARAMS
 
 REPRO_SECONDS, IMPORT_SECONDS, TRACKING_PER_CENT = 6.0, 1.0, 1.0
@@ -28,7 +30,7 @@ TRAINING_SECONDS = 900
 """The length of the training that ``TRACKING_PER_CENT`` is a share of."""
 LIGHT_STAGES = ("ingest", "split", "evaluate", "compare", "track")
 """The stages that need neither TensorFlow nor Great Expectations."""
-REPEATS, PAIRS = 3, 7
+PAIRS = 7
 
 
 @dataclass(frozen=True)
@@ -47,37 +49,9 @@ class Measured:
         return self.value > self.limit
 
 
-def seconds(*command: str) -> tuple[float, str]:
-    """Return the wall time and the output of a command that has to succeed."""
-    began = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    took = time.perf_counter() - began
-    if done.returncode:
-        sys.exit(f"error: {' '.join(command)} failed\n{done.stdout}{done.stderr}")
-    return took, done.stdout
-
-
-def idle_repro() -> Measured:
-    """Time a ``dvc repro`` that has nothing to do but ``track``."""
-    repro = (sys.executable, "-m", "dvc", "repro")
-    seconds(*repro)
-    times = []
-    for _ in range(REPEATS):
-        took, output = seconds(*repro)
-        run = [line for line in output.splitlines() if line.startswith("Running stage")]
-        if run != ["Running stage 'track':"]:
-            sys.exit(f"error: there was something to do: {run}")
-        times.append(took)
-    return Measured("dvc repro with nothing to do", median(times), REPRO_SECONDS)
-
-
-def imports() -> Iterator[Measured]:
-    """Time starting Python and importing each light stage."""
-    for stage in LIGHT_STAGES:
-        command = (sys.executable, "-c", f"import stages.{stage}")
-        seconds(*command)  # Compiles the modules and fills the system's cache.
-        times = [seconds(*command)[0] for _ in range(REPEATS)]
-        yield Measured(f"import stages.{stage}", median(times), IMPORT_SECONDS)
+def within(figure: Figure, limit: float) -> Measured:
+    """Put a figure next to its limit."""
+    return Measured(figure.what, median(figure.times), limit)
 
 
 @dataclass(frozen=True)
@@ -152,7 +126,11 @@ def tracking() -> Iterator[Measured]:
 
 def main() -> None:
     """Print a table; exit with status 1 if a limit is exceeded."""
-    measured = [idle_repro(), *imports(), *tracking()]
+    measured = [
+        within(idle_repro(), REPRO_SECONDS),
+        *(within(stage_import(stage), IMPORT_SECONDS) for stage in LIGHT_STAGES),
+        *tracking(),
+    ]
     table = Table("", title=f"{os.cpu_count()} processors")
     for heading in ("measured", "allowed"):
         table.add_column(heading, justify="right")

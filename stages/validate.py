@@ -82,8 +82,8 @@ def limits_of(params: Params, source: Mapping[str, Any]) -> Limits:
 def main() -> None:
     """Write ``build/validation.json`` and ``build/data_docs``. Fail if a failure is fatal."""
     params = declared("validate", Params)
-    has_bfloat16 = (params.extract.engine, params.processor) == ("openvino", "this")
-    if params.extract.precision == "bfloat16" and not has_bfloat16:
+    can_be_bfloat16 = (params.extract.engine, params.processor) == ("openvino", "this")
+    if params.extract.precision == "bfloat16" and not can_be_bfloat16:
         raise UserError(
             "extract.precision: bfloat16 needs extract.engine: openvino and processor: this."
         )

@@ -19,7 +19,7 @@ from verify.tables import figures_table, files_table, show
 COMMIT_NEW = "run `dvc repro` and commit dvc.lock and metrics/"
 PORTABLE_NEEDS = (
     "With processor: any, equal bytes need an x86-64 processor with AVX2 and the packages of "
-    "requirements.lock.",
+    "requirements.lock."
 )
 
 app = typer.Typer(
@@ -102,7 +102,7 @@ def _fail_on(judgement: Judgement, kept: str = "") -> None:
                     "the committed result was not reproduced:",
                     *(f"  {problem}" for problem in judgement.problems),
                     f"If that is intended, {COMMIT_NEW}. {kept}".rstrip(),
-                    *(PORTABLE_NEEDS if judgement.is_portable else ()),
+                    *([PORTABLE_NEEDS] if judgement.is_portable else []),
                 ]
             )
         )

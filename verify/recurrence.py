@@ -9,8 +9,8 @@ from reid.data.paths import MODELS
 from reid.evaluation.figures import COUNTS, FIGURES
 
 TOLERANCE = 0.08
-"""The move of a figure that is allowed with ``processor: this``. It is
-about twice the difference between AVX2 and AVX-512 on the sample (docs/results.md)."""
+"""The move of a figure that is allowed with ``processor: this``. It is about twice the difference
+between AVX2 and AVX-512 on the sample (docs/results.md)."""
 ROUNDING = 1e-9
 """The slack for floating point, where 0.83 - 0.75 is more than 0.08."""
 

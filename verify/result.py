@@ -15,9 +15,14 @@ from reid.common.errors import UserError, first_line
 from reid.data.paths import LOCK, MODELS, TRIPLET, metrics_file
 from reid.data.protocols import Protocol, protocol_of
 
-PORTABLE = {"processor": "any", "backend": "tensorflow", "precision": "float32"}
-"""The parameters of a training whose bytes do not depend on the processor."""
-PORTABLE_ENGINES = ("openvino", "keras")
+PORTABLE = {
+    f"train_{TRIPLET}: processor": ("any",),
+    f"train_{TRIPLET}: backend": ("tensorflow",),
+    f"train_{TRIPLET}: precision": ("float32",),
+    f"extract@{TRIPLET}: extract.engine": ("openvino", "keras"),
+}
+"""The values of parameters with which bytes do not depend on the processor."""
+RANKING = f"evaluate@{TRIPLET}: evaluate"
 
 
 @dataclass(frozen=True)
@@ -46,16 +51,9 @@ class ResultFiles:
     @property
     def is_portable(self) -> bool:
         """Whether the same inputs give the same bytes on each x86-64 processor with AVX2."""
-        made_with = {
-            key: self.inputs.get(f"train_{TRIPLET}: {key}")
-            for key in ("processor", "backend", "precision")
-        }
-        engine = self.inputs.get(f"extract@{TRIPLET}: extract.engine")
-        evaluation = self.inputs.get(f"evaluate@{TRIPLET}: evaluate") or {}
-        return (
-            made_with == PORTABLE
-            and engine in PORTABLE_ENGINES
-            and not evaluation["reranking"]["use"]
+        is_reranked = self.inputs.get(RANKING, {}).get("reranking", {}).get("use")
+        return not is_reranked and all(
+            self.inputs.get(name) in values for name, values in PORTABLE.items()
         )
 
     @cached_property

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import isnan
 
+from reid.common.errors import listed
 from reid.data.protocols import CROSS_CAMERA, Protocol
 from reid.evaluation.figures import FIGURES
 from verify.recurrence import Recurrence, recurrences
 from verify.result import ResultFiles
 
-MOST_INPUTS = 5
-"""The inputs that are named if many differ."""
 DATA_STAGES = ("ingest", "validate", "split")
 
 
@@ -37,27 +36,22 @@ class Judgement:
     @property
     def problems(self) -> list[str]:
         """The reasons why the committed result was not reproduced; empty if it was."""
-        other_bytes = [
-            *(
-                f"{name} differs from what the committed dvc.lock records"
-                for name in self.other_inputs[:MOST_INPUTS]
-            ),
-            *(f"{path} has other bytes" for path in self.other_models),
-            *(
-                f"{figure.model} {FIGURES[figure.metric]} {_what_became_of(figure)}"
-                for figure in self.figures
-                if figure.verdict != "equal"
-            ),
-        ]
-        return self.other_data + (other_bytes if self.is_portable else self._figures_too_far)
-
-    @property
-    def _figures_too_far(self) -> list[str]:
-        return [
+        accepted = ("equal",) if self.is_portable else ("equal", "within")
+        figures = [
             f"{figure.model} {FIGURES[figure.metric]} {_what_became_of(figure)}"
             for figure in self.figures
-            if figure.verdict == "differs"
+            if figure.verdict not in accepted
         ]
+        return self.other_data + (self._other_bytes if self.is_portable else []) + figures
+
+    @property
+    def _other_bytes(self) -> list[str]:
+        others = [f"{path} has other bytes" for path in self.other_models]
+        if not self.other_inputs:
+            return others
+        differ = "differs" if len(self.other_inputs) == 1 else "differ"
+        inputs = listed(self.other_inputs, limit=5)
+        return [f"{inputs} {differ} from what the committed dvc.lock records", *others]
 
     @property
     def largest_move(self) -> float:

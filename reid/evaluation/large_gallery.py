@@ -308,8 +308,8 @@ def _right_answers(
         for begin in range(ends[start], last, pairs_at_once):
             pairs = by_row[begin : min(begin + pairs_at_once, last)]
             place = np.searchsorted(some, row[pairs])
-            photos = asked.features[query[pairs]], features[place]
-            similarity[pairs] = np.einsum("pd,pd->p", *photos, dtype=np.float64)
+            two_rows = asked.features[query[pairs]], features[place]
+            similarity[pairs] = np.einsum("pd,pd->p", *two_rows, dtype=np.float64)
             values[pairs] = own_values[place]
     order = np.lexsort((-similarity, query))
     query, row, similarity, values = query[order], row[order], similarity[order], values[order]
