@@ -39,7 +39,7 @@ NOTEBOOK: Settings = {
     "triplet.mining": "random",
     "triplet.weight": 1.0,
     "triplet.label_smoothing": 0.0,
-    "triplet.refit": False,
+    "triplet.refit_epochs": 0,
     "extract.flip": False,
     "optimisation.warmup_epochs": 0,
     "optimisation.decay": "none",
@@ -63,7 +63,7 @@ INGREDIENTS: dict[str, tuple[str, ...]] = {
     "random erasing": ("augmentation.erase",),
     "mirrored images at test": ("extract.flip",),
     "start from the baseline": ("triplet.start", "baseline.epochs"),
-    "refit on all images": ("triplet.refit",),
+    "refit on all images": ("triplet.refit_epochs",),
 }
 """The parameters that each row sets to their values in ``params.yaml``."""
 

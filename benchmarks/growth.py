@@ -25,7 +25,7 @@ APART = 10_000
 QUICK = {
     ("baseline", "epochs"): 1,
     ("triplet", "epochs"): 1,
-    ("triplet", "refit"): False,
+    ("triplet", "refit_epochs"): 0,
     ("validate", "official_counts"): False,
 }
 """The parameters that differ from those of ``params.yaml``."""

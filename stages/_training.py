@@ -49,7 +49,7 @@ def train_model(
     objective: Objective,
     epochs: int,
     batches: Callable[[np.ndarray, int], np.ndarray],
-    refit: bool,
+    refit_epochs: int,
     start: Path | None = None,
     teacher: Path | None = None,
 ) -> None:
@@ -61,8 +61,9 @@ def train_model(
         objective: the losses to minimise.
         epochs: the number of epochs.
         batches: as in `Plan`.
-        refit: whether to train once more, on all images. Held-out people are not among the classes
-            of the softmax: then there is no second training, and a warning says so.
+        refit_epochs: the epochs in which to learn from all images in the end; 0 for none. Held-out
+            people are not among the classes of the softmax: then there are none, and a warning
+            says so.
         start: the model to start from; if it is None, the network starts from
             ``params.model.weights``.
         teacher: the file of the teacher's network; None trains without a teacher.
@@ -98,21 +99,22 @@ def train_model(
                 teacher_embeddings(teacher, paths.DATASET, kept.teacher_file()) if teacher else None
             )
             folds = read_folds(paths.DATASET, paths.SPLIT, how.height, how.width, taught)
-            refit = refit and can_refit(name, folds)
+            if refit_epochs and not can_refit(name, folds):
+                refit_epochs = 0
             live.begin()
             # A finished checkpoint whose model is already in DVC's cache means `--force`: train
             # from scratch.
-            finished = kept.of_refit() if refit else kept
-            if len(finished.history()) == epochs and is_saved(stage):
+            ended, last = (kept.of_refit(), refit_epochs) if refit_epochs else (kept, epochs)
+            if len(ended.history()) == last and is_saved(stage):
                 kept.discard()
             train(
-                lambda: _network(params, folds.training.people, start),
+                _network(params, folds.training.people, start),
                 folds,
                 plan,
                 paths.model_folder(name),
                 kept,
                 live.epoch,
-                refit,
+                refit_epochs,
             )
             # `track` discards the checkpoint: DVC may be killed before it has saved the model.
             require_unedited(stage, before)
@@ -125,20 +127,18 @@ def can_refit(name: str, folds: Folds) -> bool:
     """
     if not folds.validation.is_labelled:
         logger.warning(
-            "%s.refit has no effect while split.holdout is people: the network learns only from "
-            "the people who are not held out",
+            "%s.refit_epochs has no effect while split.holdout is people: the network learns only "
+            "from the people who are not held out",
             name,
         )
     return folds.validation.is_labelled
 
 
 def _network(params: TrainingParams, people: int, start: Path | None) -> "keras.Model":
-    """Make the network to train, with the weights that it starts from: the same at each call."""
+    """Make the network to train, with the weights that it starts from."""
     from reid.model.backend import keras  # noqa: PLC0415
     from reid.model.network import build_network, for_computing, load_network  # noqa: PLC0415
 
-    # A second network would have other random weights, and other names of layers.
-    keras.backend.clear_session()
     keras.utils.set_random_seed(params.seed)
     how = params.model
     if start is None:

@@ -17,7 +17,7 @@ class Baseline(Settings):
     epochs: int = Field(ge=1)
     batch_size: BatchSize
     label_smoothing: float = Field(ge=0, lt=1)
-    refit: bool
+    refit_epochs: int = Field(ge=0)
 
 
 class Params(TrainingParams):
@@ -36,7 +36,7 @@ def main() -> None:
         Objective(own.label_smoothing),
         own.epochs,
         lambda labels, epoch: shuffled_batches(len(labels), own.batch_size, params.seed, epoch),
-        own.refit,
+        own.refit_epochs,
     )
 
 

@@ -36,7 +36,7 @@ class Triplet(Settings):
     margin: Annotated[Margin, PlainValidator(_margin)]
     weight: float = Field(ge=0)
     label_smoothing: float = Field(ge=0, lt=1)
-    refit: bool
+    refit_epochs: int = Field(ge=0)
     teacher: str = Field(pattern=r"^[^/\\]+$")
     teacher_weight: float = Field(gt=0)
 
@@ -82,7 +82,7 @@ def main() -> None:
         ),
         own.epochs,
         lambda labels, epoch: people_batches(labels, own.people, own.images, params.seed, epoch),
-        own.refit,
+        own.refit_epochs,
         start=paths.network_file(paths.model_folder(paths.BASELINE), "best")
         if own.start == "baseline"
         else None,

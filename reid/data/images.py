@@ -155,6 +155,10 @@ def decode_all(contents: Sequence[bytes], height: int, width: int) -> np.ndarray
     def fill(row: int) -> None:
         images[row] = decode(contents[row], height, width)
 
+    if len(contents) == 1:
+        # A thread takes longer to start than a photo to decode.
+        fill(0)
+        return images
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(fill, range(len(contents))))
     return images

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 import numpy as np
@@ -31,6 +31,12 @@ class Plan:
     """The function from the labels of the images to learn from, int (n,), and an epoch (from 0) to
     image numbers, int (batches, batch size)."""
     seed: int
+
+    def for_refit(self, epochs: int) -> "Plan":
+        """Return the plan of a training that goes on from a trained network: nothing is frozen."""
+        how = self.optimisation
+        thawed = how.settings.model_copy(update={"frozen_epochs": 0})
+        return replace(self, epochs=epochs, optimisation=replace(how, settings=thawed))
 
 
 def build_optimizer(optimisation: Optimisation) -> keras.optimizers.Optimizer:

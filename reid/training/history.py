@@ -27,7 +27,7 @@ DIVERGED = 10
 
 VALIDATION = ("val_loss", "val_accuracy", "val_rank1", "val_mAP")
 """The first two are measured on held-out images, the others on held-out people."""
-REFIT = ("refit_loss", "refit_accuracy")
+REFIT = ("refit_learning_rate", "refit_loss", "refit_accuracy")
 """Measured in the second training, on all images."""
 
 
@@ -65,12 +65,8 @@ def require_sound(row: Row, people: int, computes_in: str) -> None:
 
 
 def of_refit(row: Row) -> Row:
-    """Rename the numbers of an epoch of the second training. Its learning rates are the first's."""
-    return {
-        name if name == "epoch" else f"refit_{name}": value
-        for name, value in row.items()
-        if name != "learning_rate"
-    }
+    """Rename the numbers of an epoch of the second training."""
+    return {name if name == "epoch" else f"refit_{name}": value for name, value in row.items()}
 
 
 def best_epoch(history: list[Row]) -> int:
@@ -93,7 +89,7 @@ def history_table(history: list[Row], refit: list[Row]) -> pd.DataFrame:
     """
     first = pd.DataFrame(history)
     second = pd.DataFrame(map(of_refit, refit)) if refit else first[["epoch"]]
-    return _with(VALIDATION, first).merge(_with(REFIT, second), on="epoch", how="left")
+    return _with(VALIDATION, first).merge(_with(REFIT, second), on="epoch", how="outer")
 
 
 def _with(columns: Sequence[str], table: pd.DataFrame) -> pd.DataFrame:

@@ -134,19 +134,16 @@ def fit(
     training: Fold,
     validation: Fold | None,
     plan: Plan,
-    rates: list[float],
     checkpoint: Checkpoint,
     report: Callable[[Row], None],
 ) -> list[Row]:
     """Train a network, and return its history.
 
     Args:
-        network: the network that ``build_network`` makes. What it holds afterwards is in the
-            checkpoint, too.
+        network: the network to train further. What it holds afterwards is in the checkpoint, too.
         training: the images to learn from.
         validation: images to judge each epoch on; None if all images are learnt from.
         plan: how to train.
-        rates: the plan's `learning_rates`.
         checkpoint: saved after each epoch. If it holds epochs already, the training resumes after
             them, and ends with the same bytes as if it had never stopped. It is not discarded.
         report: called with the numbers of each epoch, after the epoch is saved.
@@ -154,6 +151,7 @@ def fit(
     Raises:
         UserError: the training diverges, or the images don't fill a batch.
     """
+    rates = learning_rates(plan)
     first_epoch = plan.batches(training.labels, 0)
     steps, batch_size = first_epoch.shape
     warn_of_unseen(first_epoch, len(training))
@@ -186,42 +184,49 @@ def fit(
 
 
 def train(
-    start: Callable[[], keras.Model],
+    network: keras.Model,
     folds: Folds,
     plan: Plan,
     destination: Path,
     checkpoint: Checkpoint,
     report: Callable[[Row], None],
-    refit: bool = False,
+    refit_epochs: int = 0,
 ) -> None:
     """Train a network and write its files: three networks, ``history.csv`` and ``train.json``.
 
     The best epoch of a training with held-out images is the one with the highest mAP, if whole
     people are held out, and else the one with the lowest validation loss. The final network is
-    that of the best epoch or, after a refit, that of the last epoch of a second training from the
-    same start, which learns from all images and so has nothing to be validated on.
+    that of the best epoch or, after a refit, that of the last epoch of a second training, which
+    goes on from the best epoch's network. It learns from all images, and so has nothing to be
+    validated on.
 
     Args:
-        start: the function that makes the network to train, the same at each call.
+        network: the network that ``build_network`` makes.
         folds: training and validation images.
         plan: how to train.
         destination: the folder to write; it is replaced as a whole when the training ends.
         checkpoint: as for `fit`; that of the second training is a folder in this one.
         report: called with the numbers of each epoch, those of the second training by the names
             of `of_refit`.
-        refit: whether to train once more, on all images.
+        refit_epochs: the epochs of the second training; 0 for none.
 
     Raises:
         UserError: the training diverges, or the images don't fill a batch.
     """
-    rates = learning_rates(plan)
-    network = start()
-    history = fit(network, folds.training, folds.validation, plan, rates, checkpoint, report)
+    history = fit(network, folds.training, folds.validation, plan, checkpoint, report)
     final, rows = checkpoint, []
-    if refit:
-        logger.info("once more, on all %d images", len(folds.all))
-        final, network = checkpoint.of_refit(), start()
-        rows = fit(network, folds.all, None, plan, rates, final, lambda row: report(of_refit(row)))
+    if refit_epochs:
+        logger.info("going on from the best epoch, with all %d images", len(folds.all))
+        checkpoint.load(network, "best")
+        final = checkpoint.of_refit()
+        rows = fit(
+            network,
+            folds.all,
+            None,
+            plan.for_refit(refit_epochs),
+            final,
+            lambda row: report(of_refit(row)),
+        )
     best = best_epoch(history)
     with replacing_folder(destination) as part:
         for epoch in SAVED_EPOCHS:
@@ -234,7 +239,7 @@ def train(
         summary = {
             "images": len(folds.training),
             "validation_images": len(folds.validation),
-            "refit_images": len(folds.all) if refit else 0,
+            "refit_images": len(folds.all) if refit_epochs else 0,
             "people": int(network.output[LOGITS].shape[-1]),
             "parameters": embedder(network).count_params(),
             "epochs": plan.epochs,

@@ -49,7 +49,7 @@ def trained(start: Path, folder: Path) -> list[Row]:
         if row["epoch"] == RESUMED_AFTER:
             shutil.copytree(folder / "checkpoint", folder / "resumed" / "checkpoint")
 
-    train(lambda: network, images, how, folder / "model", Checkpoint(folder / "checkpoint"), report)
+    train(network, images, how, folder / "model", Checkpoint(folder / "checkpoint"), report)
     return rows
 
 

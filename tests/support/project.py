@@ -53,7 +53,7 @@ MANY_EPOCHS = 12
 INPUT = HEIGHT, WIDTH = 32, 32
 QUICK: dict[str, Any] = {
     "baseline": {"epochs": 2, "batch_size": 8},
-    "triplet": {"epochs": 1, "people": 4, "images": 2},
+    "triplet": {"epochs": 1, "refit_epochs": 1, "people": 4, "images": 2},
     "model": {
         **{"backbone": "tiny", "alpha": 1.0, "last_stride": 2},
         **{"weights": "none", "height": HEIGHT, "width": WIDTH},

@@ -40,18 +40,18 @@ def run(
     validation: Fold | None = None,
     report: Callable[[Row], None] = lambda row: None,
     precision: Precision = "float32",
-    refit: bool = False,
+    refit_epochs: int = 0,
     training: Fold | None = None,
 ) -> dict[str, bytes]:
     """Train from the same initial weights, and return the files that were written."""
     train(
-        lambda: for_computing(initial(TINY), precision),
+        for_computing(initial(TINY), precision),
         folds(training or fold(6, 0), validation or fold(2, 1)),
         how,
         folder / "model",
         Checkpoint(folder / "checkpoint"),
         report,
-        refit,
+        refit_epochs,
     )
     return {name: (folder / "model" / name).read_bytes() for name in FILES}
 
@@ -66,7 +66,7 @@ def test_killed_training_ends_with_the_same_bytes(tmp_path: Path) -> None:
     # loss.
     precision: Precision = "mixed_float16"
     how = plan(3, Objective(label_smoothing=0.1, margin=0.3), 0.003, ADAMW)
-    undisturbed = run(tmp_path / "a", how, precision=precision, refit=True)
+    undisturbed = run(tmp_path / "a", how, precision=precision, refit_epochs=2)
     # Between two epochs, between the two trainings, and between the frozen epoch and the next.
     to_kill_after = [(False, 2), (False, 3), (True, 1)]
     seen: list[tuple[bool, float]] = []
@@ -78,10 +78,10 @@ def test_killed_training_ends_with_the_same_bytes(tmp_path: Path) -> None:
 
     for _ in to_kill_after:
         with pytest.raises(KilledError):
-            run(tmp_path / "b", how, report=kill, precision=precision, refit=True)
+            run(tmp_path / "b", how, report=kill, precision=precision, refit_epochs=2)
         assert not (tmp_path / "b" / "model").exists()
     assert seen == [(False, 1), *to_kill_after]
-    assert run(tmp_path / "b", how, precision=precision, refit=True) == undisturbed
+    assert run(tmp_path / "b", how, precision=precision, refit_epochs=2) == undisturbed
 
 
 def test_frozen_backbone_stays_as_it_is_while_the_rest_learns(tmp_path: Path) -> None:
@@ -101,15 +101,10 @@ def test_frozen_backbone_stays_as_it_is_while_the_rest_learns(tmp_path: Path) ->
 
 def test_recipe_with_every_ingredient_learns_and_loads(tmp_path: Path) -> None:
     how = TINY.model_copy(update={"pooling": "gem", "last_stride": 1})
-    trained: list[keras.Model] = []
-
-    def start() -> keras.Model:
-        trained.append(initial(how))
-        return trained[-1]
-
+    trained = initial(how)
     objective = Objective(label_smoothing=0.1, margin="soft", mining="random")
     train(
-        start,
+        trained,
         folds(fold(6, 0), fold(2, 1)),
         plan(4, objective, 0.01, ADAMW),
         tmp_path / "model",
@@ -121,7 +116,7 @@ def test_recipe_with_every_ingredient_learns_and_loads(tmp_path: Path) -> None:
     # The training leaves the weights of the best epoch in the network.
     loaded = load_network(tmp_path / "model" / "best.keras")
     images = fold(1, 5).images
-    expected = trained[0].predict_on_batch(images)[EMBEDDING]
+    expected = trained.predict_on_batch(images)[EMBEDDING]
     assert loaded.predict_on_batch(images)[EMBEDDING] == pytest.approx(expected, abs=1e-6)
 
 
@@ -137,25 +132,26 @@ def test_baseline_learns_and_its_history_has_the_documented_columns(tmp_path: Pa
         "val_accuracy",
         "val_rank1",
         "val_mAP",
+        "refit_learning_rate",
         "refit_loss",
         "refit_accuracy",
     ]
-    unmeasured = ["val_rank1", "val_mAP", "refit_loss", "refit_accuracy"]
+    unmeasured = ["val_rank1", "val_mAP", "refit_learning_rate", "refit_loss", "refit_accuracy"]
     assert history[unmeasured].isna().all(axis=None)
     assert history["epoch"].tolist() == [1, 2, 3, 4]
     assert history["learning_rate"].is_monotonic_decreasing
     assert history["accuracy"].iloc[-1] > 1.5 / PEOPLE
 
 
-def test_refit_is_a_training_on_all_images_from_the_same_start(tmp_path: Path) -> None:
-    how = plan(1, Objective(label_smoothing=0.1, margin=0.3))
-    refitted = run(tmp_path / "a", how, refit=True)
-    plain = run(tmp_path / "b", how)
+def test_refit_goes_on_from_the_best_epoch_with_all_images(tmp_path: Path) -> None:
+    objective = Objective(label_smoothing=0.1, margin=0.3)
+    refitted = run(tmp_path / "a", plan(1, objective), refit_epochs=2)
+    plain = run(tmp_path / "b", plan(1, objective))
     everything = folds(fold(6, 0), fold(2, 1)).all
     train(
-        lambda: for_computing(initial(TINY)),
+        for_computing(load_network(tmp_path / "b" / "model" / "best.keras")),
         folds(everything, fold(2, 1)),
-        how,
+        plan(2, objective),
         tmp_path / "c",
         Checkpoint(tmp_path / "checkpoint"),
         lambda row: None,
@@ -166,8 +162,18 @@ def test_refit_is_a_training_on_all_images_from_the_same_start(tmp_path: Path) -
     assert plain["final.keras"] == plain["best.keras"]
 
     refit, alone = (pd.read_csv(tmp_path / f / "history.csv") for f in ("a/model", "c"))
-    for column in ("loss", "triplet_loss", "accuracy"):
+    assert refit["epoch"].tolist() == [1, 2]
+    assert refit["val_loss"].notna().tolist() == [True, False]
+    for column in ("learning_rate", "loss", "triplet_loss", "accuracy"):
         assert refit[f"refit_{column}"].tolist() == alone[column].tolist()
+
+
+def test_nothing_is_frozen_in_a_refit(tmp_path: Path) -> None:
+    settings = SGD.model_copy(update={"frozen_epochs": 1})
+    run(tmp_path, plan(1, Objective(label_smoothing=0.0), settings=settings), refit_epochs=1)
+    best, final = (load_network(tmp_path / "model" / f"{name}.keras") for name in ("best", "final"))
+    kernels = [network.get_layer(BACKBONE).get_weights()[0] for network in (best, final)]
+    assert not np.allclose(*kernels)
 
 
 def test_triplet_history_has_both_losses(tmp_path: Path) -> None:
