@@ -130,7 +130,7 @@ def mistakes_line(metrics: dict[str, dict[str, Any]]) -> str:
 def open_set_line(metrics: dict[str, dict[str, Any]]) -> str:
     """Say in one sentence how many people each model misses if few strangers may be accepted.
 
-    Empty if there were too few photos of training people to set a threshold.
+    Empty if there were too few queries to set a threshold.
     """
     sentences = []
     for fpir in OPEN_SET_FPIR:

@@ -68,10 +68,7 @@ DESCRIPTION = "mlflow.note.content"
 SQLITE, SQLITE_DRIVER = "sqlite:///", "sqlite+pysqlite"
 ARTIFACTS = "mlartifacts"
 """The folder of a project for the files of its runs, if no server keeps them."""
-FACTS = (
-    *("queries", "queries_without_match", "gallery", "junk", "distractors", "people"),
-    "strangers",
-)
+FACTS = ("queries", "queries_without_match", "gallery", "junk", "distractors", "people")
 """Facts about the test set among the metrics: the same for all models, and nothing to chart."""
 TEST_SET = "test_set"
 """The group of parameters that ``FACTS`` become."""

@@ -4,7 +4,6 @@ import logging
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,13 +35,12 @@ from reid.evaluation.breakdown import (
 from reid.evaluation.confidence import Resamples, confidence_intervals
 from reid.evaluation.distances import EUCLIDEAN, RERANKED, Distance, DistanceHistograms
 from reid.evaluation.figures import FIGURES, OPEN_SET_FPIR, TESTED, at_fpir
-from reid.evaluation.large_gallery import ROWS_AT_ONCE, LargeGallery, rank_large_gallery
+from reid.evaluation.large_gallery import LargeGallery, rank_large_gallery
 from reid.evaluation.open_set import (
     ErrorCurve,
     Searches,
     SearchRecorder,
     error_curve,
-    highest_similarities,
     open_set_metrics,
 )
 from reid.evaluation.plot_tables import write_plot_table
@@ -184,16 +182,6 @@ def ranked(
     )
 
 
-def found_by_strangers(
-    strangers: np.ndarray, gallery: Gallery, similarities: Similarities
-) -> np.ndarray:
-    """Return the highest similarity that each stranger finds: see `highest_similarities`."""
-    found = partial(highest_similarities, strangers, similarities=similarities)
-    if isinstance(gallery, FeatureSet):
-        return found(gallery)
-    return np.maximum.reduce([found(block) for _, block in gallery.blocks(ROWS_AT_ONCE)])
-
-
 def figures(
     ranking: Ranking,
     wrong: WrongFirstAnswers,
@@ -234,7 +222,7 @@ def figure_table(metrics: Mapping[str, float]) -> pd.DataFrame:
 
 
 def open_set_table(searches: Searches, metrics: Mapping[str, float]) -> pd.DataFrame:
-    """Tabulate FNIR against FPIR: the curve, and one row for each threshold set on strangers.
+    """Tabulate FNIR against FPIR: the curve, and one row for each threshold that was set.
 
     The column ``threshold_for`` has the FPIR that such a threshold was set for, such as ``1 %``. It
     is empty for the points of the curve.
@@ -309,15 +297,7 @@ def main() -> None:
     wrong = wrong_first_answers(ranking, answers, gallery.pids)
     metrics = figures(ranking, wrong, query, gallery, params)
     searches = recorder.searches()
-    metrics |= open_set_metrics(
-        searches,
-        found_by_strangers(
-            np.load(paths.embeddings_file(features, paths.STRANGERS)), gallery, params.similarities
-        ),
-        query.pids,
-        params.evaluate.resamples,
-        params.seed,
-    )
+    metrics |= open_set_metrics(searches, query.pids, params.evaluate.resamples, params.seed)
     title = f"{name}: queries (blue) and their first ten answers, right (green) and wrong (red)"
     title += words_for_reranking(reranking.number) + words_for(protocol)
     picture = draw_answers(

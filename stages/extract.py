@@ -1,14 +1,13 @@
-"""Stage, once for each model: embed query, gallery and the photos that set thresholds."""
+"""Stage, once for each model: embed the query and the gallery photos."""
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from reid.common.arrays import has_unit_length
 from reid.common.errors import UserError
@@ -16,8 +15,7 @@ from reid.common.files import replacing_folder, sha256, sha256_of_folder, write_
 from reid.common.processor import Processor, use_instructions
 from reid.common.settings import Settings
 from reid.data import paths
-from reid.data.dataset import VALIDATION, decoded_batches, read_images
-from reid.data.images import decode_all
+from reid.data.dataset import decoded_batches
 from reid.inference.engine import Engine, EngineName, InferencePrecision, load_engine
 from reid.model.backend_choice import Backend, choose
 from runs.fingerprint import inputs_hash, require_unedited
@@ -25,6 +23,9 @@ from stages._params import Seed, Threads
 from stages._stage import declared, run
 
 logger = logging.getLogger(__name__)
+
+Embed = Callable[[Path], np.ndarray]
+"""A function from the parquet file of n photos to their embeddings, float32 (n, d)."""
 
 DECODED_AT_ONCE = 256
 """The images that are decoded while those before them are embedded."""
@@ -72,23 +73,33 @@ def main() -> None:
 
 
 def _embedded(params: Params, network: Path, folder: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the name and the embeddings, float32 (n, d), of each part of the data set.
+    """Yield the name and the embeddings, float32 (n, d), of query and gallery.
 
-    On Ray, shards lie in ``folder`` until they are joined. The strangers are few, and are
-    embedded here in any case.
+    On Ray, shards lie in ``folder`` until they are joined.
     """
-    engine = _engine(params, network)
-    size = (engine.height, engine.width)
+    embed = (
+        _on_ray(params, network, folder)
+        if params.extract.runner == "ray"
+        else _here(params, network)
+    )
     for subset in ("query", "gallery"):
-        parquet = paths.subset_file(paths.DATASET, subset)
-        if params.extract.runner == "ray":
-            from reid.inference.ray_runner import embed_on_ray  # noqa: PLC0415
+        yield subset, embed(paths.subset_file(paths.DATASET, subset))
 
-            load = partial(_engine, params, network.resolve())
-            yield subset, embed_on_ray(parquet, load, folder)
-        else:
-            yield subset, engine.embed(decoded_batches(parquet, DECODED_AT_ONCE, *size))
-    yield paths.STRANGERS, engine.embed(_strangers(*size))
+
+def _here(params: Params, network: Path) -> Embed:
+    engine = _engine(params, network)
+
+    def embed(parquet: Path) -> np.ndarray:
+        return engine.embed(decoded_batches(parquet, DECODED_AT_ONCE, engine.height, engine.width))
+
+    return embed
+
+
+def _on_ray(params: Params, network: Path, folder: Path) -> Embed:
+    from reid.inference.ray_runner import embed_on_ray  # noqa: PLC0415
+
+    load = partial(_engine, params, network.resolve())
+    return lambda parquet: embed_on_ray(parquet, load, folder)
 
 
 def _engine(params: Params, network: Path) -> Engine:
@@ -100,15 +111,6 @@ def _engine(params: Params, network: Path) -> Engine:
 
         make_deterministic(params.seed, params.threads)
     return load_engine(network, precision=params.extract.precision)
-
-
-def _strangers(height: int, width: int) -> Iterator[np.ndarray]:
-    """Yield the training images of the validation fold, in the order of the training subset."""
-    folds = pq.read_table(paths.SPLIT, columns=["fold"])["fold"].to_numpy()
-    rows = np.flatnonzero(folds == VALIDATION).tolist()
-    for start in range(0, len(rows), DECODED_AT_ONCE):
-        images = read_images(paths.DATASET, "train", rows[start : start + DECODED_AT_ONCE])
-        yield decode_all(images, height, width)
 
 
 def _require_embeddings(embeddings: np.ndarray, subset: str, network: Path) -> None:

@@ -20,8 +20,6 @@ METRICS = Path("metrics")
 PLOTS = Path("plots")
 
 BASELINE, TRIPLET = MODELS = ("baseline", "triplet")
-STRANGERS = "strangers"
-"""The photos of training people that set the thresholds, used in paths like a subset's name."""
 COMPARISON = "comparison"
 """The name of the comparison of the two models, used in paths like a model's name."""
 

@@ -26,9 +26,6 @@ COUNTS = ("queries", "queries_without_match", "gallery", "junk", "distractors")
 OPEN_SET_FPIR = (0.01, 0.1)
 """The shares of strangers that may be taken for somebody in the gallery; each sets a threshold."""
 
-STRANGERS = "strangers"
-"""The key of the number of photos of training people that set the thresholds."""
-
 
 def at_fpir(figure: str, fpir: float) -> str:
     """Return the key of a figure at the threshold for a share of strangers: ``FNIR_at_1pct``.
@@ -41,7 +38,7 @@ def at_fpir(figure: str, fpir: float) -> str:
 OPEN_SET = {at_fpir("FNIR", fpir): f"FNIR at FPIR {100 * fpir:g} %" for fpir in OPEN_SET_FPIR}
 """The keys of the open set's figures, lower is better, and their names for people.
 
-A key is missing if there were too few strangers to set its threshold.
+A key is missing if there were too few queries to set its threshold.
 """
 
 

@@ -14,9 +14,11 @@ P. Grother, M. Ngan and K. Hanaoka, "Face Recognition Vendor Test (FRVT) Part 2:
 NISTIR 8271, 2019, for FNIR at rank 1 and a threshold, and for the curve of one rate against the
 other.
 
-Strangers to measure with: each query, whose person is taken out of the gallery. Strangers to set a
-threshold with: photos of training people, none of whom the gallery shows. Both rates grow or shrink
-with the size of the gallery, so a threshold is right for galleries of about this size.
+Each query is also a stranger: its person is taken out of the gallery. A threshold is set on the
+strangers of some people and measured on the queries of the others, in turn for each part of the
+people (cross-fitting). Training people would be no strangers: the network has learnt from them.
+Both rates grow or shrink with the size of the gallery, so a threshold is right for galleries of
+about this size.
 
 A photo that ties with one of another person ranks behind it, as in `reid.protocol.ranking`.
 """
@@ -27,14 +29,14 @@ from typing import NamedTuple
 import numpy as np
 
 from reid.common.arrays import BoolArray, FloatArray, IntArray
-from reid.data.market import JUNK_PID
 from reid.evaluation.confidence import interval_of_mean
-from reid.evaluation.figures import OPEN_SET_FPIR, STRANGERS, at_fpir
-from reid.protocol.feature_set import FeatureSet
-from reid.protocol.ranking import DoubleArray, PairSimilarities, Similarities, dot_products
+from reid.evaluation.figures import OPEN_SET_FPIR, at_fpir
+from reid.protocol.ranking import DoubleArray, PairSimilarities
 
 CURVE_POINTS = 100
 """The largest number of points of the curve of FNIR against FPIR."""
+PARTS = 5
+"""The parts of the people: a threshold is set on all but one of them, and measured on that one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,28 +89,6 @@ class SearchRecorder:
         return Searches(own, self._others)
 
 
-def highest_similarities(
-    strangers: FloatArray,
-    gallery: FeatureSet,
-    block: int = 256,
-    similarities: Similarities = dot_products,
-) -> FloatArray:
-    """Return the highest similarity that each stranger finds in a gallery: float32 (s,).
-
-    ``strangers``: float32 (s, d), rows of length 1, photos of people whom the gallery doesn't show.
-    Junk is left out, distractors are not. A gallery of junk gives -inf. Memory beyond the
-    arguments: a copy of the gallery's features if it has junk, and ``block`` * len(gallery)
-    float32.
-    """
-    is_ranked = gallery.pids != JUNK_PID
-    rows = gallery.features if is_ranked.all() else gallery.features[is_ranked]
-    found = np.empty(len(strangers), np.float32)
-    for number, products in enumerate(similarities(strangers, rows, block)):
-        start = number * block
-        found[start : start + block] = products.max(axis=1, initial=-np.inf)
-    return found
-
-
 def threshold_for(found_by_strangers: FloatArray | DoubleArray, fpir: float) -> float | None:
     """Return the lowest threshold at which at most ``fpir`` of strangers find somebody.
 
@@ -123,21 +103,49 @@ def threshold_for(found_by_strangers: FloatArray | DoubleArray, fpir: float) -> 
     if allowed >= n:
         return -1.0
     too_low = np.sort(found_by_strangers)[n - 1 - allowed]
-    return float(np.nextafter(too_low, too_low.dtype.type(2)))
+    # A stranger finds -inf in a gallery that shows nobody else.
+    return max(-1.0, float(np.nextafter(too_low, too_low.dtype.type(2))))
 
 
-def false_positives(searches: Searches, threshold: float) -> DoubleArray:
+def crossed_thresholds(
+    found_by_strangers: FloatArray, pids: IntArray, fpir: float, seed: int = 0
+) -> DoubleArray | None:
+    """Return for each query the `threshold_for` the queries of other people: float64 (q,).
+
+    Args:
+        found_by_strangers: float32 (q,), the highest similarity that each query finds as a
+            stranger.
+        pids: int64 (q,), whom the queries show.
+        fpir: the share of strangers who may find somebody.
+        seed: of the draw of people into `PARTS` parts.
+
+    Returns:
+        None if some of the parts leave too few strangers.
+    """
+    people, person = np.unique(pids, return_inverse=True)
+    part = (np.random.default_rng(seed).permutation(len(people)) % PARTS)[person]
+    thresholds = np.empty(len(pids))
+    for number in np.unique(part):
+        threshold = threshold_for(found_by_strangers[part != number], fpir)
+        if threshold is None:
+            return None
+        thresholds[part == number] = threshold
+    return thresholds
+
+
+def false_positives(searches: Searches, threshold: float | DoubleArray) -> DoubleArray:
     """Return 1 for each query that finds somebody as a stranger, else 0: float64 (q,).
 
-    Its mean is FPIR.
+    ``threshold``: one for all queries, or (q,). The mean of the result is FPIR.
     """
     return (searches.others >= threshold).astype(np.float64)
 
 
-def false_negatives(searches: Searches, threshold: float) -> DoubleArray:
+def false_negatives(searches: Searches, threshold: float | DoubleArray) -> DoubleArray:
     """Return 1 for each query that doesn't find its person, else 0: float64 (q,).
 
-    A query whose person the gallery doesn't show has NaN. The mean of the others is FNIR.
+    ``threshold``: one for all queries, or (q,). A query whose person the gallery doesn't show has
+    NaN. The mean of the others is FNIR.
     """
     is_found = (searches.own > searches.others) & (searches.own >= threshold)
     return np.where(searches.is_mated, ~is_found, np.nan)
@@ -147,8 +155,7 @@ def error_curve(searches: Searches) -> ErrorCurve:
     """Compute FNIR and FPIR at up to `CURVE_POINTS` thresholds.
 
     The thresholds are evenly spread over the logarithm of FPIR. Each is the lowest at its FPIR, so
-    its FNIR is the best that can be had. Unlike a threshold of `threshold_for`, it is chosen by
-    looking at the test set.
+    its FNIR is the best that can be had: it is chosen by looking at the same queries.
     """
     others = np.sort(searches.others)[::-1]
     found = np.unique(np.geomspace(1, len(others), CURVE_POINTS).round().astype(int))
@@ -165,41 +172,37 @@ def error_curve(searches: Searches) -> ErrorCurve:
 
 
 def open_set_metrics(
-    searches: Searches,
-    found_by_strangers: FloatArray,
-    pids: IntArray,
-    resamples: int = 10_000,
-    seed: int = 0,
+    searches: Searches, pids: IntArray, resamples: int = 10_000, seed: int = 0
 ) -> dict[str, float]:
-    """Set a threshold on strangers for each rate of `OPEN_SET_FPIR`, and measure it on queries.
+    """Set a threshold for each rate of `OPEN_SET_FPIR`, and measure it on queries of other people.
 
     Args:
         searches: what q queries find.
-        found_by_strangers: float32 (s,), what photos of training people find in the same gallery.
         pids: int64 (q,), whom the queries show.
         resamples: the number of draws of people, for the intervals of FNIR.
-        seed: of these draws.
+        seed: of these draws, and of the parts of the people.
 
     Returns:
-        The number of strangers, and for each rate the threshold, FNIR with the ends of its 95 %
-        interval, and FPIR as measured, under the names of `reid.evaluation.figures.at_fpir`. A rate
-        that so few strangers can't tell is left out.
+        For each rate, under the names of `reid.evaluation.figures.at_fpir`: the threshold, set on
+        all queries as strangers; and FNIR, with the ends of its 95 % interval, and FPIR, by
+        `crossed_thresholds`. A rate that so few queries can't tell is left out.
 
     Raises:
         UserError: fewer than two people have a right answer.
     """
-    metrics: dict[str, float] = {STRANGERS: len(found_by_strangers)}
+    metrics: dict[str, float] = {}
     for fpir in OPEN_SET_FPIR:
-        threshold = threshold_for(found_by_strangers, fpir)
-        if threshold is None:
+        threshold = threshold_for(searches.others, fpir)
+        crossed = crossed_thresholds(searches.others, pids, fpir, seed)
+        if threshold is None or crossed is None:
             continue
-        missed = false_negatives(searches, threshold)
+        missed = false_negatives(searches, crossed)
         interval = interval_of_mean(missed, pids, resamples, seed)
         metrics |= {
             at_fpir("threshold", fpir): threshold,
             at_fpir("FNIR", fpir): float(np.nanmean(missed)),
             f"{at_fpir('FNIR', fpir)}_low": interval.low,
             f"{at_fpir('FNIR', fpir)}_high": interval.high,
-            at_fpir("FPIR", fpir): float(false_positives(searches, threshold).mean()),
+            at_fpir("FPIR", fpir): float(false_positives(searches, crossed).mean()),
         }
     return metrics

@@ -1,8 +1,8 @@
 """The similarity thresholds that travel with a registered model, as a JSON file.
 
 The file has, for each accepted share of strangers (FPIR), the similarity from which on an answer is
-a match: ``{"similarity_for_fpir": {"0.01": 0.83, "0.1": 0.71}, "gallery": 900, "strangers": 120}``.
-They were set in a gallery of so many photos, with so many photos of strangers
+a match: ``{"similarity_for_fpir": {"0.01": 0.83, "0.1": 0.71}, "gallery": 900, "queries": 200}``.
+They were set in a gallery of so many photos, with so many queries as strangers
 (`reid.evaluation.open_set`).
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from reid.common.files import write_json
-from reid.evaluation.figures import OPEN_SET_FPIR, STRANGERS, at_fpir
+from reid.evaluation.figures import OPEN_SET_FPIR, at_fpir
 
 THRESHOLDS = "thresholds.json"
 """The name of the file."""
@@ -31,7 +31,7 @@ def write_thresholds(file: Path, metrics: Mapping[str, float]) -> None:
         for fpir in OPEN_SET_FPIR
         if at_fpir("threshold", fpir) in metrics
     }
-    counts = {key: metrics[key] for key in ("gallery", STRANGERS) if key in metrics}
+    counts = {key: metrics[key] for key in ("gallery", "queries") if key in metrics}
     write_json(file, {SIMILARITIES: thresholds, **counts})
 
 

@@ -15,7 +15,6 @@ from reid.evaluation.figures import (
     FIGURES,
     OPEN_SET_FPIR,
     REPORTED,
-    STRANGERS,
     at_fpir,
     value_and_interval,
 )
@@ -180,8 +179,8 @@ def _open_set(facts: CardFacts) -> str:
     ]
     if not rows:
         return (
-            "No threshold is set, for want of photos of training people: every query has a nearest "
-            "photo, even if its person is not in the gallery."
+            "No threshold is set, for want of queries: every query has a nearest photo, even if "
+            "its person is not in the gallery."
         )
     return "\n".join(
         [
@@ -192,8 +191,9 @@ def _open_set(facts: CardFacts) -> str:
             "|---|---|---|---|",
             *rows,
             "",
-            f"Set with {triplet[STRANGERS]:.0f} photos of training people, measured on "
-            "the queries. A threshold holds for a gallery of about this size.",
+            f"Set on the {triplet['queries']:.0f} queries, each without its person's photos in the "
+            "gallery. Measured on the queries of other people than it was set on, in turn. A "
+            "threshold holds for a gallery of about this size.",
         ]
     )
 

@@ -30,7 +30,6 @@ from stages._stage import run
 EPOCHS = 3
 HOLD = Path(".dvc/tmp/hold")
 NOISE = 1.5
-STRANGERS = 120
 DIVERGED = "the loss of the quick model is NaN"
 
 
@@ -108,9 +107,6 @@ def extract(name: str) -> None:
         features = people + NOISE * rng.standard_normal(people.shape)
         features /= np.linalg.norm(features, axis=1, keepdims=True)
         np.save(paths.embeddings_file(folder, subset), features.astype(np.float32))
-    strangers = rng.standard_normal((STRANGERS, 16))
-    strangers /= np.linalg.norm(strangers, axis=1, keepdims=True)
-    np.save(paths.embeddings_file(folder, paths.STRANGERS), strangers.astype(np.float32))
 
 
 def main() -> None:

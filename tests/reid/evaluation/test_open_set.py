@@ -1,4 +1,4 @@
-"""Open set: FPIR and FNIR compared with their definitions, and thresholds set on strangers."""
+"""Open set: FPIR and FNIR compared with their definitions, and how thresholds are set."""
 
 import numpy as np
 import pytest
@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 from reid.evaluation.figures import OPEN_SET, OPEN_SET_FPIR, at_fpir
 from reid.evaluation.open_set import (
     CURVE_POINTS,
+    PARTS,
     Searches,
     SearchRecorder,
+    crossed_thresholds,
     error_curve,
     false_negatives,
     false_positives,
-    highest_similarities,
     open_set_metrics,
     threshold_for,
 )
@@ -148,23 +149,6 @@ class TestThreshold:
         assert np.mean(shares) == pytest.approx(15 / 151, abs=0.005)
 
 
-class TestStrangers:
-    @pytest.mark.parametrize("block", [1, 7, 256])
-    def test_find_their_most_similar_photo_but_junk(self, block: int) -> None:
-        rng = np.random.default_rng(3)
-        strangers, rows = unit_rows(rng, 20, 16), unit_rows(rng, 50, 16)
-        pids = rng.integers(-1, 5, 50)
-        gallery = FeatureSet(rows, pids, np.ones(50, int))
-        expected = [max(float(s @ rows[r]) for r in np.flatnonzero(pids >= 0)) for s in strangers]
-        found = highest_similarities(strangers, gallery, block)
-        np.testing.assert_allclose(found, expected, atol=1e-6)
-
-    def test_find_nobody_in_a_gallery_of_junk(self) -> None:
-        rows = unit_rows(np.random.default_rng(3), 4, 16)
-        gallery = FeatureSet(rows, np.full(4, -1), np.ones(4, int))
-        np.testing.assert_array_equal(highest_similarities(rows, gallery), -np.inf)
-
-
 def people(rng: np.random.Generator, count: int = 40) -> Problem:
     """Draw two photos of each of some people by two cameras, and distractors."""
     looks = rng.standard_normal((count, 24))
@@ -177,36 +161,77 @@ def people(rng: np.random.Generator, count: int = 40) -> Problem:
     return query, FeatureSet(rows, ids, np.full(len(ids), 2))
 
 
+class TestCrossedThresholds:
+    def test_do_not_depend_on_the_own_person(self) -> None:
+        rng = np.random.default_rng(4)
+        pids = rng.integers(1, 30, 300)
+        found = rng.random(300, np.float32)
+        crossed = crossed_thresholds(found, pids, 0.1)
+        assert crossed is not None
+        for pid in np.unique(pids):
+            changed = np.where(pids == pid, np.float32(1), found)
+            again = crossed_thresholds(changed, pids, 0.1)
+            assert again is not None
+            np.testing.assert_array_equal(again[pids == pid], crossed[pids == pid])
+        assert 1 < len(np.unique(crossed)) <= PARTS
+
+    def test_keep_their_promise_for_people_whose_photos_are_alike(self) -> None:
+        rng = np.random.default_rng(5)
+        pids = np.repeat(np.arange(80), 5)
+        shares = []
+        for seed in range(200):
+            of_people = rng.beta(5, 2, 80)[pids]
+            found = (of_people + 0.02 * rng.random(400)).astype(np.float32)
+            crossed = crossed_thresholds(found, pids, 0.1, seed)
+            assert crossed is not None
+            shares.append((found >= crossed).mean())
+        assert np.mean(shares) == pytest.approx(0.1, abs=0.01)
+
+    def test_are_none_if_the_other_people_are_too_few(self) -> None:
+        pids = np.arange(12)
+        found = np.linspace(0, 1, 12, dtype=np.float32)
+        assert crossed_thresholds(found, pids, 0.1) is not None
+        # A part of 3 people leaves 8: none of 9 is a tenth.
+        assert crossed_thresholds(found[:11], pids[:11], 0.1) is None
+
+
 class TestMetrics:
-    def test_thresholds_are_set_on_strangers_and_measured_on_queries(self) -> None:
-        query, gallery = people(np.random.default_rng(2))
-        strangers = highest_similarities(unit_rows(np.random.default_rng(9), 199, 24), gallery)
+    def test_are_measured_on_queries_of_other_people(self) -> None:
+        query, gallery = people(np.random.default_rng(2), 150)
         searches = recorded(query, gallery)
-        metrics = open_set_metrics(searches, strangers, query.pids, resamples=1000)
-        assert metrics["strangers"] == 199
+        metrics = open_set_metrics(searches, query.pids, resamples=1000, seed=3)
         for fpir in OPEN_SET_FPIR:
             threshold = metrics[at_fpir("threshold", fpir)]
-            assert np.count_nonzero(strangers >= threshold) == round(fpir * 200) - 1
-            positives, negatives = naive_errors(query, gallery, threshold)
+            assert np.count_nonzero(searches.others >= threshold) == int(fpir * 151) - 1
+            crossed = crossed_thresholds(searches.others, query.pids, fpir, 3)
+            assert crossed is not None
+            errors = {value: naive_errors(query, gallery, value) for value in set(crossed)}
+            positives, negatives = (
+                [errors[value][kind][row] for row, value in enumerate(crossed)] for kind in (0, 1)
+            )
             assert metrics[at_fpir("FPIR", fpir)] == np.mean(positives)
             fnir = at_fpir("FNIR", fpir)
             assert metrics[fnir] == np.nanmean(negatives)
             assert metrics[f"{fnir}_low"] <= metrics[fnir] <= metrics[f"{fnir}_high"]
         assert set(OPEN_SET) <= set(metrics)
 
-    def test_rate_that_few_strangers_cannot_tell_is_left_out(self) -> None:
+    def test_rate_that_few_queries_cannot_tell_is_left_out(self) -> None:
         query, gallery = people(np.random.default_rng(2))
-        strangers = np.linspace(0, 0.5, 20, dtype=np.float32)
-        metrics = open_set_metrics(recorded(query, gallery), strangers, query.pids, resamples=1000)
+        metrics = open_set_metrics(recorded(query, gallery), query.pids, resamples=1000)
         assert "FNIR_at_10pct" in metrics
         assert not [name for name in metrics if "_1pct" in name]
 
     def test_the_order_of_the_gallery_changes_nothing(self) -> None:
         query, gallery = people(np.random.default_rng(2))
         order = np.random.default_rng(1).permutation(len(gallery))
-        strangers = np.linspace(0, 0.5, 120, dtype=np.float32)
         one, other = (
-            open_set_metrics(recorded(query, rows), strangers, query.pids, resamples=1000)
+            open_set_metrics(recorded(query, rows), query.pids, resamples=1000)
             for rows in (gallery, permuted(gallery, order))
         )
         assert one == other
+
+    def test_a_query_that_finds_nobody_else_is_no_false_alarm(self) -> None:
+        searches = Searches(np.full(100, 0.5, np.float32), np.full(100, -np.inf, np.float32))
+        metrics = open_set_metrics(searches, np.arange(100), resamples=1000)
+        assert metrics["threshold_at_10pct"] == -1
+        assert metrics["FPIR_at_10pct"] == metrics["FNIR_at_10pct"] == 0

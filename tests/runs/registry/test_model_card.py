@@ -93,7 +93,7 @@ def test_says_that_figures_are_re_ranked() -> None:
 
 
 OPEN_SET = {
-    **{"strangers": 147, "threshold_at_10pct": 0.7123, "FPIR_at_10pct": 0.085},
+    **{"queries": 147, "threshold_at_10pct": 0.7123, "FPIR_at_10pct": 0.085},
     **{"FNIR_at_10pct": 0.415, "FNIR_at_10pct_low": 0.335, "FNIR_at_10pct_high": 0.498},
 }
 
@@ -101,7 +101,7 @@ OPEN_SET = {
 def test_says_how_well_a_threshold_tells_who_is_not_in_the_gallery() -> None:
     text = card(metrics={**FACTS.metrics, "triplet": {**FACTS.metrics["triplet"], **OPEN_SET}})
     assert row(text, "10 %") == ["0.712", "8.5 %", "41.5 %, 33.5-49.8"]
-    assert "147 photos of training people" in text
+    assert "Set on the 147 queries" in text
     # So few strangers tell no smaller share.
     assert "| 1 %" not in text
 
