@@ -40,8 +40,8 @@ def _tool() -> "SearchTool":
 
 
 def _say(counts: "Counts") -> None:
-    known = f", {counts.known:,} were there already" if counts.known else ""
-    typer.echo(f"{counts.added:,} photos were added{known}")
+    known = f", there already: {counts.known:,}" if counts.known else ""
+    typer.echo(f"photos added: {counts.added:,}{known}")
 
 
 @index.command()
@@ -121,7 +121,7 @@ def forget(
         raise UserError(f"the index has nobody called {person}. See `python -m reid index info`.")
     if not yes:
         typer.confirm(f"Delete {person} and {photos:,} photos for ever?", abort=True)
-    typer.echo(f"{tool.index.forget(person):,} photos were deleted")
+    typer.echo(f"photos deleted: {tool.index.forget(person):,}")
 
 
 @index.command()
@@ -184,7 +184,7 @@ def judgements(
     """Write what people said about answers, with both photos, for training or measuring."""
     from search.judgements import write_judgements  # noqa: PLC0415
 
-    typer.echo(f"wrote {write_judgements(_tool().index, file):,} judgements to {file}")
+    typer.echo(f"judgements written to {file}: {write_judgements(_tool().index, file):,}")
 
 
 @index.command()
@@ -199,7 +199,7 @@ def expire(
     if not yes:
         typer.confirm(f"Delete all photos older than {days} days for ever?", abort=True)
     before = datetime.now(UTC).timestamp() - int(days) * 24 * 3600
-    typer.echo(f"{_tool().index.expire(before):,} photos were deleted")
+    typer.echo(f"photos deleted: {_tool().index.expire(before):,}")
 
 
 def serve(

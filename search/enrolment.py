@@ -172,7 +172,7 @@ def add_entries(index: Index, networks: Networks, entries: Iterable[Entry], tota
             progress.update(len(batch))
     if faults:
         raise UserError(
-            f"{counts.added:,} photos were added. These can't be read, {len(faults):,} in all:"
+            f"Photos added: {counts.added:,}. These can't be read, {len(faults):,} in all:"
             f"{NEXT_LINE}{listed(faults, separator=NEXT_LINE)}"
         )
     return counts

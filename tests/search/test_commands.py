@@ -45,8 +45,8 @@ def filled(run: Run, tmp_path: Path, colour_network: Path) -> Run:
 def test_photos_of_a_folder_begin_an_index(run: Run, tmp_path: Path, colour_network: Path) -> None:
     folder = write_folder({f"{n}.jpg": jpeg(n) for n in range(3)}, tmp_path / "anna")
     arguments = ("add", folder, "--person", "Anna", "--model", colour_network)
-    assert run(*arguments).output == "3 photos were added\n"
-    assert run(*arguments).output == "0 photos were added, 3 were there already\n"
+    assert run(*arguments).output == "photos added: 3\n"
+    assert run(*arguments).output == "photos added: 0, there already: 3\n"
 
 
 def test_info_shows_models_people_and_cameras(filled: Run) -> None:
@@ -73,7 +73,7 @@ def test_person_is_forgotten_after_a_yes(filled: Run) -> None:
     assert refused.exit_code != 0
     assert "Delete Anna and 3 photos for ever?" in refused.output
     assert "Anna" in filled("info").output
-    assert "3 photos were deleted" in filled("forget", "Anna", answer="y\n").output
+    assert "photos deleted: 3" in filled("forget", "Anna", answer="y\n").output
     assert "Anna" not in filled("info").output
 
 
@@ -85,8 +85,8 @@ def test_forgetting_somebody_unknown_is_an_error(filled: Run) -> None:
 def test_old_photos_expire(filled: Run, tmp_path: Path) -> None:
     folder = write_folder({"old.jpg": jpeg(50)}, tmp_path / "old")
     filled("add", folder, "--person", "Anna", "--time", "2020-02-01")
-    assert "0 photos were deleted" in filled("expire", "--older-than", "9999d", "--yes").output
-    assert "1 photos were deleted" in filled("expire", "--older-than", "30d", "--yes").output
+    assert "photos deleted: 0" in filled("expire", "--older-than", "9999d", "--yes").output
+    assert "photos deleted: 1" in filled("expire", "--older-than", "30d", "--yes").output
     assert "5 photos, 3 named people" in filled("info").output
 
 
@@ -105,8 +105,8 @@ def test_index_is_built_from_the_gallery_of_the_pipeline(
     with open_source(write_folder(layout(), tmp_path / "data")) as source:
         ingest(source, tmp_path / "dataset", "bounding_box_test")
     monkeypatch.setattr("reid.data.paths.DATASET", tmp_path / "dataset")
-    assert run("build", colour_network).output == "9 photos were added\n"
-    assert run("build", colour_network).output == "0 photos were added, 9 were there already\n"
+    assert run("build", colour_network).output == "photos added: 9\n"
+    assert run("build", colour_network).output == "photos added: 0, there already: 9\n"
 
 
 def test_index_is_not_built_again_with_another_model(filled: Run, other_network: Path) -> None:
@@ -137,7 +137,7 @@ def test_judgements_are_written_with_both_photos(filled: Run, tmp_path: Path) ->
     assert tool.judge(jpeg(0), found.id, 0.75, right=True)
     assert tool.judge(jpeg(1), found.id, 0.25, right=False)
     file = tmp_path / "judgements.parquet"
-    assert filled("judgements", file).output == f"wrote 2 judgements to {file}\n"
+    assert filled("judgements", file).output == f"judgements written to {file}: 2\n"
     rows = pq.read_table(file).to_pylist()
     assert [(r["person"], r["similarity"], r["right"]) for r in rows] == [
         ("Anna", 0.75, True),

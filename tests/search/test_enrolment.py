@@ -91,7 +91,7 @@ def test_unreadable_photos_are_named_and_the_others_are_added(empty_tool: Search
     with pytest.raises(UserError) as error:
         add(empty_tool, [*bad, *entries(4)])
     message = str(error.value)
-    assert "4 photos were added. These can't be read, 12 in all" in message
+    assert "Photos added: 4. These can't be read, 12 in all" in message
     assert "bad 0.jpg: not an image in a known format" in message
     assert "and 2 more" in message
     assert empty_tool.index.size() == 4
