@@ -76,7 +76,7 @@ def write_dataset(
     work = list(zip(paths, names, strict=True))
     with replacing_file(destination) as part, zipfile.ZipFile(part, "w") as archive:
         images = _images(work, seed, workers)
-        progress = tqdm(images, total=len(work), unit="image", desc=destination.name)
+        progress = tqdm(images, total=len(work), unit="image", desc=destination.name, disable=None)
         for path, jpeg in zip(paths, progress, strict=True):
             entry = zipfile.ZipInfo(f"{top_folder}/{path}", _ZIP_DATE)
             entry.create_system = 3  # Unix on every system, for the same bytes

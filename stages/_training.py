@@ -35,6 +35,7 @@ class TrainingParams(Settings):
     lr: float = Field(gt=0)
     seed: Seed
     backend: Backend
+    devices: int = Field(ge=1)
     processor: Processor
     threads: Threads
     precision: Precision
@@ -81,9 +82,15 @@ def train_model(
 
         make_deterministic(params.seed, params.threads)
         from reid.training.compiling import Plan  # noqa: PLC0415
+        from reid.training.devices import (  # noqa: PLC0415
+            is_first_machine,
+            require_same_on_all_machines,
+            use_devices,
+        )
         from reid.training.loop import train  # noqa: PLC0415
         from reid.training.teacher import teacher_embeddings  # noqa: PLC0415
 
+        use_devices(params.devices)
         plan = Plan(
             epochs=epochs,
             optimisation=Optimisation(params.lr, params.optimisation),
@@ -101,12 +108,17 @@ def train_model(
             folds = read_folds(paths.DATASET, paths.SPLIT, how.height, how.width, taught)
             if refit_epochs and not can_refit(name, folds):
                 refit_epochs = 0
-            live.begin()
+            if is_first_machine():
+                live.begin()
             # A finished checkpoint whose model is already in DVC's cache means `--force`: train
             # from scratch.
             ended, last = (kept.of_refit(), refit_epochs) if refit_epochs else (kept, epochs)
             if len(ended.history()) == last and is_saved(stage):
                 kept.discard()
+            require_same_on_all_machines(
+                f"{stage} {before[:16]} with {len(kept.history())} finished epochs and "
+                f"{len(kept.of_refit().history())} of the refit"
+            )
             train(
                 _network(params, folds.training.people, start),
                 folds,

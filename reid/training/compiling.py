@@ -157,14 +157,14 @@ def targets(
 
 
 def augmented_batches(
-    model: keras.Model, fold: Fold, plan: Plan, first_epoch: int
+    model: keras.Model, fold: Fold, plan: Plan, first_epoch: int, part: slice = slice(None)
 ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-    """Yield batches from ``first_epoch`` on, without end.
+    """Yield ``part`` of each batch, from ``first_epoch`` on, without end.
 
-    Each is a pair: images, uint8 (batch size, height, width, 3), and their ``targets``.
+    Each is a pair: images, uint8 (n, height, width, 3), and their ``targets``.
     """
     for epoch in count(first_epoch):
         rng = np.random.default_rng([plan.seed, epoch, 1])
         for rows in plan.batches(fold.labels, epoch):
             images = augment(fold.images[rows], plan.augmentation, rng)
-            yield images, targets(model, fold, rows)
+            yield images[part], targets(model, fold, rows[part])

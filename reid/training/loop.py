@@ -15,6 +15,7 @@ from reid.model.backend import keras
 from reid.model.network import LOGITS, compute_type, embedder, save_network
 from reid.training.checkpoint import Checkpoint
 from reid.training.compiling import Plan, augmented_batches, averaged, compiled
+from reid.training.devices import rows_of_this_machine, sharing_batches, whole_batches
 from reid.training.folds import Fold, Folds
 from reid.training.history import (
     Row,
@@ -74,7 +75,7 @@ class _EpochEnd(keras.callbacks.Callback):
         row = {"epoch": epoch + 1} | renamed(logs or {})
         require_sound(row, self.people, self.computes_in)
         if self.validation:
-            with averaged(self.model):
+            with averaged(self.model), whole_batches():
                 row |= validate(self.model, self.embedding, self.validation, self.batch_size)
         require_sound(row, self.people, self.computes_in)
         self.history.append(row)
@@ -149,7 +150,8 @@ def fit(
         report: called with the numbers of each epoch, after the epoch is saved.
 
     Raises:
-        UserError: the training diverges, or the images don't fill a batch.
+        UserError: the training diverges, the images don't fill a batch, or the devices can't share
+            it.
     """
     rates = learning_rates(plan)
     first_epoch = plan.batches(training.labels, 0)
@@ -168,18 +170,20 @@ def fit(
         elif history:
             # The thawed network starts from the averaged weights, if weights are averaged.
             checkpoint.load(network, "last")
-        model.fit(
-            made_ahead(augmented_batches(model, training, plan, len(history))),
-            steps_per_epoch=steps,
-            epochs=epochs.stop,
-            initial_epoch=len(history),
-            shuffle=False,
-            verbose=0,
-            callbacks=[
-                keras.callbacks.LearningRateScheduler(rates.__getitem__),
-                _EpochEnd(network, validation, plan, batch_size, checkpoint, history, report),
-            ],
-        )
+        part = rows_of_this_machine(batch_size)
+        with sharing_batches(batch_size):
+            model.fit(
+                made_ahead(augmented_batches(model, training, plan, len(history), part)),
+                steps_per_epoch=steps,
+                epochs=epochs.stop,
+                initial_epoch=len(history),
+                shuffle=False,
+                verbose=0,
+                callbacks=[
+                    keras.callbacks.LearningRateScheduler(rates.__getitem__),
+                    _EpochEnd(network, validation, plan, batch_size, checkpoint, history, report),
+                ],
+            )
     return history
 
 

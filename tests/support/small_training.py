@@ -29,10 +29,6 @@ NETWORK = Architecture(
 )
 TINY = NETWORK.model_copy(update={"backbone": "tiny"})
 """Two convolutions, for tests of what holds for any backbone."""
-# Deep networks with random weights magnify differences in rounding a hundredfold a step.
-SHALLOW = NETWORK.model_copy(
-    update={"backbone": "alexnet", "alpha": 1.0, "height": 64, "width": 64}
-)
 SGD = OptimisationSettings(
     optimizer="sgd",
     momentum=0.9,

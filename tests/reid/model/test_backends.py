@@ -1,8 +1,9 @@
-"""The same training under TensorFlow and under JAX."""
+"""The same training under TensorFlow and under JAX, on one device and on two."""
 
 import json
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,14 +16,17 @@ from reid.model.backend import keras, make_deterministic
 from reid.model.backend_choice import choose
 from reid.model.network import EMBEDDING, load_network, save_network
 from tests.support.facts_of_backend import RESUMED_AFTER, SURENESS
+from tests.support.machines import jax_devices, machines
 from tests.support.places import ROOT
-from tests.support.project import Project
 from tests.support.small_training import TINY, fold, network
+from tests.support.waiting import DEADLINE
 from tests.support.warm import warm_environment
 
 pytestmark = pytest.mark.slow
 
 BACKENDS = ("tensorflow", "jax")
+MACHINES = ("first machine", "second machine")
+MODEL_FILES = ("best.keras", "last.keras", "history.csv")
 
 
 def printed(module: str, *arguments: str, **environment: str) -> str:
@@ -34,6 +38,7 @@ def printed(module: str, *arguments: str, **environment: str) -> str:
         capture_output=True,
         text=True,
         check=False,
+        timeout=DEADLINE,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -41,39 +46,74 @@ def printed(module: str, *arguments: str, **environment: str) -> str:
 
 @dataclass(frozen=True)
 class Trained:
-    """What the training under one backend gave."""
+    """What a training gave. Those on several devices were not resumed."""
 
     uninterrupted: pd.DataFrame
     resumed: pd.DataFrame
     loss_of_a_sure_mistake: float
+    said_of_a_difference: str
     folder: Path
+
+    def file(self, name: str) -> bytes:
+        """Return the content of a file of the model."""
+        return (self.folder / "model" / name).read_bytes()
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trained]:
-    """Train the same network under each backend."""
+    """Train the same network under each backend, and on two devices, of one machine and of two."""
     folder = tmp_path_factory.mktemp("backends")
     keras.backend.clear_session()
     make_deterministic(seed=1, threads=2)
     start = folder / "start.keras"
     save_network(network(TINY), start)
-    found = {}
-    for backend in BACKENDS:
-        arguments = (str(start), str(folder / backend))
-        facts = json.loads(printed("facts_of_backend", *arguments, KERAS_BACKEND=backend))
-        found[backend] = Trained(
+    ways = {
+        "tensorflow": (1, {"KERAS_BACKEND": "tensorflow"}),
+        "jax": (1, jax_devices()),
+        **dict(zip(MACHINES, ((2, variables) for variables in machines(2)), strict=True)),
+        "two devices": (2, jax_devices(2)),
+    }
+
+    def train(way: str) -> Trained:
+        devices, environment = ways[way]
+        (folder / way).mkdir()
+        arguments = (str(start), str(folder / way), str(devices))
+        printed("facts_of_backend", *arguments, **environment)
+        facts = json.loads((folder / way / "facts.json").read_text())
+        return Trained(
             pd.DataFrame(facts["uninterrupted"]),
-            pd.DataFrame(facts["resumed"]),
-            facts["loss_of_a_sure_mistake"],
-            folder / backend,
+            pd.DataFrame(facts.get("resumed")),
+            facts.get("loss_of_a_sure_mistake", np.nan),
+            facts.get("said_of_a_difference", ""),
+            folder / way,
         )
-    return found
+
+    with ThreadPoolExecutor(len(MACHINES)) as pool:
+        return dict(zip(ways, pool.map(train, ways), strict=True))
 
 
 def test_both_backends_give_the_same_history(trained: dict[str, Trained]) -> None:
     tensorflow, jax = (trained[backend].uninterrupted for backend in BACKENDS)
     assert len(tensorflow) == 3
     pd.testing.assert_frame_equal(tensorflow, jax, rtol=1e-3)
+
+
+def test_two_devices_have_the_losses_of_one(trained: dict[str, Trained]) -> None:
+    one, two = (trained[way].uninterrupted for way in ("jax", "two devices"))
+    pd.testing.assert_frame_equal(one, two, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("file", MODEL_FILES)
+@pytest.mark.parametrize("machine", MACHINES)
+def test_two_machines_train_what_one_with_two_devices_trains(
+    trained: dict[str, Trained], machine: str, file: str
+) -> None:
+    assert trained[machine].file(file) == trained["two devices"].file(file)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_machines_that_differ_say_so(trained: dict[str, Trained], machine: str) -> None:
+    assert "the machines differ; this one has " in trained[machine].said_of_a_difference
 
 
 def test_tensorflow_loads_what_jax_trained(trained: dict[str, Trained]) -> None:
@@ -99,19 +139,6 @@ def test_loss_of_a_mistake_grows_with_its_sureness(
     trained: dict[str, Trained], backend: str
 ) -> None:
     assert trained[backend].loss_of_a_sure_mistake == pytest.approx(SURENESS)
-
-
-def test_pipeline_trains_and_extracts_without_tensorflow(
-    unfinished: Project, tmp_path: Path
-) -> None:
-    project = unfinished
-    project.set_params(
-        {"backend": "jax", "baseline": {"epochs": 1}, "extract": {"engine": "keras"}}
-    )
-    (tmp_path / "tensorflow.py").write_text("raise ImportError('TensorFlow, under JAX')")
-    without = {"PYTHONPATH": str(tmp_path), "START_COLD": "yes"}
-    project.must("dvc", "repro", "extract@baseline", **without)
-    assert np.load(project.root / "build/features/baseline/query.npy").any()
 
 
 def test_backend_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

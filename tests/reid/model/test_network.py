@@ -24,7 +24,7 @@ from reid.model.network import (
 from reid.training.compiling import compiled, targets
 from reid.training.objective import Objective
 from tests.support.places import ROOT
-from tests.support.small_training import NETWORK, PEOPLE, SHALLOW, TINY, fold, network, plan
+from tests.support.small_training import NETWORK, PEOPLE, TINY, fold, network, plan
 from tests.support.warm import warm_environment
 
 
@@ -49,9 +49,9 @@ def test_embedding_of_a_network_without_neck_is_the_feature_at_length_one() -> N
 def test_half_precision_trains_the_same_network_and_is_saved_in_full(
     precision: Precision, tmp_path: Path
 ) -> None:
-    full = network(SHALLOW)
+    full = network(TINY)
     half = for_computing(full, precision)
-    images = fold(2, 0, size=SHALLOW.height)
+    images = fold(2, 0, size=TINY.height)
     how = plan(1, Objective(label_smoothing=0.0, margin=0.3), lr=0.001)
     losses = []
     for trained in (full, half):
