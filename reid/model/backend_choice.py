@@ -18,6 +18,6 @@ def choose(backend: Backend) -> None:
     if find_spec(backend) is None:
         raise UserError(
             f"backend: {backend} is not installed. Choose the other backend, or install this one "
-            "as README.md describes in its part about GPUs."
+            "as README.md says under Your own photos."
         )
     os.environ["KERAS_BACKEND"] = backend
