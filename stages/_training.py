@@ -23,6 +23,7 @@ from stages._params import Seed, Threads
 
 if TYPE_CHECKING:
     from reid.model.backend import keras
+    from reid.training.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ def train_model(
         make_deterministic(params.seed, params.threads)
         from reid.training.compiling import Plan  # noqa: PLC0415
         from reid.training.devices import (  # noqa: PLC0415
+            explaining_failures,
             is_first_machine,
             require_same_on_all_machines,
             use_devices,
@@ -101,7 +103,8 @@ def train_model(
         )
         how = params.model
         kept = checkpoint(before)
-        with kept.alone():
+        with kept.alone(), explaining_failures():
+            require_same_on_all_machines(_state(stage, before, kept))
             taught = (
                 teacher_embeddings(teacher, paths.DATASET, kept.teacher_file()) if teacher else None
             )
@@ -115,10 +118,8 @@ def train_model(
             ended, last = (kept.of_refit(), refit_epochs) if refit_epochs else (kept, epochs)
             if len(ended.history()) == last and is_saved(stage):
                 kept.discard()
-            require_same_on_all_machines(
-                f"{stage} {before[:16]} with {len(kept.history())} finished epochs and "
-                f"{len(kept.of_refit().history())} of the refit"
-            )
+            # The result of another machine may not be in its cache.
+            require_same_on_all_machines(_state(stage, before, kept))
             train(
                 _network(params, folds.training.people, start),
                 folds,
@@ -130,6 +131,15 @@ def train_model(
             )
             # `track` discards the checkpoint: DVC may be killed before it has saved the model.
             require_unedited(stage, before)
+
+
+def _state(stage: str, inputs: str, kept: "Checkpoint") -> str:
+    """Return what machines that train together must agree on, in words."""
+    teacher = " and the teacher's embeddings" if kept.teacher_file().exists() else ""
+    return (
+        f"{stage} {inputs[:16]} with {len(kept.history())} finished epochs, "
+        f"{len(kept.of_refit().history())} of the refit{teacher}"
+    )
 
 
 def can_refit(name: str, folds: Folds) -> bool:

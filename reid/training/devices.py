@@ -44,13 +44,14 @@ def use_devices(count: int) -> None:
 
     Raises:
         UserError: the backend is not JAX, the machines don't meet, or there are fewer devices. Of
-            several machines, all devices must be used.
+            several machines, all devices must be used, and each must have as many.
     """
     several = MACHINES in os.environ
     if count == 1 and not several:
         return
     if keras.backend.backend() != "jax":
-        raise UserError("several devices, or machines, can train with backend: jax alone.")
+        reason = f"{MACHINES} is set" if several else f"devices is {count}"
+        raise UserError(f"{reason}, but devices train together with backend: jax only.")
     if several:
         _meet()
     devices = keras.distribution.list_devices()
@@ -60,13 +61,26 @@ def use_devices(count: int) -> None:
 
 
 def _meet() -> None:
+    import jax  # noqa: PLC0415
+
+    address = os.environ[MACHINES]
+    if ":" not in address:
+        raise UserError(f"{MACHINES}, {address}, has no port: write {address}:29400, for example.")
+    # It would keep `kill` from ending the training.
+    jax.config.update("jax_enable_preemption_service", False)
     try:
         keras.distribution.initialize()
     except (RuntimeError, ValueError) as e:
         raise UserError(
-            f"the machines of {MACHINES}, {os.environ[MACHINES]}, don't meet ({first_line(e)}). "
+            f"the machines of {MACHINES}, {address}, don't meet ({first_line(e)}). "
             "docs/scale.md says which variables each of them needs."
         ) from e
+    own, machines, total = jax.local_device_count(), jax.process_count(), jax.device_count()
+    if own * machines != total:
+        raise UserError(
+            f"this machine has {own} devices of {total} on {machines} machines; all must have as "
+            "many."
+        )
 
 
 def is_first_machine() -> bool:
@@ -77,8 +91,7 @@ def is_first_machine() -> bool:
 
 def require_same_on_all_machines(facts: str) -> None:
     """Raise UserError unless ``facts`` are the same text on all machines."""
-    devices = _devices()
-    if devices is None or devices.num_processes == 1:
+    if not _are_several_machines():
         return
     from jax.experimental.multihost_utils import assert_equal  # noqa: PLC0415
 
@@ -87,37 +100,41 @@ def require_same_on_all_machines(facts: str) -> None:
     except AssertionError as e:
         raise UserError(
             f"the machines differ; this one has {facts}. All need the same commit, parameters and "
-            "data, and the same number of finished epochs: if they have not, delete "
-            ".dvc/tmp/checkpoints on each of them."
+            "data. If only the finished epochs differ, copy .dvc/tmp/checkpoints of one machine to "
+            "the others."
         ) from e
 
 
 @contextmanager
-def sharing_batches(size: int) -> Iterator[None]:
-    """Let the devices share each batch of ``size`` images inside the block.
-
-    Raises:
-        UserError: the batch can't be divided evenly, or another machine has failed.
-    """
-    devices = _devices()
-    if devices is None:
-        yield
-        return
-    if size % len(devices.devices):
-        raise UserError(
-            f"{len(devices.devices)} devices can't share a batch of {size} images evenly. Change "
-            "baseline.batch_size, triplet.people, triplet.images or devices."
-        )
+def explaining_failures() -> Iterator[None]:
+    """Turn what goes wrong between machines inside the block into a UserError."""
     try:
-        with _SharedBatches(devices.devices).scope():
-            yield
-    except RuntimeError as e:
-        if devices.num_processes == 1:
+        yield
+    # AssertionError: a value that all should have differs.
+    except (RuntimeError, AssertionError) as e:
+        if not _are_several_machines():
             raise
         raise UserError(
             f"the machines can't go on together ({first_line(e)}). If one of them has failed, "
             "start the training on all of them again: it goes on after the last epoch."
         ) from e
+
+
+def sharing_batches(size: int) -> AbstractContextManager[None]:
+    """Let the devices share each batch of ``size`` images inside the block.
+
+    Raises:
+        UserError: the batch can't be divided evenly.
+    """
+    devices = _devices()
+    if devices is None:
+        return nullcontext()
+    if size % len(devices.devices):
+        raise UserError(
+            f"{len(devices.devices)} devices can't share a batch of {size} images evenly. Change "
+            "baseline.batch_size, triplet.people, triplet.images or devices."
+        )
+    return _SharedBatches(devices.devices).scope()
 
 
 def whole_batches() -> AbstractContextManager[None]:
@@ -141,3 +158,8 @@ def _devices() -> Any:
     Keras remembers them for the thread that chose them.
     """
     return keras.distribution.distribution()
+
+
+def _are_several_machines() -> bool:
+    devices = _devices()
+    return devices is not None and devices.num_processes > 1

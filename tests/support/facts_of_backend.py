@@ -4,7 +4,7 @@ Runs in a process of its own, because Keras takes its backend from the environme
 imported, and JAX counts its devices then. Trains a saved network, and writes the rows to
 ``facts.json`` in the folder. With one device, it also resumes that training from the checkpoint of
 its middle, and writes the rows of that, and the softmax loss of logits that are sure of the wrong
-person. With several, it says what machines hear whose inputs differ.
+person. With several, it says what machines hear whose inputs differ, and how a batch is shared.
 """
 
 import shutil
@@ -12,13 +12,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from reid.common.errors import UserError
 from reid.common.files import write_json
 from reid.model.backend import keras, make_deterministic
 from reid.model.network import load_network
 from reid.training.checkpoint import Checkpoint
 from reid.training.compiling import compiled
-from reid.training.devices import require_same_on_all_machines, use_devices
+from reid.training.devices import (
+    require_same_on_all_machines,
+    rows_of_this_machine,
+    sharing_batches,
+    use_devices,
+)
 from reid.training.folds import Fold
 from reid.training.history import Row
 from reid.training.loop import train
@@ -71,6 +78,17 @@ def loss_of_a_sure_mistake(start: Path) -> float:
     return float(model.loss["softmax"](keras.ops.eye(PEOPLE)[:1], logits))
 
 
+def rows_of_each_device(size: int) -> list[int]:
+    """Return how many rows of a batch each device of this machine gets."""
+    import jax  # noqa: PLC0415
+
+    rows = np.zeros((size, 1))[rows_of_this_machine(size)]
+    with sharing_batches(size):
+        layout = keras.distribution.distribution().get_data_layout(rows.shape).backend_layout
+    shared = jax.make_array_from_process_local_data(layout, rows)
+    return [len(shard.data) for shard in shared.addressable_shards]
+
+
 def said_of_a_difference(own: str) -> str:
     """Return the message for machines that have different facts."""
     try:
@@ -91,6 +109,7 @@ def main(start: Path, folder: Path, devices: int) -> None:
     else:
         require_same_on_all_machines("the same")
         facts["said_of_a_difference"] = said_of_a_difference(str(folder))
+        facts["rows_of_each_device"] = rows_of_each_device(8)
     write_json(folder / "facts.json", facts)
 
 

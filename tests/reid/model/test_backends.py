@@ -52,6 +52,7 @@ class Trained:
     resumed: pd.DataFrame
     loss_of_a_sure_mistake: float
     said_of_a_difference: str
+    rows_of_each_device: list[int]
     folder: Path
 
     def file(self, name: str) -> bytes:
@@ -69,7 +70,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trained]:
     save_network(network(TINY), start)
     ways = {
         "tensorflow": (1, {"KERAS_BACKEND": "tensorflow"}),
-        "jax": (1, jax_devices()),
+        "jax": (1, {"KERAS_BACKEND": "jax"}),
         **dict(zip(MACHINES, ((2, variables) for variables in machines(2)), strict=True)),
         "two devices": (2, jax_devices(2)),
     }
@@ -85,6 +86,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trained]:
             pd.DataFrame(facts.get("resumed")),
             facts.get("loss_of_a_sure_mistake", np.nan),
             facts.get("said_of_a_difference", ""),
+            facts.get("rows_of_each_device", []),
             folder / way,
         )
 
@@ -109,6 +111,11 @@ def test_two_machines_train_what_one_with_two_devices_trains(
     trained: dict[str, Trained], machine: str, file: str
 ) -> None:
     assert trained[machine].file(file) == trained["two devices"].file(file)
+
+
+def test_devices_share_the_rows_of_a_batch(trained: dict[str, Trained]) -> None:
+    assert trained["two devices"].rows_of_each_device == [4, 4]
+    assert [trained[machine].rows_of_each_device for machine in MACHINES] == [[4], [4]]
 
 
 @pytest.mark.parametrize("machine", MACHINES)
