@@ -118,7 +118,7 @@ def train_model(
             ended, last = (kept.of_refit(), refit_epochs) if refit_epochs else (kept, epochs)
             if len(ended.history()) == last and is_saved(stage):
                 kept.discard()
-            # The result of another machine may not be in its cache.
+            # Only some of the machines may have discarded theirs.
             require_same_on_all_machines(_state(stage, before, kept))
             train(
                 _network(params, folds.training.people, start),

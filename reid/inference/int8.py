@@ -56,7 +56,8 @@ def quantise(file: Path, photos: np.ndarray) -> None:
         OverflowFix,
     )
 
-    nncf.set_log_level(logging.ERROR)
+    # Not `nncf.set_log_level`: it sets the level of all handlers, those of others, too.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     network = ov.Core().read_model(file)
     operations = network.get_ordered_ops()
     kinds = [operation.get_type_name() for operation in operations]

@@ -1,7 +1,5 @@
 """Which trainings are repeated on all images."""
 
-import logging
-
 import pytest
 
 from stages._training import can_refit
@@ -9,8 +7,6 @@ from tests.support.small_training import fold, folds
 
 
 def test_held_out_people_are_not_learnt_from(caplog: pytest.LogCaptureFixture) -> None:
-    # Libraries that other tests import may have raised the level.
-    caplog.set_level(logging.WARNING, "stages")
     strangers = fold(4, 1, first_label=100, labelled=False)
     assert not can_refit("triplet", folds(fold(6, 0), strangers))
     assert "triplet.refit_epochs has no effect while split.holdout is people" in caplog.text
