@@ -22,6 +22,7 @@ from tests.support.small_training import HEIGHT, TINY, WIDTH, network
 PHOTOS = np.random.default_rng(0).integers(0, 256, (20, HEIGHT, WIDTH, 3), np.uint8)
 
 
+@pytest.mark.slow
 def test_convolutions_are_integers_and_embeddings_nearly_the_same(tmp_path: Path) -> None:
     pytest.importorskip("nncf")
     make_deterministic(seed=1, threads=2)
@@ -36,6 +37,7 @@ def test_convolutions_are_integers_and_embeddings_nearly_the_same(tmp_path: Path
     assert np.linalg.norm(after, axis=1) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_network_that_is_not_similar_enough_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
