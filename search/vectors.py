@@ -6,8 +6,9 @@ J. Johnson et al., "Billion-scale similarity search with GPUs", 2017, describes 
 from collections.abc import Callable, Sequence
 from threading import Lock
 
-import faiss
 import numpy as np
+
+from search.faiss_library import faiss
 
 EXACT_UP_TO = 200_000
 """The most embeddings that are all compared with a query: measured in docs/search.md."""
