@@ -99,7 +99,7 @@ def wait_while_it_runs(holds: Callable[[], object], process: "subprocess.Popen[s
 
 
 def assert_nothing_is_left(project: Project) -> None:
-    # The process that reports a training ends a moment after it.
+    # A process of a training may end a moment after the command.
     psutil.wait_procs(project.processes(), timeout=60)
     assert project.processes() == []
     assert list((project.root / ".dvc/tmp/exps/standalone").glob("tmp*")) == []
@@ -312,5 +312,7 @@ def test_code_that_git_does_not_know_is_named_before_the_sweep(project: Project)
     before = list((project.root / "sweeps").glob("*"))
     done = run_sweep(project, "-S", "lr=0.01,0.02")
     (project.root / file).unlink()
-    assert_one_clear_message(done, f"error: git doesn't know {re.escape(str(file))}.*`git add '")
+    assert_one_clear_message(
+        done, f"error: git doesn't know {re.escape(str(file))}.*run `git add` for what they need"
+    )
     assert list((project.root / "sweeps").glob("*")) == before

@@ -21,6 +21,7 @@ PROGRAM = (sys.executable, "-m", "tests.support.portable_results")
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(7200),
     pytest.mark.skipif("EMULATED" not in os.environ, reason="takes an hour; EMULATED=1 runs it"),
     pytest.mark.skipif(
         shutil.which(EMULATOR) is None,

@@ -445,11 +445,13 @@ def test_no_photo_is_lost_while_others_are_forgotten(store: Store) -> None:
     threads = [threading.Thread(target=work) for work in (add_some, search_some)]
     for thread in threads:
         thread.start()
-    for number in range(3):
-        assert index.forget(f"person {number}") == 1
-    is_over.set()
-    for thread in threads:
-        thread.join()
+    try:
+        forgotten = [index.forget(f"person {number}") for number in range(3)]
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+    assert forgotten == [1, 1, 1]
     assert added
     assert set(seen) == {1}
     stored = {sighting.file for sighting in index.sightings(["late"])}
