@@ -10,7 +10,6 @@ from functools import partial
 import numpy as np
 
 from benchmarks.figures import Figure, in_turns
-from reid.common.arrays import FloatArray
 from reid.data.market import DISTRACTOR_PID, JUNK_PID
 from reid.evaluation.open_set import (
     SearchRecorder,
@@ -58,12 +57,6 @@ def market_sized(width: int, noise: float = NOISE) -> tuple[FeatureSet, FeatureS
     pids = np.repeat([JUNK_PID, DISTRACTOR_PID], [JUNK, DISTRACTORS])
     pids = rng.permutation(np.concatenate((pids, people)))
     return query, feature_set(pids, rng.integers(1, CAMERAS + 1, len(pids)))
-
-
-def unit_rows(rows: int, width: int) -> FloatArray:
-    """Draw features of length 1: float32 (rows, width)."""
-    features = np.random.default_rng(751).standard_normal((rows, width), dtype=np.float32)
-    return features / np.linalg.norm(features, axis=1, keepdims=True)
 
 
 def by_sorting(query: FeatureSet, gallery: FeatureSet) -> tuple[float, float]:

@@ -35,7 +35,7 @@ LATER_PARAMETERS = {
 TO_PUBLISH = "`dvc exp apply` it and run `dvc repro`."
 """How a result of DVC gets a whole run in MLflow."""
 INCOMPLETE = "incomplete"
-"""The status of a result of which not all stages have run with its parameters."""
+"""The status of a result if some stages have not run with its parameters."""
 BROKEN_OFF = ("killed", "failed")
 """The status of runs that have ended without a whole result."""
 
@@ -119,7 +119,9 @@ def all_results(root: Path, runs: Iterable[Run]) -> list[JoinedResult]:
 
 
 def joined(known: Iterable[Known], runs: Iterable[Run]) -> list[JoinedResult]:
-    """Join by fingerprint, and an experiment without one by its name, with a run that is going on.
+    """Match results and runs by fingerprint.
+
+    An unfinished experiment has no fingerprint yet: its name matches it with an unfinished run.
 
     Figures of one fingerprint may contradict each other, as those of the workspace and of a commit
     that was made on another CPU type: these are two results, and share the one run.

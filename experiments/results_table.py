@@ -9,7 +9,7 @@ from rich.text import Text
 
 from experiments.joining import METRICS, PROTOCOL, TO_PUBLISH, JoinedResult
 from experiments.slim_table import fits, parameter_heading, slim_table
-from reid.common.errors import UserError
+from reid.common.errors import UserError, listed
 from reid.data.protocols import ANY_CAMERA
 from reid.evaluation.figures import FIGURES
 from runs.run_store import short
@@ -119,7 +119,7 @@ def _table(
         table.add_column(f"{model}\n{FIGURES[figure]}", justify="right", no_wrap=True)
     for result in results:
         bests = best.get(result.protocol, {})
-        cells = [Text(", ".join(result.names))]
+        cells = [Text(listed(result.names))]
         if metrics:
             is_best = metric in result.metrics and result.metrics[metric] == bests[metric]
             cells.insert(0, Text("*" if is_best else ""))
@@ -167,7 +167,7 @@ def _params(results: Sequence[JoinedResult], names: Sequence[str]) -> Table:
             for name in names
             if name in params and params[name] != first.get(name)
         ]
-        table.add_row(Text(", ".join(result.names)), Text("  ".join(values) or "-"))
+        table.add_row(Text(listed(result.names)), Text("  ".join(values) or "-"))
     return table
 
 

@@ -59,9 +59,7 @@ def run_of(root: Path, store: RunStore, text: str) -> Run:
         )
     if len({result.run_id for result in found}) > 1:
         which = [f"{r.names[0]} ({short(r.run_id) or 'only in DVC'})" for r in found]
-        raise UserError(
-            f"{text} names {len(found)} results: {listed(which, limit=10)}. Give more of the id."
-        )
+        raise UserError(f"{text} names {len(found)} results: {listed(which)}. Give more of the id.")
     _require_run(found[0])
     return next(run for run in runs if run.info.run_id == found[0].run_id)
 

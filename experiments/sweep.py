@@ -2,7 +2,6 @@
 
 import json
 import logging
-import shlex
 import signal
 import sys
 import time
@@ -30,7 +29,6 @@ from reid.common.errors import UserError, listed
 from reid.data.paths import metrics_file
 from runs.dvc_experiment import require_path_for_temporary_folders
 from runs.fingerprint import fingerprint_now, project_root, worktree
-from runs.worktree import LISTED
 
 FOLDER = Path("sweeps")
 POLL_SECONDS = 0.5
@@ -144,10 +142,9 @@ def plan(repo: Repo, grid: dict[str, list[str]]) -> Sweep:
 def require_known_code() -> None:
     """Raise UserError if git doesn't know a file among the code: no run of a sweep has it."""
     if unknown := worktree().unknown:
-        files = shlex.join(unknown) if len(unknown) <= LISTED else "them"
         raise UserError(
             f"git doesn't know {listed(unknown)}. The runs of a sweep have only the files that "
-            f"git knows: run `git add {files}`, or move what is not needed"
+            f"git knows: run `git add` for what they need, and move the rest elsewhere"
         )
 
 
@@ -254,7 +251,7 @@ def main(
     report(sweep)
     if failed := [run.name for run in sweep.runs if run.error]:
         raise UserError(
-            f"{len(failed)} of {len(sweep.runs)} runs failed: {listed(failed, limit=10)}. "
+            f"{len(failed)} of {len(sweep.runs)} runs failed: {listed(failed)}. "
             f"{sweep.files}/NAME.log holds all that a run printed"
         )
 

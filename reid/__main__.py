@@ -258,7 +258,8 @@ def export(
         photos = read_columns(paths.DATASET, "gallery", ("image",))["image"][:CHECKED]
         calibration = calibration_photos(paths.DATASET) if int8 else []
         comparison = write_bundle(weights, engine, flip, photos, destination, calibration)
-    typer.echo(f"wrote {destination}; beside Keras on {len(photos)} gallery photos: {comparison}")
+    on = f"{len(photos)} gallery photos"
+    typer.echo(f"wrote {destination}; compared with Keras on {on}: {comparison}")
 
 
 @app.command()

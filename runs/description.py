@@ -3,7 +3,7 @@
 from reid.common.errors import listed
 from runs.markdown import code
 from runs.run_identity import RunIdentity
-from runs.worktree import LISTED, WorkTree
+from runs.worktree import WorkTree
 
 
 def describe(
@@ -41,7 +41,7 @@ def describe(
 def _changes(worktree: WorkTree) -> str:
     if not worktree.determining:
         return "only parameters changed" if worktree.params else "unchanged"
-    changed = listed([code(path) for path in worktree.determining], LISTED)
+    changed = listed([code(path) for path in worktree.determining])
     return f"with uncommitted changes of {changed}"
 
 
@@ -51,4 +51,4 @@ def _params(worktree: WorkTree) -> str:
     changes = [
         f"{code(name)} {code(was)} → {code(now)}" for name, (was, now) in worktree.params.items()
     ]
-    return listed(changes, LISTED)
+    return listed(changes)

@@ -267,8 +267,8 @@ class Tracker:
         """Delete other runs of the fingerprint, which machines that share a server may have made.
 
         A run is dated before the server has it, and a creation without an answer is repeated, so
-        two machines may each have seen theirs alone. Who still reports to one that is deleted finds
-        this one later.
+        two machines may each have seen theirs alone. A machine that still reports to a deleted run
+        finds the kept one at its next ``track``.
         """
         if self._others:
             for run in self._others:

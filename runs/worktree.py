@@ -18,8 +18,6 @@ from runs.git import PATCH, git, names
 from runs.params import flatten
 
 CHANGES = "changes.patch"
-LISTED = 10
-"""How many files or parameters a run names."""
 NO_SECRETS = ":(exclude,glob)**/.dvc/config"
 """``dvc remote modify`` writes passwords there; nothing in it determines a result."""
 
@@ -65,11 +63,10 @@ class WorkTree:
             return {}
         tags = {"git_dirty": "true" if self.determining else "false"}
         if self.determining:
-            tags["git_changes"] = listed(self.determining, LISTED)
+            tags["git_changes"] = listed(self.determining)
         if self.params:
-            tags["params_changed"] = listed(
-                [f"{name}: {was} -> {now}" for name, (was, now) in self.params.items()], LISTED
-            )
+            changes = [f"{name}: {was} -> {now}" for name, (was, now) in self.params.items()]
+            tags["params_changed"] = listed(changes)
         return tags
 
     def write(self, folder: Path) -> None:

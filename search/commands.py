@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from reid.common.errors import UserError
+from reid.common.errors import UserError, listed
 from reid.data import paths
 from reid.data.market import MARKET_NAMES
 from reid.terminal import console
@@ -140,9 +140,9 @@ def info(
         table = Table()
         table.add_column("person", overflow="fold")
         table.add_column("photos", justify="right")
-        table.add_column("cameras")
+        table.add_column("cameras", overflow="fold")
         for person in shown:
-            cameras = ", ".join(map(str, person.cameras))
+            cameras = listed(list(map(str, person.cameras)))
             table.add_row(Text(person.name), f"{person.photos:,}", cameras)
         console().print(table)
     if len(people) > len(shown):

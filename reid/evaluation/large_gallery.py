@@ -23,8 +23,6 @@ from reid.common.arrays import BoolArray, FloatArray, IntArray
 from reid.data.market import DISTRACTOR_PID, JUNK_PID
 from reid.data.protocols import ANY_CAMERA, CROSS_CAMERA, Protocol
 from reid.protocol.feature_set import FeatureSet, check_comparable
-
-# Two are private: publishing them would edit reid/protocol, and rerun all trainings.
 from reid.protocol.ranking import (
     Answers,
     PairSimilarities,

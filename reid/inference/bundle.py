@@ -34,7 +34,7 @@ README = """# A person re-identification network, format {name}
 | similarity | the dot product of two embeddings, from -1 to 1 |
 | mirrored | {mirrored} |
 | made from | `{weights}` |
-| beside Keras, on {count} photos | {comparison} |
+| compared with Keras, on {count} photos | {comparison} |
 
 Scale photos to {height}x{width} (bilinear); all other preparation is inside the network. To try it:
 
@@ -71,7 +71,7 @@ def write_bundle(
             float32.
 
     Returns:
-        What the embeddings are beside Keras's, in words.
+        How near the embeddings are to those of Keras, in words.
 
     Raises:
         UserError: the folder exists, the file can't be loaded, or the difference is too large.

@@ -1,1 +1,1 @@
-"""From photos to a split data set. It runs before any training; no later stage imports it."""
+"""From photos to a split data set. It runs before any training."""

@@ -46,7 +46,8 @@ def read_thresholds(file: Path) -> dict[float, float]:
 def threshold_of(thresholds: Mapping[float, float], fpir: float) -> float | None:
     """Return the threshold at which at most ``fpir`` of strangers find somebody.
 
-    That is the one for the largest FPIR that is not above it. None if there is none.
+    Of the known thresholds, it is the one with the largest FPIR up to ``fpir``. Return None if the
+    FPIR of each is larger.
     """
     small_enough = [known for known in thresholds if known <= fpir]
     return thresholds[max(small_enough)] if small_enough else None

@@ -50,7 +50,7 @@ class Query:
     faults: Sequence[str] = field(default=())
     """What is wrong with those that can't be read."""
     is_new: bool = False
-    """Whether they are others than those of the search before."""
+    """Whether the search before was for other photos."""
 
 
 async def read_query(
