@@ -13,17 +13,7 @@ from packaging.specifiers import SpecifierSet
 from tests.support.places import ROOT
 
 FILES = ("Makefile", "requirements.lock", "requirements-dev.lock")
-STUB = f"""\
-#!{sys.executable}
-import os, runpy, sys
-if sys.argv[1] == "-c":
-    sys.version_info = tuple(map(int, os.environ["CLAIMED"].split(".")))
-    exec(sys.argv[2])
-else:
-    sys.argv = ["venv", "--without-pip", *sys.argv[3:]]
-    runpy.run_module("venv", run_name="__main__")
-"""
-"""A Python that says that it has another version."""
+CLAIMING_PYTHON = ROOT / "tests" / "support" / "claiming_python.py"
 
 
 @pytest.fixture
@@ -35,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
         shutil.copyfile(ROOT / name, folder / name)
     stub = folder / "bin" / "python3"
     stub.parent.mkdir()
-    stub.write_text(STUB)
+    stub.write_text(f"#!{sys.executable}\n{CLAIMING_PYTHON.read_text()}")
     stub.chmod(0o755)
     return folder
 

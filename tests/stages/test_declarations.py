@@ -5,6 +5,7 @@ is seen by watching each stage of two small pipelines: what it opens, from any l
 parameters it takes.
 """
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -169,28 +170,7 @@ def test_stages_read_what_they_declare(watched: Watched) -> None:
     assert sorted((usual & other) - set(NOT_READ)) == []
 
 
-PROBES = {
-    "python": "open('secret.txt').read()",
-    "cpp": "import pyarrow\npyarrow.memory_map('secret.txt').read()",
-    "child": "import subprocess\nsubprocess.run(['cat', 'secret.txt'], check=True)",
-    "home": "from pathlib import Path\n(Path.home() / 'secret.txt').read_text()",
-    "code": "import secret",
-    "param": "import dvc.api\ndvc.api.params_show()['hidden']['depth']",
-    "settings": (
-        "from reid.common.settings import Settings\nfrom stages._stage import declared\n"
-        "class Hidden(Settings):\n    depth: int\n"
-        "class Params(Settings):\n    lr: float\n    hidden: Hidden\n"
-        "declared('other', Params).hidden.depth"
-    ),
-    "merged": "import dvc.api\n{**dvc.api.params_show()}",
-    "yaml": "import yaml\nyaml.safe_load(open('params.yaml'))",
-    "loaded": "from dvc.utils.serialize import load_yaml\nload_yaml('params.yaml')",
-    "api": "import dvc.api\ndvc.api.read('params.yaml')",
-    "own_output": "open('made', 'w').write('1')\nopen('made').read()",
-    "declared": (
-        "import dvc.api\nopen('known.txt').read()\ndvc.api.params_show(stages='declared')['lr']"
-    ),
-}
+PROBES = ROOT / "tests" / "support" / "probes"
 
 
 @pytest.fixture(scope="module")
@@ -200,9 +180,10 @@ def probed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[st
     project = Project(folder / "project")
     project.root.mkdir()
     stages: dict[str, dict[str, object]] = {}
-    for name, code in PROBES.items():
-        (project.root / f"probe_{name}.py").write_text(f"{code}\n")
-        stages[name] = {"cmd": f"python -m probe_{name}", "deps": [f"probe_{name}.py"]}
+    for probe in PROBES.glob("probe_*.py"):
+        shutil.copy(probe, project.root)
+        name = probe.stem.removeprefix("probe_")
+        stages[name] = {"cmd": f"python -m {probe.stem}", "deps": [probe.name]}
     stages["declared"] |= {
         "deps": ["probe_declared.py", "known.txt", "unused"],
         "params": ["lr", "spare"],

@@ -1,0 +1,1 @@
+"""Stages that read something, for tests of what is noticed of it."""

@@ -1,0 +1,3 @@
+"""A stage that imports code."""
+
+import secret  # noqa: F401
