@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shlex
 import signal
 import sys
 import time
@@ -32,6 +33,8 @@ from runs.fingerprint import fingerprint_now, project_root, worktree
 
 FOLDER = Path("sweeps")
 POLL_SECONDS = 0.5
+ADDED_AT_ONCE = 10
+"""The most files that a command in a message names."""
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals of Ctrl-C, of a supervisor, and of a terminal that was closed."""
 INTERRUPTED = 130
@@ -142,9 +145,10 @@ def plan(repo: Repo, grid: dict[str, list[str]]) -> Sweep:
 def require_known_code() -> None:
     """Raise UserError if git doesn't know a file among the code: no run of a sweep has it."""
     if unknown := worktree().unknown:
+        files = shlex.join(unknown) if len(unknown) <= ADDED_AT_ONCE else "them"
         raise UserError(
             f"git doesn't know {listed(unknown)}. The runs of a sweep have only the files that "
-            f"git knows: run `git add` for what they need, and move the rest elsewhere"
+            f"git knows: run `git add {files}`, or move what is not needed"
         )
 
 

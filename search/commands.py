@@ -142,7 +142,7 @@ def info(
         table.add_column("photos", justify="right")
         table.add_column("cameras", overflow="fold")
         for person in shown:
-            cameras = listed(list(map(str, person.cameras)))
+            cameras = listed([str(camera) for camera in person.cameras])
             table.add_row(Text(person.name), f"{person.photos:,}", cameras)
         console().print(table)
     if len(people) > len(shown):

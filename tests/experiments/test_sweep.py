@@ -312,7 +312,5 @@ def test_code_that_git_does_not_know_is_named_before_the_sweep(project: Project)
     before = list((project.root / "sweeps").glob("*"))
     done = run_sweep(project, "-S", "lr=0.01,0.02")
     (project.root / file).unlink()
-    assert_one_clear_message(
-        done, f"error: git doesn't know {re.escape(str(file))}.*run `git add` for what they need"
-    )
+    assert_one_clear_message(done, f"error: git doesn't know {re.escape(str(file))}.*`git add '")
     assert list((project.root / "sweeps").glob("*")) == before

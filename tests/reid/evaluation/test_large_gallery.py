@@ -113,7 +113,7 @@ def assert_ranked_alike(
     return found
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=150)
 @given(problems(), st.integers(1, 50), st.integers(1, 45), PROTOCOLS)
 def test_figures_of_small_galleries_with_many_ties(
     problem: Problem, k: int, rows_at_once: int, protocol: Protocol

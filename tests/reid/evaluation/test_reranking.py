@@ -144,10 +144,13 @@ class TestAgainstTheDefinition:
 class TestOneQueryAtATime:
     @pytest.mark.parametrize("k1", [1, 2, 5, 7, 20])
     @pytest.mark.parametrize("k2", [1, 3, 6])
-    def test_is_as_defined_among_clusters(self, k1: int, k2: int) -> None:
+    @pytest.mark.parametrize("original_weight", [0.0, 0.3])
+    def test_is_as_defined_among_clusters(self, k1: int, k2: int, original_weight: float) -> None:
         features = clustered(np.random.default_rng(k1), 70, clusters=7)
         queries, gallery = features[:6], features[6:]
-        reranking = Reranking(method="k_reciprocal_alone", k1=k1, k2=k2)
+        reranking = Reranking(
+            method="k_reciprocal_alone", k1=k1, k2=k2, original_weight=original_weight
+        )
         np.testing.assert_allclose(
             final_distances(queries, gallery, reranking),
             naive_alone(queries, gallery, reranking),
