@@ -16,15 +16,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import dvc.api
-from dvc.repo import Repo
+import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from reid.data.paths import PARAMS
 from reid.evaluation.figures import value_and_interval
-from runs.fingerprint import recorded_fingerprint
+from runs.fingerprint import fingerprint_now
 from runs.tracking import EXPERIMENT, FINGERPRINT, flatten, tracking_uri
+from runs.worktree import committed
 
 Settings = dict[str, Any]
 
@@ -83,12 +83,10 @@ def run_row(client: MlflowClient, settings: Settings) -> Run:
     command = ["dvc", "exp", "run", *overrides]
     if subprocess.run([sys.executable, "-m", *command], check=False).returncode:
         sys.exit(f"error: {' '.join(command)} failed")
-    with Repo() as repo:
-        fingerprint = recorded_fingerprint(repo)
     found = client.search_experiments(filter_string=f"name = '{EXPERIMENT}'")
     runs = client.search_runs(
         [experiment.experiment_id for experiment in found],
-        f"tags.{FINGERPRINT} = '{fingerprint}' and attributes.status = 'FINISHED'",
+        f"tags.{FINGERPRINT} = '{fingerprint_now()}' and attributes.status = 'FINISHED'",
     )
     if not runs:
         sys.exit(f"error: the result of {' '.join(command)} has no finished run in MLflow")
@@ -104,7 +102,7 @@ def seconds_per_epoch(client: MlflowClient, run: Run) -> str:
 
 def main() -> None:
     """Run the rows and print them as a Markdown table: the triplet model of each."""
-    params = dvc.api.params_show(PARAMS, rev="HEAD")
+    params = yaml.safe_load(committed("HEAD", PARAMS))
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else params["seed"]
     client = MlflowClient(tracking_uri(Path.cwd()))
     lines = ["| recipe | rank-1 | mAP | s/epoch |", "|---|---|---|---|"]

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from itertools import product
 
 from reid.common.errors import UserError
-
-PROTOCOL = "evaluate.protocol"
+from runs.params import PROTOCOL
 
 
 def parse_grid(settings: list[str]) -> dict[str, list[str]]:

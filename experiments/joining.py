@@ -1,30 +1,26 @@
 """All results of a project: what DVC and MLflow know of each, joined."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Literal
 
-from dvc.repo import Repo
-from dvc.scm import SCMError
-
-from experiments.fingerprint_cache import CommitFingerprints
 from reid.data.market import MARKET_NAMES
-from reid.data.paths import MODELS
 from reid.data.protocols import CROSS_CAMERA
-from reid.evaluation.figures import FIGURES
-from runs.fingerprint import fingerprint, recorded_fingerprint
+from runs.known_results import (
+    DATA,
+    INCOMPLETE,
+    WORKSPACE,
+    Known,
+    data_parameter,
+    figures_among,
+    known_to_dvc,
+)
+from runs.params import PROTOCOL
 from runs.run_store import Run, fingerprint_of
-from runs.tracking import TEST_SET, flatten
+from runs.tracking import TEST_SET
 
-if TYPE_CHECKING:
-    from dvc.repo.experiments.serialize import ExpState
-
-METRICS = tuple(f"{model}/{figure}" for model in MODELS for figure in FIGURES)
-WORKSPACE = "workspace"
-DATA = "data"
-GALLERY, RERANKING, PROTOCOL = "ingest.gallery", "evaluate.reranking", "evaluate.protocol"
+GALLERY, RERANKING = "ingest.gallery", "evaluate.reranking"
 """Parameters that decide, together with the data, how figures are measured."""
 LATER_PARAMETERS = {
     "ingest.names": MARKET_NAMES,
@@ -34,21 +30,8 @@ LATER_PARAMETERS = {
 """Other such parameters, with what held for results from before they existed."""
 TO_PUBLISH = "`dvc exp apply` it and run `dvc repro`."
 """How a result of DVC gets a whole run in MLflow."""
-INCOMPLETE = "incomplete"
-"""The status of a result if some stages have not run with its parameters."""
 BROKEN_OFF = ("killed", "failed")
 """The status of runs that have ended without a whole result."""
-
-
-@dataclass(frozen=True)
-class Known:
-    """A result as DVC knows it under one name."""
-
-    name: str
-    status: str
-    fingerprint: str = ""
-    params: Mapping[str, str] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -167,7 +150,7 @@ def _result(group: list[Known], run: Run | None) -> JoinedResult:
         return JoinedResult(
             names, "DVC", "", "", known.status, known.fingerprint, known.params, known.metrics
         )
-    logged = _figures(run.data.metrics)
+    logged = figures_among(run.data.metrics)
     differ = _contradict(known.metrics, logged)
     return JoinedResult(
         names or (run.info.run_name,),
@@ -192,80 +175,4 @@ def _recipe(run: Run) -> dict[str, str]:
     """Return the parameters of a run, without the facts about its test set."""
     params: dict[str, str] = run.data.params
     chosen = {k: v for k, v in params.items() if not k.startswith(f"{TEST_SET}.")}
-    return _of_data(run.data.tags.get("data_md5")) | chosen if chosen else {}
-
-
-def _of_data(md5: str | None) -> dict[str, str]:
-    return {DATA: md5[:7]} if md5 else {}
-
-
-def _figures(metrics: Mapping[str, float]) -> dict[str, float]:
-    return {name: float(metrics[name]) for name in METRICS if name in metrics}
-
-
-def known_to_dvc(root: Path) -> list[Known]:
-    """Return what DVC knows of all results, the workspace's first."""
-    with Repo(str(root)) as repo:
-        try:
-            states = repo.experiments.show(revs=["HEAD", *_baselines(repo)])
-        except SCMError:  # nothing was committed yet
-            return []
-        fingerprints = CommitFingerprints(repo)
-        found = [known for state in states for known in _known(repo, fingerprints, state)]
-        fingerprints.remember()
-        return found
-
-
-def _baselines(repo: Repo) -> set[str]:
-    """Return the commits that experiments were started from, those in DVC's queue included."""
-    queue = repo.experiments.celery_queue
-    queued = [
-        *queue.iter_queued(),
-        *queue.iter_active(),
-        *(one.entry for one in queue.iter_failed()),
-    ]
-    return {*repo.experiments.ls(all_commits=True), *(entry.baseline_rev for entry in queued)}
-
-
-def _known(repo: Repo, fingerprints: CommitFingerprints, state: "ExpState") -> Iterator[Known]:
-    if state.rev == WORKSPACE:
-        current = recorded_fingerprint(repo)
-        # Until all stages have run, the figures belong to other parameters.
-        if current == fingerprint():
-            yield from _finished(state, WORKSPACE, lambda: current)
-        return
-    yield from _finished(state, state.name or state.rev[:7], partial(fingerprints.of, state.rev))
-    for experiment in state.experiments or []:
-        last = experiment.revs[0]
-        name = experiment.name or last.rev[:7]
-        status = experiment.executor.state if experiment.executor else "success"
-        if status == "success":
-            yield from _finished(last, name, partial(fingerprints.of, last.rev))
-        else:
-            yield Known(name, status, params=_params(last))
-
-
-def _finished(state: "ExpState", name: str, key: Callable[[], str]) -> Iterator[Known]:
-    """Yield what is known if there are figures; a commit that DVC can't read has none."""
-    metrics = {
-        f"{PurePosixPath(path).stem}/{figure}": value
-        for path, content in (state.data.metrics if state.data else {}).items()
-        for figure, value in content.get("data", {}).items()
-    }
-    figures = _figures(metrics)
-    if not figures:
-        return
-    if recorded := key():
-        yield Known(name, "finished", recorded, _params(state), figures)
-    else:
-        yield Known(name, INCOMPLETE, params=_params(state))
-
-
-def _params(state: "ExpState") -> dict[str, str]:
-    files: Iterable[Mapping[str, Any]] = state.data.params.values() if state.data else ()
-    data = state.data.deps.get(DATA) if state.data else None
-    return _of_data(data.hash if data else None) | {
-        key: str(value)
-        for content in files
-        for key, value in flatten(content.get("data", {})).items()
-    }
+    return data_parameter(run.data.tags.get("data_md5")) | chosen if chosen else {}

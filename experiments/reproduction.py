@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 from rich.table import Table
 from rich.text import Text
 
-from experiments.checkout import DVC, require_commit, restore
 from experiments.joining import TO_PUBLISH
 from experiments.slim_table import slim_table
 from reid.common.errors import UserError
+from runs.checkout import DVC, require_commit, restore
 from runs.run_store import Run, RunStore, fingerprint_of, is_finished, short
 from verify.clones import environment
 from verify.recurrence import TOLERANCE, Recurrence, recurrences

@@ -7,11 +7,13 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from experiments.joining import METRICS, PROTOCOL, TO_PUBLISH, JoinedResult
+from experiments.joining import TO_PUBLISH, JoinedResult
 from experiments.slim_table import fits, parameter_heading, slim_table
 from reid.common.errors import UserError, listed
 from reid.data.protocols import ANY_CAMERA
 from reid.evaluation.figures import FIGURES
+from runs.known_results import METRICS
+from runs.params import PROTOCOL
 from runs.run_store import short
 
 Protocol = tuple[str, ...]

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import dvc.api
 import numpy as np
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +15,7 @@ from reid.data.paths import PARAMS, ranking_file
 from reid.evaluation.figures import FIGURES, TESTED
 from reid.evaluation.ranking_file import RankedQueries, read_ranking
 from reid.evaluation.seeds import difference_of_recipes, spread
+from runs.dvc_experiment import file_of_experiment
 
 SEED = "seed"
 
@@ -87,7 +87,7 @@ def _differences(first: Sequence[RankedQueries], second: Sequence[RankedQueries]
 
 def _ranking(run: SweepRun) -> RankedQueries:
     """Read the ranking of a run's queries from DVC's cache."""
-    content = dvc.api.read(ranking_file(MODEL).as_posix(), rev=run.name, mode="rb")
+    content = file_of_experiment(run.name, ranking_file(MODEL))
     with TemporaryDirectory() as folder:
         file = Path(folder) / "ranking.parquet"
         file.write_bytes(content)

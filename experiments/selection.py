@@ -6,11 +6,11 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from experiments.dvc_errors import explained
 from experiments.joining import TO_PUBLISH, JoinedResult, all_results, joined, meant
 from reid.common.errors import UserError, listed
-from runs.fingerprint import project_root
+from runs.dvc_errors import explained
 from runs.liveness import end_abandoned
+from runs.project import project_root
 from runs.run_store import LOCAL_HOST, SHORT, Run, RunStore, short
 
 UI_SECONDS = 2

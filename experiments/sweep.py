@@ -12,13 +12,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
-import dvc.api
 import typer
-from dvc.repo import Repo
 from rich.text import Text
 from tqdm import tqdm
 
-from experiments.dvc_errors import explained
 from experiments.grid import combinations, next_sweep, parse_grid, run_name
 from experiments.seed_table import has_seeds, seed_table
 from experiments.sweep_page import write_sweep
@@ -28,8 +25,15 @@ from experiments.temporary_run import TemporaryRun, end_all
 from reid import terminal
 from reid.common.errors import UserError, listed
 from reid.data.paths import metrics_file
-from runs.dvc_experiment import require_path_for_temporary_folders
-from runs.fingerprint import fingerprint_now, project_root, worktree
+from runs.dvc_errors import explained
+from runs.dvc_experiment import (
+    file_of_experiment,
+    kept_experiments,
+    require_path_for_temporary_folders,
+)
+from runs.fingerprint import fingerprint_now
+from runs.origin import worktree
+from runs.project import project_root
 
 FOLDER = Path("sweeps")
 POLL_SECONDS = 0.5
@@ -102,8 +106,7 @@ class Sweep:
     def _note(self, run: SweepRun, process: TemporaryRun) -> None:
         run.seconds = time.monotonic() - process.began
         if process.has_succeeded:
-            # `metrics_show` would want the file in the workspace, too.
-            run.metrics = json.loads(dvc.api.read(metrics_file(MODEL).as_posix(), rev=run.name))
+            run.metrics = json.loads(file_of_experiment(run.name, metrics_file(MODEL)))
         else:
             run.error = process.failure
 
@@ -133,10 +136,9 @@ class StopRequest:
         self.is_made = True
 
 
-def plan(repo: Repo, grid: dict[str, list[str]]) -> Sweep:
+def plan(grid: dict[str, list[str]]) -> Sweep:
     """Name the runs of a sweep; the names are new to DVC and to the folder of reports."""
-    kept = repo.experiments.ls(all_commits=True).values()
-    taken = {name for names in kept for name, *_ in names}
+    taken = set(kept_experiments(Path()).values())
     name = next_sweep(taken | {path.name for path in FOLDER.glob("*")})
     runs = [SweepRun(run_name(name, changes), changes) for changes in combinations(grid)]
     return Sweep(name, runs)
@@ -241,8 +243,7 @@ def main(
     require_path_for_temporary_folders(project_root())
     require_known_code()
     request = StopRequest()
-    with Repo() as repo:
-        sweep = plan(repo, grid)
+    sweep = plan(grid)
     console.print(
         f"{sweep.name}: {len(sweep.runs)} runs over {' x '.join(grid)}, {jobs} at a time. "
         "Ctrl-C stops them.",

@@ -43,7 +43,7 @@ class TemporaryRun:
             self._dvc = psutil.Popen(
                 # It waits for DVC's lock: another run may hold it for a moment at its end.
                 [
-                    *(sys.executable, "-m", "experiments.own_experiment", "--wait-for-lock"),
+                    *(sys.executable, "-m", "runs.single_experiment", "--wait-for-lock"),
                     *("exp", "run", "--temp", "--name", name, *overrides),
                 ],
                 stdin=subprocess.DEVNULL,

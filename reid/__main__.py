@@ -88,10 +88,11 @@ def search(
         read_gallery_features,
         read_photo,
     )
+    from runs.project import temporary_folder  # noqa: PLC0415
 
     content = read_photo(photo)
     gallery = read_gallery_features(paths.features_folder(model), paths.DATASET)
-    engine = load_engine(gallery.network, cache=Path(".dvc") / "tmp" / "engines")
+    engine = load_engine(gallery.network, cache=temporary_folder(Path()) / "engines")
     (embedding,) = engine.embed([decode_all([content], engine.height, engine.width)])
     rows = read_columns(paths.DATASET, "gallery", ("pid", "camid", "name"))
     answers = nearest_people(embedding, gallery.embeddings, rows, top)
@@ -189,7 +190,7 @@ def compare(
         if len(results) > top:
             terminal.print(f"{len(results) - top} more: --top {len(results)} shows all.")
     if in_browser:
-        from runs.fingerprint import project_root  # noqa: PLC0415
+        from runs.project import project_root  # noqa: PLC0415
         from runs.ui import PORT, noted_port  # noqa: PLC0415
 
         chosen = results if which else [result for result in results[:top] if result.run_id]
@@ -210,7 +211,7 @@ def ui(
     ] = 5000,
 ) -> None:
     """Show the runs in MLflow: parameters, loss curves, figures."""
-    from runs.fingerprint import project_root  # noqa: PLC0415
+    from runs.project import project_root  # noqa: PLC0415
     from runs.ui import server_of_runs, show_runs  # noqa: PLC0415
 
     root = project_root()
@@ -246,7 +247,7 @@ def export(
         require_quantiser()
     choose("tensorflow")
     from reid.inference.bundle import write_bundle  # noqa: PLC0415
-    from runs.fingerprint import project_root  # noqa: PLC0415
+    from runs.project import project_root  # noqa: PLC0415
     from runs.registry.download import SCHEME, keras_file_of  # noqa: PLC0415
 
     with TemporaryDirectory() as folder:
@@ -280,7 +281,7 @@ def reproduce(
         reproduction_table,
     )
     from experiments.selection import run_of  # noqa: PLC0415
-    from runs.fingerprint import project_root  # noqa: PLC0415
+    from runs.project import project_root  # noqa: PLC0415
     from runs.run_store import RunStore  # noqa: PLC0415
 
     root = project_root()

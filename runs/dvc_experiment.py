@@ -5,6 +5,7 @@ import sys
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 
+import dvc.api
 from dvc.repo import Repo
 
 from reid.common.errors import UserError
@@ -27,13 +28,7 @@ def kept_experiment(root: Path, said: str) -> str:
             experiment.
         said: the name that the run gives; it is preferred if several experiments have the result.
     """
-    with Repo(str(root)) as repo:
-        kept = {
-            rev: name
-            for experiments in repo.experiments.ls(all_commits=True).values()
-            for name, rev in experiments
-            if rev
-        }
+    kept = kept_experiments(root)
     try:
         same = with_this_lock(list(kept), root)
         named = [rev for rev, name in kept.items() if name == said]
@@ -42,6 +37,18 @@ def kept_experiment(root: Path, said: str) -> str:
     except (UserError, OSError):  # There is no git program; DVC works without one.
         return ""
     return kept[found[0]] if found else ""
+
+
+def kept_experiments(root: Path) -> dict[str, str]:
+    """Return the names of all experiments that DVC has kept in a project, by their commits."""
+    with Repo(str(root)) as repo:
+        kept = repo.experiments.ls(all_commits=True).values()
+        return {rev: name for experiments in kept for name, rev in experiments if rev}
+
+
+def file_of_experiment(name: str, path: Path) -> bytes:
+    """Return a file of the current folder's project as an experiment has it, in git or DVC."""
+    return dvc.api.read(path.as_posix(), rev=name, mode="rb")
 
 
 def require_path_for_temporary_folders(root: Path) -> None:

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from threading import Thread
 
-from runs.fingerprint import fingerprint, project_root, run_identity, worktree
+from runs.fingerprint import fingerprint
 from runs.liveness import end_abandoned, has_notes, hold, note, noted_run
+from runs.origin import run_identity, worktree
+from runs.project import project_root
 from runs.run_identity import RunIdentity
 from runs.store_error import complaint
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from reid.common.files import write_json
+from runs.project import temporary_folder
 
 JUDGING_SECONDS = 2
 """How long a stage waits for a lock that another command may have taken just to look."""
@@ -103,7 +104,7 @@ def _read(file: Path) -> str | None:
 
 
 def _folder(root: Path) -> Path:
-    return root.resolve() / ".dvc" / "tmp" / "runs"
+    return temporary_folder(root.resolve()) / "runs"
 
 
 def _lock_file(root: Path, fingerprint: str) -> Path:

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+PROTOCOL = "evaluate.protocol"
+"""The name of the parameter that says which photos are right answers."""
+
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return nested values under dotted names: ``{"a": {"b": 1}}`` becomes ``{"a.b": 1}``."""

@@ -106,7 +106,7 @@ class Networks:
 def _downloaded(address: str, folder: Path) -> "FetchedNetwork":
     """Download the network of a registered model."""
     try:
-        from runs.fingerprint import project_root  # noqa: PLC0415
+        from runs.project import project_root  # noqa: PLC0415
         from runs.registry.download import network_of  # noqa: PLC0415
     except ModuleNotFoundError as e:
         raise UserError(

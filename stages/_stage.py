@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from reid.common.errors import UserError
 from reid.common.settings import AnySettings, checked
-from runs.fingerprint import declared_params
+from runs.declarations import declared_params
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The errors of a full disk, an exceeded quota and a file that is too large."""

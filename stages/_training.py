@@ -17,7 +17,8 @@ from reid.training.augmentation import Augmentation
 from reid.training.folds import Folds, read_folds
 from reid.training.objective import Objective
 from reid.training.optimisation import Optimisation, OptimisationSettings
-from runs.fingerprint import checkpoint, inputs_hash, is_saved, require_unedited
+from runs.checkpoints import checkpoint
+from runs.fingerprint import inputs_hash, is_saved, require_unedited
 from runs.live_epochs import live_report
 from stages._params import Seed, Threads
 

@@ -10,24 +10,19 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from dvc.utils.serialize import load_yaml
 from filelock import Timeout
 
 from reid.common.errors import UserError, without_credentials
 from reid.data import paths
 from reid.data.dataset import read_source, read_subset
 from reid.preparation.files import behind_links
+from runs.checkpoints import checkpoint
+from runs.declarations import all_params, tracked_md5
 from runs.description import describe
 from runs.dvc_experiment import kept_experiment, own_experiment
-from runs.fingerprint import (
-    checkpoint,
-    inputs_hash,
-    is_up_to_date,
-    run_identity,
-    tracked_md5,
-    worktree,
-)
+from runs.fingerprint import inputs_hash, is_up_to_date
 from runs.liveness import end_abandoned, forget, hold, note
+from runs.origin import run_identity, worktree
 from runs.run_identity import RunIdentity
 from runs.store_error import complaint
 from stages._plots_page import log_plots_page
@@ -85,7 +80,7 @@ def _track() -> None:
     identity = run_identity()
     metrics = {name: paths.metrics_file(name) for name in (*paths.MODELS, paths.COMPARISON)}
     histories = {name: paths.history_file(paths.model_folder(name)) for name in paths.MODELS}
-    params = load_yaml(paths.PARAMS)
+    params = all_params()
     chosen = params["extract"]["checkpoint"]
     result = PipelineResult(
         digest=_digest([*metrics.values(), *histories.values()]),

@@ -22,10 +22,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 import experiments.reproduction
-from experiments.fingerprint_cache import CommitFingerprints
 from experiments.reproduction import Reproduction
 from reid.__main__ import main
 from reid.evaluation.figures import COUNTS, FIGURES
+from runs.fingerprint_cache import CommitFingerprints
 from tests.support.finished import copied, finished_project
 from tests.support.mlflow_server import free_port, mlflow_pages
 from tests.support.places import ROOT

@@ -8,9 +8,10 @@ import pytest
 from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
 from rich.console import Console
 
-from experiments.joining import JoinedResult, Known, joined, meant
+from experiments.joining import JoinedResult, joined, meant
 from experiments.results_table import differing_params, results_table, sorted_by
 from reid.common.errors import UserError
+from runs.known_results import Known
 
 RANK1 = "triplet/rank1"
 CAN_NOT_BE_COMPARED = (

@@ -23,7 +23,7 @@ import yaml
 from reid.common.errors import UserError
 from reid.data import paths
 from reid.data.dataset import read_subset
-from runs.fingerprint import declared_params
+from runs.declarations import declared_params
 from runs.live_epochs import live_report
 from stages._stage import run
 

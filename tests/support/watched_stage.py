@@ -84,7 +84,7 @@ class RecordedParams(Mapping[str, Any]):
 
 def record_params(seen: set[str]) -> None:
     """Note what is taken of the parameters that are given, and of settings made from them."""
-    import runs.fingerprint  # noqa: PLC0415
+    import runs.declarations  # noqa: PLC0415
     import stages._stage  # noqa: PLC0415
     from reid.common.settings import Settings  # noqa: PLC0415
 
@@ -92,8 +92,8 @@ def record_params(seen: set[str]) -> None:
         return lambda *args, **kwargs: RecordedParams(give(*args, **kwargs), seen)
 
     dvc.api.params_show = recorded_by(dvc.api.params_show)
-    runs.fingerprint.declared_params = recorded_by(runs.fingerprint.declared_params)
-    stages._stage.declared_params = runs.fingerprint.declared_params
+    runs.declarations.declared_params = recorded_by(runs.declarations.declared_params)
+    stages._stage.declared_params = runs.declarations.declared_params
 
     prefixes: dict[int, str] = {}
     kept: list[Settings] = []  # An object that is gone may leave its id to another.

@@ -1,16 +1,19 @@
 """The fingerprints of commits, remembered, because DVC needs half a second to read a commit."""
 
 import json
+from inspect import getfile
 from pathlib import Path
 
 from dvc.repo import Repo
 
-import runs.fingerprint
 from reid.common.files import sha256, write_json
-from runs.fingerprint import recorded_fingerprint
+from runs import declarations, fingerprint
+from runs.project import temporary_folder
 
+DEFINED_IN = (declarations, fingerprint)
+"""The modules that say what a fingerprint is."""
 FILE = "fingerprints.json"
-"""In ``.dvc/tmp``."""
+"""In the project's folder for what is temporary."""
 
 
 class CommitFingerprints:
@@ -19,8 +22,8 @@ class CommitFingerprints:
     def __init__(self, repo: Repo) -> None:
         """Read the file, unless it is damaged or its fingerprints were defined differently."""
         self._repo = repo
-        self._file = Path(repo.tmp_dir) / FILE
-        self._definition = sha256(Path(runs.fingerprint.__file__))
+        self._file = temporary_folder(Path(repo.root_dir)) / FILE
+        self._definition = " ".join(sha256(Path(getfile(each))) for each in DEFINED_IN)
         self._remembered = self._read()
         self._asked: dict[str, str] = {}
 
@@ -44,4 +47,4 @@ class CommitFingerprints:
 
     def _look_into(self, rev: str) -> str:
         with self._repo.switch(rev):
-            return recorded_fingerprint(self._repo)
+            return fingerprint.recorded_fingerprint(self._repo)

@@ -9,9 +9,9 @@ from pathlib import Path
 from dvc.logger import set_loggers_level
 from dvc.repo import Repo
 
-from experiments.dvc_errors import explained
 from reid.common.errors import UserError, first_line
 from reid.data.paths import PIPELINE
+from runs.dvc_errors import explained
 from runs.git import git
 from runs.worktree import CHANGES
 

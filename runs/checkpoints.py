@@ -1,0 +1,19 @@
+"""Where a training keeps its checkpoint, so that the next attempt finds it."""
+
+from typing import TYPE_CHECKING
+
+from runs.project import project_root, temporary_folder
+
+if TYPE_CHECKING:
+    from reid.training.checkpoint import Checkpoint
+
+
+def checkpoint(key: str) -> "Checkpoint":
+    """Return the checkpoint of a training stage, given the stage's ``inputs_hash``.
+
+    Its folder lies in the project's own folder, also for temporary and queued experiments. So a
+    training that was killed in one of them resumes in the next.
+    """
+    from reid.training.checkpoint import Checkpoint  # noqa: PLC0415
+
+    return Checkpoint(temporary_folder(project_root()) / "checkpoints" / key[:16])

@@ -1,0 +1,30 @@
+"""Where the project is, and where it keeps what is neither a result nor in git."""
+
+import os
+from pathlib import Path
+
+from reid.common.errors import UserError
+
+DVC_FOLDER = ".dvc"
+
+
+def project_root() -> Path:
+    """Return the project's folder.
+
+    In a temporary or queued experiment, it is the folder that the experiment was started from.
+
+    Raises:
+        UserError: the current folder is in no project.
+    """
+    if root := os.environ.get("DVC_ROOT"):
+        return Path(root)
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / DVC_FOLDER).is_dir():
+            return folder
+    raise UserError(f"{here} is not in a project. Go to the project's folder.")
+
+
+def temporary_folder(root: Path) -> Path:
+    """Return the folder of a project's locks, notes, checkpoints and caches."""
+    return root / DVC_FOLDER / "tmp"
