@@ -21,8 +21,8 @@ from reid.data.dataset import read_columns, read_index, read_subset
 from reid.data.images import photo_facts
 from reid.data.market import SUBSETS
 from reid.preparation.ingest import ingest
-from reid.preparation.sources import open_source
 from reid.preparation.split import split
+from reid.sources.source import open_source
 from stages._stage import declared
 from stages.validate import Params, limits_of
 

@@ -56,8 +56,8 @@ def score(
 
     The file holds qf (queries, d), gf (gallery, d), q_pids, g_pids, q_camids, g_camids.
     """
+    from reid.evaluation.feature_file import read_feature_file  # noqa: PLC0415
     from reid.evaluation.reranking import Reranking  # noqa: PLC0415
-    from reid.feature_file import read_feature_file  # noqa: PLC0415
     from reid.protocol.ranking import dot_products, rank_queries, summarise  # noqa: PLC0415
 
     query, gallery = read_feature_file(file, distractors=not no_distractors)

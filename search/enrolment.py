@@ -16,8 +16,8 @@ from reid.data import paths
 from reid.data.dataset import read_columns
 from reid.data.images import UnreadableImageError
 from reid.data.market import DISTRACTOR_PID, JUNK_PID, form_of, person_name, person_number
-from reid.preparation.files import FolderFiles
-from reid.preparation.layout import is_image
+from reid.sources.files import FolderFiles
+from reid.sources.layout import is_image
 from search.index import Index, StaleModelError
 from search.networks import Networks
 from search.photos import named_kept_form

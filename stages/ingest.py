@@ -11,7 +11,7 @@ from reid.common.settings import Settings
 from reid.data import paths
 from reid.data.market import PersonZero, form_of
 from reid.preparation.ingest import ingest
-from reid.preparation.sources import open_source
+from reid.sources.source import open_source
 from stages._stage import declared, run
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from filelock import Timeout
 from reid.common.errors import UserError, without_credentials
 from reid.data import paths
 from reid.data.dataset import read_source, read_subset
-from reid.preparation.files import behind_links
+from reid.sources.files import behind_links
 from runs.checkpoints import checkpoint
 from runs.declarations import all_params, tracked_md5
 from runs.description import describe

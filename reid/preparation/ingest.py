@@ -25,7 +25,7 @@ from reid.data.market import (
     PersonZero,
     form_of,
 )
-from reid.preparation.sources import Files, Source
+from reid.sources.source import Files, Source
 
 SCHEMA = pa.schema(
     [

@@ -12,7 +12,7 @@ import yaml
 from reid.data.dataset import read_index
 from reid.data.market import FORMS, form_of, forms_that_read
 from reid.preparation.ingest import ingest
-from reid.preparation.sources import open_source
+from reid.sources.source import open_source
 from tests.support.photos import jpeg, write_folder, write_zip
 from tests.support.places import ROOT
 

@@ -100,7 +100,7 @@ def test_index_is_built_from_the_gallery_of_the_pipeline(
     run: Run, tmp_path: Path, colour_network: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from reid.preparation.ingest import ingest  # noqa: PLC0415
-    from reid.preparation.sources import open_source  # noqa: PLC0415
+    from reid.sources.source import open_source  # noqa: PLC0415
 
     with open_source(write_folder(layout(), tmp_path / "data")) as source:
         ingest(source, tmp_path / "dataset", "bounding_box_test")

@@ -8,8 +8,8 @@ from reid.common.errors import UserError
 from reid.data.images import UnreadableImageError
 from reid.data.market import MARKET_NAMES
 from reid.preparation.ingest import ingest
-from reid.preparation.sources import open_source
 from reid.serving.thresholds import THRESHOLDS, write_thresholds
+from reid.sources.source import open_source
 from runs.registry.download import FetchedNetwork
 from search.enrolment import (
     AT_ONCE,

@@ -15,9 +15,9 @@ from reid.common.errors import UserError
 from reid.data.protocols import Protocol
 from reid.evaluation.breakdown import camera_pairs, per_camera_pair
 from reid.evaluation.distances import EUCLIDEAN, DistanceHistograms
+from reid.evaluation.feature_file import read_feature_file
 from reid.evaluation.large_gallery import LargeGallery, LargeRanking, rank_large_gallery
 from reid.evaluation.open_set import SearchRecorder
-from reid.feature_file import read_feature_file
 from reid.protocol.feature_set import FeatureSet
 from reid.protocol.ranking import (
     PairSimilarities,

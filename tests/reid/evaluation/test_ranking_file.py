@@ -11,13 +11,13 @@ import pytest
 
 from reid.common.errors import UserError
 from reid.evaluation.confidence import compare
+from reid.evaluation.feature_file import read_feature_file
 from reid.evaluation.ranking_file import (
     RankedQueries,
     read_paired_rankings,
     read_ranking,
     write_ranking,
 )
-from reid.feature_file import read_feature_file
 from reid.protocol.ranking import Ranking, rank_queries
 from tests.support.feature_sets import OWN_FIXTURE
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from reid.__main__ import app
 from reid.common.errors import UserError
 from reid.common.settings import checked
+from reid.evaluation.feature_file import read_feature_file
 from reid.evaluation.k_reciprocal import KReciprocal
 from reid.evaluation.reranking import Reranking
 from reid.evaluation.reranking_method import (
@@ -21,7 +22,6 @@ from reid.evaluation.reranking_method import (
     reranking_number,
     words_for_reranking,
 )
-from reid.feature_file import read_feature_file
 from reid.protocol.feature_set import FeatureSet
 from reid.protocol.ranking import rank_queries, rank_with_answers, summarise
 from tests.support.feature_sets import (

@@ -12,7 +12,7 @@ from reid.common.errors import UserError
 from reid.data.dataset import read_images, read_index, read_source, read_subset
 from reid.preparation import ingest as module
 from reid.preparation.ingest import ingest
-from reid.preparation.sources import open_source
+from reid.sources.source import open_source
 from tests.support.photos import Layout, jpeg, layout, write_folder, write_zip
 
 

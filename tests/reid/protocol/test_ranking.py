@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from reid.common.errors import UserError
 from reid.data.protocols import ANY_CAMERA, Protocol
-from reid.feature_file import read_feature_file
+from reid.evaluation.feature_file import read_feature_file
 from reid.protocol.feature_set import FeatureSet
 from reid.protocol.ranking import (
     SORT_FROM_RIGHT_ANSWERS,

@@ -9,7 +9,7 @@ import pytest
 from reid.data.dataset import NO_LABEL, TRAIN, VALIDATION, read_subset
 from reid.data.images import decode
 from reid.preparation.ingest import ingest
-from reid.preparation.sources import open_source
+from reid.sources.source import open_source
 from reid.training import folds
 from tests.support.photos import layout, write_folder
 

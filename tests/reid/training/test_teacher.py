@@ -11,7 +11,7 @@ from reid.data.paths import subset_file
 from reid.model.backend import keras
 from reid.model.network import embedder, save_as_it_is, save_network
 from reid.preparation.ingest import ingest
-from reid.preparation.sources import open_source
+from reid.sources.source import open_source
 from reid.training import teacher
 from reid.training.teacher import teacher_embeddings
 from tests.support.photos import layout, write_folder

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from reid.common.errors import UserError, first_line, listed
 from reid.common.file_type import file_type, read_head
 from reid.data.market import DISTRACTOR_PID
-from reid.preparation.zip_archive import DAMAGED, member_path, members, open_zip
 from reid.protocol.feature_set import (
     FeatureSet,
     FloatArray,
@@ -27,6 +26,7 @@ from reid.protocol.feature_set import (
     check_comparable,
     has_unit_length,
 )
+from reid.sources.zip_archive import DAMAGED, member_path, members, open_zip
 
 QUERY_KEYS = ("qf", "q_pids", "q_camids")
 GALLERY_KEYS = ("gf", "g_pids", "g_camids")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from reid.common.errors import UserError
-from reid.feature_file import read_feature_file
+from reid.evaluation.feature_file import read_feature_file
 from tests.support.photos import say_packed_with
 from tests.support.places import FIXTURES
 

@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 
 from reid.common.errors import NEXT_LINE, UserError, listed
 from reid.data.market import GALLERY_FOLDERS, NAME_EXAMPLE, QUERY_FOLDER, SAMPLE_NAME, TRAIN_FOLDER
-from reid.preparation.choice import ARCHIVE, choose, count_strangers
-from reid.preparation.files import Files, FolderFiles, JoinedFiles, ZipFiles, behind_links
-from reid.preparation.layout import (
+from reid.sources.choice import ARCHIVE, choose, count_strangers
+from reid.sources.files import Files, FolderFiles, JoinedFiles, ZipFiles, behind_links
+from reid.sources.layout import (
     LAYOUT_FOLDERS,
     expected_folder,
     is_image,
@@ -19,8 +19,8 @@ from reid.preparation.layout import (
     require_usable_names,
     unread_ending,
 )
-from reid.preparation.parts import are_cloud_parts, belong_together, missing_parts, part_numbers
-from reid.preparation.zip_archive import open_zip
+from reid.sources.parts import are_cloud_parts, belong_together, missing_parts, part_numbers
+from reid.sources.zip_archive import open_zip
 
 NEXT_TO_IT = ".."
 """The folder of strangers that lie next to the data set, in ``data/``."""
@@ -42,7 +42,7 @@ class Source:
     archives: tuple[str, ...] = ()
     """The names of the archives that were joined, if there are several."""
     behind_links: str = ""
-    """See `reid.preparation.files.behind_links`."""
+    """See `reid.sources.files.behind_links`."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import pytest
 from dvc.repo import Repo
 
 from reid.common.errors import UserError
-from reid.preparation.files import behind_links
-from reid.preparation.litter import LITTER, is_litter
-from reid.preparation.sources import Source, open_source
+from reid.sources.files import behind_links
+from reid.sources.litter import LITTER, is_litter
+from reid.sources.source import Source, open_source
 from tests.support.photos import Layout, jpeg, layout, say_packed_with, write_folder, write_zip
 from tests.support.places import ROOT
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 
-from reid.preparation.layout import is_layout_image
+from reid.sources.layout import is_layout_image
 
 MOST_PARTS = 99
 """Larger numbers in names are years and the like."""

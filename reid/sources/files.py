@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from reid.common.errors import UserError, listed
-from reid.preparation.layout import LAYOUT_FOLDERS, expected_folder
-from reid.preparation.litter import is_litter
-from reid.preparation.zip_archive import members, read_member
+from reid.sources.layout import LAYOUT_FOLDERS, expected_folder
+from reid.sources.litter import is_litter
+from reid.sources.zip_archive import members, read_member
 
 
 class Files(Protocol):

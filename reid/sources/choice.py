@@ -11,15 +11,15 @@ from pathlib import Path
 from reid.common.errors import NEXT_LINE, UserError, listed
 from reid.common.file_type import FileType, file_type, read_head
 from reid.data.market import GALLERY_FOLDERS, QUERY_FOLDER, SAMPLE_NAME, TRAIN_FOLDER
-from reid.preparation.files import FolderFiles, links_lead_nowhere
-from reid.preparation.layout import (
+from reid.sources.files import FolderFiles, links_lead_nowhere
+from reid.sources.layout import (
     LAYOUT_FOLDERS,
     expected_folder,
     is_layout_image,
     require_usable_names,
 )
-from reid.preparation.litter import is_litter
-from reid.preparation.zip_archive import member_path, open_zip
+from reid.sources.litter import is_litter
+from reid.sources.zip_archive import member_path, open_zip
 
 UNFINISHED = re.compile(
     r"\.(part|partial|crdownload|opdownload|download|filepart|aria2|!ut|!qb|bc!|dtapart|tmp)$",
