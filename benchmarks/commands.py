@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 from benchmarks.figures import Figure, in_turns
 from reid.data import paths
 from reid.data.dataset import read_columns
+from search.networks import CHAMPION
 
-CHAMPION = "models:/reid@champion"
 PACKAGES = "from reid.inference.openvino_runtime import ov; import numpy, PIL, typer"
 STAGES = (
     *("ingest", "validate", "split", "train_baseline", "train_triplet", "export", "extract"),

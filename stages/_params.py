@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from reid.common.settings import Settings
+from reid.data.protocols import Protocol
 
 Seed = Annotated[int, Field(ge=0)]
 Threads = Annotated[int, Field(ge=1)]
@@ -12,6 +13,12 @@ Threads = Annotated[int, Field(ge=1)]
 BatchSize = Annotated[int, Field(ge=2)]
 People = Annotated[int, Field(ge=2)]
 """P, the people in a batch of P people x K images of the triplet model."""
+
+
+class RightAnswers(Settings):
+    """The protocol, for stages that come before ``evaluate`` and look for queries' matches."""
+
+    protocol: Protocol
 
 
 class BaselineBatches(Settings):

@@ -221,6 +221,12 @@ def figure_table(metrics: Mapping[str, float]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["figure", "value", "low", "high"])
 
 
+def cmc_table(ranking: Ranking, max_rank: int) -> pd.DataFrame:
+    """Tabulate the CMC curve: one row per rank."""
+    cmc = cmc_curve(ranking, max_rank)
+    return pd.DataFrame({"rank": np.arange(1, len(cmc) + 1), "cmc": cmc})
+
+
 def open_set_table(searches: Searches, metrics: Mapping[str, float]) -> pd.DataFrame:
     """Tabulate FNIR against FPIR: the curve, and one row for each threshold that was set.
 
@@ -303,12 +309,11 @@ def main() -> None:
     picture = draw_answers(
         title, params.evaluate.picture_queries, query_rows, gallery_rows, answers
     )
-    cmc = cmc_curve(ranking, params.evaluate.max_rank)
     with replacing_folder(paths.plots_folder(name)) as part:
         tables = {
             part / "figures.csv": figure_table(metrics),
             part / "first_answers.csv": first_answers(ranking, wrong),
-            paths.cmc_file(part): pd.DataFrame({"rank": np.arange(1, len(cmc) + 1), "cmc": cmc}),
+            paths.cmc_file(part): cmc_table(ranking, params.evaluate.max_rank),
             part / "distances.csv": distances.table(),
             part / "open_set.csv": open_set_table(searches, metrics),
         }
@@ -319,6 +324,11 @@ def main() -> None:
     names = query_rows["name"].to_numpy()
     write_ranking(paths.ranking_file(name), RankedQueries(names, query.pids, query.camids, ranking))
     write_json(paths.metrics_file(name), metrics)
+    say(name, metrics, params.evaluate)
+
+
+def say(name: str, metrics: Mapping[str, float], evaluate: Evaluate) -> None:
+    """Log the main figures of a model in one line."""
     left_out = metrics["queries_without_match"]
     logger.info(
         "%s: rank-1 %.1f %% (%.1f to %.1f), mAP %.1f %% (%.1f to %.1f) over %d queries and %d "
@@ -329,8 +339,8 @@ def main() -> None:
         metrics["queries"] - metrics["queries_without_match"],
         metrics["gallery"],
         f"; {left_out} without a right answer are left out" if left_out else "",
-        words_for_reranking(reranking.number),
-        words_for(protocol),
+        words_for_reranking(evaluate.reranking.number),
+        words_for(evaluate.protocol),
     )
 
 

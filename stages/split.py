@@ -9,9 +9,9 @@ from reid.common.files import replacing_file
 from reid.common.settings import Settings
 from reid.data import paths
 from reid.data.dataset import NO_LABEL, TRAIN, VALIDATION, read_subset
-from reid.data.protocols import Protocol, words_for
+from reid.data.protocols import words_for
 from reid.preparation.split import held_out_queries, require_batches, split, with_protocol
-from stages._params import BaselineBatches, Seed, TripletBatches
+from stages._params import BaselineBatches, RightAnswers, Seed, TripletBatches
 from stages._stage import declared, run
 
 logger = logging.getLogger(__name__)
@@ -26,18 +26,12 @@ class Split(Settings):
     """The share of the images, or of the people, to hold out."""
 
 
-class Evaluate(Settings):
-    """The parameters of ``evaluate`` that decide how retrieval is validated."""
-
-    protocol: Protocol
-
-
 class Params(Settings):
     """The parameters that ``dvc.yaml`` declares for this stage."""
 
     seed: Seed
     split: Split
-    evaluate: Evaluate
+    evaluate: RightAnswers
     baseline: BaselineBatches
     triplet: TripletBatches
 

@@ -13,8 +13,7 @@ from reid.common.processor import Processor
 from reid.common.settings import Settings
 from reid.data import paths
 from reid.data.dataset import read_index, read_source
-from reid.data.protocols import Protocol
-from stages._params import BaselineBatches, TripletBatches
+from stages._params import BaselineBatches, RightAnswers, TripletBatches
 from stages._stage import declared, run
 
 logger = logging.getLogger(__name__)
@@ -35,12 +34,6 @@ class Validate(Settings):
     """A person with fewer training images than this is worth a warning."""
 
 
-class Evaluate(Settings):
-    """The parameters of ``evaluate`` that decide which queries have a right answer."""
-
-    protocol: Protocol
-
-
 class Extract(Settings):
     """The parameters of ``extract`` that must fit each other."""
 
@@ -53,7 +46,7 @@ class Params(Settings):
 
     validate_: Validate = Field(alias="validate")
     processor: Processor
-    evaluate: Evaluate
+    evaluate: RightAnswers
     extract: Extract
     baseline: BaselineBatches
     triplet: TripletBatches

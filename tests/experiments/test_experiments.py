@@ -8,8 +8,8 @@ import re
 import shutil
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, chdir, contextmanager
+from collections.abc import Callable, Container, Iterator
+from contextlib import AbstractContextManager, ExitStack, chdir, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,13 @@ def apart(project: Project) -> Run:
     return project.mlflow_runs()[-1]
 
 
+@pytest.fixture
+def undo() -> Iterator[ExitStack]:
+    """Callbacks that take back what a test changes in the project, also if the test fails."""
+    with ExitStack() as callbacks:
+        yield callbacks
+
+
 def client_of(project: Project) -> MlflowClient:
     return MlflowClient(project.store)
 
@@ -94,6 +101,13 @@ def back_to_commit(project: Project) -> None:
     project.must("git", "checkout", "--", ".")
     project.must("git", "clean", "--quiet", "-d", "--force")
     project.must("dvc", "checkout")
+
+
+def delete_runs_since(project: Project, before: Container[str]) -> None:
+    """Delete the runs of a project that it did not have before."""
+    for run in project.mlflow_runs():
+        if run.info.run_id not in before:
+            client_of(project).delete_run(run.info.run_id)
 
 
 def test_run_of_a_committed_state_names_the_commit(project: Project, tmp_path: Path) -> None:
@@ -158,40 +172,44 @@ def test_compare_joins_what_dvc_and_mlflow_know(project: Project, apart: Run, ed
 
 
 def test_compare_shows_a_result_that_only_dvc_knows(
-    project: Project, apart: Run, edited: Run
+    project: Project, apart: Run, edited: Run, undo: ExitStack
 ) -> None:
     client = client_of(project)
     client.delete_run(edited.info.run_id)
+    undo.callback(client.restore_run, edited.info.run_id)
     row = compared(project)["edited"]
     assert (row["place"], row["run_id"]) == ("DVC", "")
     figures = json.loads(project.must("git", "show", f"{ref_of(edited)}:metrics/triplet.json"))
     assert row["metrics"]["triplet/mAP"] == figures["mAP"]
     done = project.run("python", "-m", "reid", "compare", "--open", "edited", "apart")
     assert_one_clear_message(done, "edited is only in DVC")
-    client.restore_run(edited.info.run_id)
 
 
-def test_compare_shows_a_result_that_only_mlflow_knows(project: Project, edited: Run) -> None:
+def test_compare_shows_a_result_that_only_mlflow_knows(
+    project: Project, edited: Run, undo: ExitStack
+) -> None:
     ref = ref_of(edited)
     commit = project.must("git", "rev-parse", ref).strip()
+    undo.callback(project.must, "git", "update-ref", ref, commit)
     project.must("dvc", "exp", "remove", "edited")
     row = compared(project)["edited"]
     assert (row["place"], row["run_id"]) == ("MLflow", edited.info.run_id)
-    project.must("git", "update-ref", ref, commit)
 
 
 def test_compare_points_out_figures_that_contradict_each_other(
-    project: Project, apart: Run
+    project: Project, apart: Run, undo: ExitStack
 ) -> None:
     before = compared(project)["apart"]
     client, run_id = client_of(project), apart.info.run_id
+    figure = before["metrics"]["triplet/rank1"]
+    undo.callback(client.log_metric, run_id, "triplet/rank1", figure, step=2)
     client.log_metric(run_id, "triplet/rank1", 2.0, step=1)
     table = project.must("python", "-m", "reid", "compare", COLUMNS="200")
     assert re.search(r"apart +both, differ +", table)
     row = compared(project)["apart"]
     assert (row["place"], row["metrics"]) == ("both, differ", before["metrics"])
     assert row["run_metrics"] == {**before["metrics"], "triplet/rank1": 2.0}
-    client.log_metric(run_id, "triplet/rank1", before["metrics"]["triplet/rank1"], step=2)
+    undo.close()
     assert compared(project)["apart"] == before
 
 
@@ -216,8 +234,11 @@ def test_compare_shows_the_workspace_next_to_a_commit_of_another_processor(
 
 
 def test_compare_shows_an_experiment_queued_on_another_commit(
-    project: Project, apart: Run, edited: Run
+    project: Project, apart: Run, edited: Run, undo: ExitStack
 ) -> None:
+    head = project.must("git", "rev-parse", "HEAD").strip()
+    undo.callback(project.must, "git", "reset", "--quiet", "--hard", head)
+    undo.callback(project.run, "dvc", "queue", "remove", "waits")
     project.must("git", "commit", "--quiet", "--allow-empty", "-m", "nothing ended here")
     project.must("dvc", "exp", "run", "--queue", "-n", "waits", "-S", "lr=0.5")
     project.must("git", "commit", "--quiet", "--allow-empty", "-m", "later")
@@ -227,24 +248,20 @@ def test_compare_shows_an_experiment_queued_on_another_commit(
     output = project.must("python", "-m", "reid", "compare", "--open", BROWSER="echo opened %s")
     assert "waits" in output
     assert "/#/compare-runs?" in output
-    project.must("dvc", "queue", "remove", "waits")
-    project.must("git", "reset", "--quiet", "--hard", "HEAD~2")
 
 
 def test_experiment_of_one_stage_does_not_show_the_figures_of_other_parameters(
-    project: Project,
+    project: Project, undo: ExitStack
 ) -> None:
     before = {run.info.run_id for run in project.mlflow_runs()}
+    undo.callback(delete_runs_since, project, before)
+    undo.callback(back_to_commit, project)
+    undo.callback(project.run, "dvc", "exp", "remove", "partly")
     project.must("dvc", "exp", "run", "-n", "partly", "-S", "lr=0.7", "train_baseline")
     row = compared(project)["partly"]
     assert (row["status"], row["metrics"], row["params"]["lr"]) == ("incomplete", {}, "0.7")
     table = project.must("python", "-m", "reid", "compare")
     assert "incomplete: has no whole run. `dvc exp apply` it" in table
-    project.must("dvc", "exp", "remove", "partly")
-    back_to_commit(project)
-    for run in project.mlflow_runs():
-        if run.info.run_id not in before:
-            client_of(project).delete_run(run.info.run_id)
 
 
 def run_that_is_reproduced(project: Project, text: str) -> str:
@@ -255,7 +272,7 @@ def run_that_is_reproduced(project: Project, text: str) -> str:
 
 
 def test_reproduce_knows_the_names_that_compare_shows(
-    project: Project, apart: Run, edited: Run
+    project: Project, apart: Run, edited: Run, undo: ExitStack
 ) -> None:
     rows = compared(project)
     branch = project.must("git", "branch", "--show-current").strip()
@@ -263,6 +280,8 @@ def test_reproduce_knows_the_names_that_compare_shows(
     # As if an experiment without a name was killed, and another completed its run.
     client = client_of(project)
     ids = apart.info.run_id, edited.info.run_id
+    for run_id, name in zip(ids, ("apart", "edited"), strict=True):
+        undo.callback(client.update_run, run_id, name=name)
     client.update_run(ids[0], name="dead")
     assert run_that_is_reproduced(project, "apart") == ids[0]
     assert run_that_is_reproduced(project, "dead") == ids[0]
@@ -272,15 +291,16 @@ def test_reproduce_knows_the_names_that_compare_shows(
     assert_one_clear_message(done, r"dead names 2 results: .*\. Give more of the id")
     for run_id, name in zip(ids, ("apart", "edited"), strict=True):
         assert f"{name} ({run_id[:8]})" in done.stdout
-        client.update_run(run_id, name=name)
 
 
-def test_reproduce_says_which_result_has_no_run(project: Project, apart: Run) -> None:
+def test_reproduce_says_which_result_has_no_run(
+    project: Project, apart: Run, undo: ExitStack
+) -> None:
     client, run_id = client_of(project), apart.info.run_id
     client.delete_run(run_id)
+    undo.callback(client.restore_run, run_id)
     done = project.run(*reproduce("apart"))
     assert_one_clear_message(done, "apart is only in DVC and has no run. `dvc exp apply` it")
-    client.restore_run(run_id)
 
 
 REMEMBERED = Path(".dvc") / "tmp" / "fingerprints.json"
@@ -305,27 +325,31 @@ def test_commit_is_read_again_if_its_note_is_damaged(project: Project, damage: s
     assert fingerprint in (project.root / REMEMBERED).read_text()
 
 
-def test_compare_leaves_out_a_damaged_commit(project: Project) -> None:
+def test_compare_leaves_out_a_damaged_commit(project: Project, undo: ExitStack) -> None:
     rows = compared(project)
     file = project.root / "dvc.yaml"
     before = file.read_text()
+    head = project.must("git", "rev-parse", "HEAD").strip()
+    undo.callback(project.must, "git", "reset", "--quiet", "--hard", head)
     file.write_text(f"<<<<<<< HEAD\n{before}")
     project.must("git", "commit", "--quiet", "--all", "-m", "a merge gone wrong")
     file.write_text(before)
     assert {row["run_id"] for row in compared(project).values()} == {
         row["run_id"] for row in rows.values()
     }
-    project.must("git", "reset", "--quiet", "--hard", "HEAD~1")
+    undo.close()
     assert compared(project) == rows
 
 
 @pytest.mark.parametrize("name", ["dvc.yaml", "data.dvc"])
-def test_compare_names_the_file_with_conflict_markers(project: Project, name: str) -> None:
+def test_compare_names_the_file_with_conflict_markers(
+    project: Project, name: str, undo: ExitStack
+) -> None:
     file = project.root / name
     before = file.read_text()
+    undo.callback(file.write_text, before)
     file.write_text(f"<<<<<<< HEAD\n{before}")
     done = project.run("python", "-m", "reid", "compare")
-    file.write_text(before)
     assert_one_clear_message(done, f"^error: DVC can't work with this project: .*'{name}'")
 
 
@@ -397,8 +421,10 @@ def test_reproduction_that_differs_fails(
 @contextmanager
 def unfinished(project: Project, run: Run) -> Iterator[str]:
     begun = client_of(project).create_run(run.info.experiment_id, run_name="begun")
-    yield str(begun.info.run_id)
-    client_of(project).delete_run(begun.info.run_id)
+    try:
+        yield str(begun.info.run_id)
+    finally:
+        client_of(project).delete_run(begun.info.run_id)
 
 
 @contextmanager
@@ -406,8 +432,10 @@ def commit_of(project: Project, run: Run, commit: str) -> Iterator[str]:
     """Let a run come from another commit."""
     client, run_id = client_of(project), run.info.run_id
     client.set_tag(run_id, "git_commit", commit)
-    yield run_id
-    client.set_tag(run_id, "git_commit", run.data.tags["git_commit"])
+    try:
+        yield run_id
+    finally:
+        client.set_tag(run_id, "git_commit", run.data.tags["git_commit"])
 
 
 @contextmanager
@@ -425,9 +453,11 @@ def lost_package(project: Project, run: Run) -> Iterator[str]:
 def lost_data(project: Project, run: Run) -> Iterator[str]:
     cache, elsewhere = project.root / ".dvc" / "cache", project.root.parent / "cache"
     cache.rename(elsewhere)
-    yield project.mlflow_runs()[0].info.run_id
-    shutil.rmtree(cache, ignore_errors=True)
-    elsewhere.rename(cache)
+    try:
+        yield project.mlflow_runs()[0].info.run_id
+    finally:
+        shutil.rmtree(cache, ignore_errors=True)
+        elsewhere.rename(cache)
 
 
 @pytest.mark.parametrize(
