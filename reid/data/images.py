@@ -2,11 +2,13 @@
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
+import simplejpeg
 from PIL import Image
 
 from reid.common.errors import UserError
@@ -20,14 +22,17 @@ BACKGROUND = (128, 128, 128)
 dark nor light clothes vanish in it."""
 OPAQUE = 255
 
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+USUAL_JPEG = ("YCbCr", "Gray")
+"""The colour spaces of JPEG files that cameras write."""
+
+TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: np.fliplr,
+    3: lambda pixels: np.rot90(pixels, 2),
+    4: np.flipud,
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1),
+    8: np.rot90,
 }
 """What shows a photo of each EXIF orientation upright."""
 
@@ -56,14 +61,14 @@ class PhotoFacts(NamedTuple):
 class _Pixels(NamedTuple):
     """The pixels of a photo as they are stored."""
 
-    image: Image.Image
-    """The RGB image, without transparency, not yet turned."""
+    rgb: np.ndarray
+    """Without transparency, not yet turned: uint8 (height, width, 3)."""
     orientation: int
     transparent: bool
 
-    def upright(self) -> Image.Image:
+    def upright(self) -> np.ndarray:
         turn = TURNS.get(self.orientation)
-        return self.image if turn is None else self.image.transpose(turn)
+        return self.rgb if turn is None else turn(self.rgb)
 
 
 def _read_pixels(content: bytes) -> _Pixels:
@@ -78,14 +83,33 @@ def _read_pixels(content: bytes) -> _Pixels:
     plain = without_metadata(content)
     if plain.bits is not None and plain.bits > BITS:
         raise UnreadableImageError(f"more than {BITS} bits per channel; save it with {BITS}")
+    turn = orientation(plain.exif)
+    if kind == JPEG and (rgb := _usual_jpeg(plain.content)) is not None:
+        return _Pixels(rgb, turn, transparent=False)
     try:
         # Phones write MPO files under the name .jpg: a JPEG that further pictures follow.
         with Image.open(io.BytesIO(plain.content), formats=("JPEG", "PNG")) as image:
             image.load()
-            rgb, transparent = _without_transparency(image, plain)
+            opaque, transparent = _without_transparency(image, plain)
     except Exception as e:  # Pillow has no list of what it raises on damaged files.
         raise UnreadableImageError(_reason(e)) from e
-    return _Pixels(rgb, orientation(plain.exif), transparent)
+    return _Pixels(np.asarray(opaque), turn, transparent)
+
+
+def _usual_jpeg(content: bytes) -> np.ndarray | None:
+    """Decode a JPEG file to RGB by the library that Pillow uses, three times as fast.
+
+    Returns:
+        The same pixels as Pillow's, or None for a file that is left to Pillow: because it is large,
+        has other colours than the usual ones, or may be damaged.
+    """
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
+        if colours not in USUAL_JPEG or height * width > (Image.MAX_IMAGE_PIXELS or inf):
+            return None
+        return simplejpeg.decode_jpeg(content)
+    except ValueError:
+        return None
 
 
 def _reason(error: Exception) -> str:
@@ -114,8 +138,7 @@ def _without_transparency(image: Image.Image, plain: PlainFile) -> tuple[Image.I
     return rgb, True
 
 
-def _flat_bottom(rgb: Image.Image) -> float:
-    rows = np.asarray(rgb)
+def _flat_bottom(rows: np.ndarray) -> float:
     for number, row in enumerate(reversed(rows)):
         if (row != rows[-1, 0]).any():
             return number / len(rows)
@@ -129,8 +152,9 @@ def photo_facts(content: bytes) -> PhotoFacts:
         UnreadableImageError: `decode` can't decode the file.
     """
     pixels = _read_pixels(content)
-    flat_bottom = 0.0 if pixels.transparent else _flat_bottom(pixels.image)
-    return PhotoFacts(*pixels.upright().size, pixels.transparent, flat_bottom)
+    flat_bottom = 0.0 if pixels.transparent else _flat_bottom(pixels.rgb)
+    height, width, _ = pixels.upright().shape
+    return PhotoFacts(width, height, pixels.transparent, flat_bottom)
 
 
 def decode(content: bytes, height: int, width: int) -> np.ndarray:
@@ -143,22 +167,25 @@ def decode(content: bytes, height: int, width: int) -> np.ndarray:
             image has more than 8 bits per channel, and its bright parts would turn white.
     """
     rgb = _read_pixels(content).upright()
-    if rgb.size != (width, height):
-        rgb = rgb.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(rgb)
+    if rgb.shape[:2] != (height, width):
+        image = Image.fromarray(np.ascontiguousarray(rgb))
+        return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+    return rgb
 
 
 def decode_all(contents: Sequence[bytes], height: int, width: int) -> np.ndarray:
     """Decode n image files on all processors to one array: uint8 (n, height, width, 3)."""
     images = np.empty((len(contents), height, width, 3), np.uint8)
+    # A thread takes longer to start than one photo to decode.
+    threads = 1 if len(contents) < 2 else os.cpu_count() or 1
 
-    def fill(row: int) -> None:
-        images[row] = decode(contents[row], height, width)
+    def fill(first: int) -> None:
+        for row in range(first, len(contents), threads):
+            images[row] = decode(contents[row], height, width)
 
-    if len(contents) == 1:
-        # A thread takes longer to start than a photo to decode.
+    if threads == 1:
         fill(0)
         return images
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(fill, range(len(contents))))
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(fill, range(threads)))
     return images

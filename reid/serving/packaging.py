@@ -28,7 +28,7 @@ EXAMPLE = Path(__file__).with_name("assets") / "example.jpg"
 CARD, RANKING = "README.md", "ranking.parquet"
 """Files of the folder next to MLflow's own."""
 
-SERVED_NEEDS = ("mlflow", "numpy", "pandas", "pillow", "pydantic")
+SERVED_NEEDS = ("mlflow", "numpy", "pandas", "pillow", "pydantic", "simplejpeg")
 """The packages that the served code imports on every engine."""
 
 

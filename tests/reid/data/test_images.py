@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
+from reid.data import images
 from reid.data.images import (
     BACKGROUND,
     UnreadableImageError,
@@ -308,6 +309,34 @@ def test_photo_that_is_cut_off_anywhere_is_unreadable_or_whole(kind: str) -> Non
             continue
         np.testing.assert_array_equal(pixels, whole)
         assert length > len(content) - 24  # Only what comes after the pixels may be missing.
+
+
+def outcome(content: bytes) -> bytes | str:
+    """The pixels, or the reason why there are none."""
+    try:
+        return in_full(content).tobytes()
+    except UnreadableImageError as e:
+        return str(e)
+
+
+@pytest.mark.parametrize("colours", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
+def test_jpeg_has_the_pixels_or_the_complaint_of_pillow(
+    colours: str, options: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(0, 256, (9, 7, 3), np.uint8)).resize((37, 53))
+    whole = saved(noise.convert(colours), "JPEG", **options)
+    files = [whole]
+    for _ in range(100):
+        damaged = bytearray(whole)
+        damaged[rng.integers(2, len(whole))] = rng.integers(0, 256)
+        files.append(bytes(damaged))
+    ours = [outcome(content) for content in files]
+    monkeypatch.setattr(images, "USUAL_JPEG", ())
+    assert ours == [outcome(content) for content in files]
+    with Image.open(io.BytesIO(whole)) as image:
+        assert ours[0] == image.convert("RGB").tobytes()
 
 
 @pytest.mark.parametrize("quality", [50, 75, 95])

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 import pytest
+import simplejpeg
 from mlflow.exceptions import MlflowException
 from PIL import Image
 
@@ -77,10 +78,11 @@ class TestInput:
                 assert decode_base64(encode(content).decode().rstrip("=")) == content
 
     def test_each_photo_is_decoded_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        opened = Mock(side_effect=Image.open)
-        monkeypatch.setattr(Image, "open", opened)
+        png, jpeg = Mock(side_effect=Image.open), Mock(side_effect=simplejpeg.decode_jpeg)
+        monkeypatch.setattr(Image, "open", png)
+        monkeypatch.setattr(simplejpeg, "decode_jpeg", jpeg)
         decoded(text(photo("PNG")), text(photo("JPEG")))
-        assert opened.call_count == 2
+        assert (png.call_count, jpeg.call_count) == (1, 1)
 
     def test_request_without_photos_gives_none(self) -> None:
         assert decoded().shape == (0, HEIGHT, WIDTH, 3)
