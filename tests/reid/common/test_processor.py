@@ -4,12 +4,13 @@ import os
 
 import pytest
 
-from reid.common.processor import INSTRUCTIONS, use_instructions
+from reid.common.processor import INSTRUCTIONS, is_limited_to_avx2, use_instructions
 
 
 def test_any_processor_gets_avx2_and_this_one_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(INSTRUCTIONS, "SSE41")
     use_instructions("any")
     assert os.environ[INSTRUCTIONS] == "AVX2"
+    assert is_limited_to_avx2()
     use_instructions("this")
     assert INSTRUCTIONS not in os.environ

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from reid.model import fused_norm
 from reid.model.architecture import Precision
 from reid.model.backend import keras
 from reid.model.fused_norm import FusedBatchNormalization
@@ -71,7 +72,11 @@ def test_half_precision_trains_the_same_network_and_is_saved_in_full(
     assert np.sum(embeddings[0] * embeddings[1], axis=1).min() > 0.99
 
 
-def test_fused_batch_norm_computes_what_keras_computes() -> None:
+@pytest.mark.parametrize("limited", [False, True])
+def test_fused_batch_norm_computes_what_keras_computes(
+    limited: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fused_norm, "is_limited_to_avx2", lambda: limited)
     rng = np.random.default_rng(5)
     maps, slope = rng.normal(2.0, 3.0, (2, 6, 5, 3, 7)).astype(np.float32)
     results = []
