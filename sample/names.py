@@ -21,7 +21,7 @@ class SampleSize:
     """
 
     train_people: int = 50
-    train_images: int = 350
+    train_images: int = 500
     test_people: int = 80
     queries: int = 200
     gallery: int = 900
