@@ -11,7 +11,7 @@ from reid.data import paths
 from reid.data.dataset import read_columns
 from search.networks import CHAMPION
 
-PACKAGES = "from reid.inference.openvino_runtime import ov; import numpy, PIL, typer"
+PACKAGES = "from reid.inference.openvino_runtime import ov; import numpy, PIL, simplejpeg, typer"
 STAGES = (
     *("ingest", "validate", "split", "train_baseline", "train_triplet", "export", "extract"),
     *("evaluate", "compare", "track"),

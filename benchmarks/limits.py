@@ -23,8 +23,7 @@ from rich.table import Table
 from benchmarks.baseline_training import SILENT
 from benchmarks.commands import idle_repro, stage_import
 from benchmarks.figures import Figure
-from reid.data.paths import PARAMS
-from runs.project import temporary_folder
+from reid.data.paths import PARAMS, TEMPORARY
 
 REPRO_SECONDS, IMPORT_SECONDS, TRACKING_PER_CENT = 6.0, 1.0, 1.0
 TRAINING_SECONDS = 900
@@ -76,7 +75,7 @@ def trained(project: Path, *options: str) -> Spent:
         project: the project's folder.
         options: of ``benchmarks.baseline_training``.
     """
-    shutil.rmtree(temporary_folder(project) / "checkpoints", ignore_errors=True)
+    shutil.rmtree(project / TEMPORARY / "checkpoints", ignore_errors=True)
     store = project / "mlflow.db"
     store.unlink(missing_ok=True)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -88,11 +88,10 @@ def search(
         read_gallery_features,
         read_photo,
     )
-    from runs.project import temporary_folder  # noqa: PLC0415
 
     content = read_photo(photo)
     gallery = read_gallery_features(paths.features_folder(model), paths.DATASET)
-    engine = load_engine(gallery.network, cache=temporary_folder(Path()) / "engines")
+    engine = load_engine(gallery.network, cache=paths.TEMPORARY / "engines")
     (embedding,) = engine.embed([decode_all([content], engine.height, engine.width)])
     rows = read_columns(paths.DATASET, "gallery", ("pid", "camid", "name"))
     answers = nearest_people(embedding, gallery.embeddings, rows, top)

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from runs.project import project_root, temporary_folder
+from reid.data.paths import TEMPORARY
+from runs.project import project_root
 
 if TYPE_CHECKING:
     from reid.training.checkpoint import Checkpoint
@@ -16,4 +17,4 @@ def checkpoint(key: str) -> "Checkpoint":
     """
     from reid.training.checkpoint import Checkpoint  # noqa: PLC0415
 
-    return Checkpoint(temporary_folder(project_root()) / "checkpoints" / key[:16])
+    return Checkpoint(project_root() / TEMPORARY / "checkpoints" / key[:16])

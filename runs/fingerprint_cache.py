@@ -7,13 +7,13 @@ from pathlib import Path
 from dvc.repo import Repo
 
 from reid.common.files import sha256, write_json
+from reid.data.paths import TEMPORARY
 from runs import declarations, fingerprint
-from runs.project import temporary_folder
 
 DEFINED_IN = (declarations, fingerprint)
 """The modules that say what a fingerprint is."""
 FILE = "fingerprints.json"
-"""In the project's folder for what is temporary."""
+"""The file, in the folder of what is neither a result nor in git."""
 
 
 class CommitFingerprints:
@@ -22,7 +22,7 @@ class CommitFingerprints:
     def __init__(self, repo: Repo) -> None:
         """Read the file, unless it is damaged or its fingerprints were defined differently."""
         self._repo = repo
-        self._file = temporary_folder(Path(repo.root_dir)) / FILE
+        self._file = Path(repo.root_dir) / TEMPORARY / FILE
         self._definition = " ".join(sha256(Path(getfile(each))) for each in DEFINED_IN)
         self._remembered = self._read()
         self._asked: dict[str, str] = {}

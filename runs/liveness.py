@@ -21,7 +21,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from reid.common.files import write_json
-from runs.project import temporary_folder
+from reid.data.paths import TEMPORARY
 
 JUDGING_SECONDS = 2
 """How long a stage waits for a lock that another command may have taken just to look."""
@@ -104,7 +104,7 @@ def _read(file: Path) -> str | None:
 
 
 def _folder(root: Path) -> Path:
-    return temporary_folder(root.resolve()) / "runs"
+    return root.resolve() / TEMPORARY / "runs"
 
 
 def _lock_file(root: Path, fingerprint: str) -> Path:

@@ -1,4 +1,4 @@
-"""Where the project is, and where it keeps what is neither a result nor in git."""
+"""Where the project is."""
 
 import os
 from pathlib import Path
@@ -23,8 +23,3 @@ def project_root() -> Path:
         if (folder / DVC_FOLDER).is_dir():
             return folder
     raise UserError(f"{here} is not in a project. Go to the project's folder.")
-
-
-def temporary_folder(root: Path) -> Path:
-    """Return the folder of a project's locks, notes, checkpoints and caches."""
-    return root / DVC_FOLDER / "tmp"

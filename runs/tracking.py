@@ -32,10 +32,9 @@ from sqlalchemy.engine import make_url
 
 from reid.common.errors import UserError, listed, without_credentials
 from reid.common.files import replacing_file
-from reid.data.paths import TRIPLET
+from reid.data.paths import TEMPORARY, TRIPLET
 from reid.data.protocols import ANY_CAMERA_FLAG, CROSS_CAMERA, protocol_of
 from runs.params import flatten
-from runs.project import temporary_folder
 from runs.run_identity import RunIdentity, nameless
 
 logger = logging.getLogger(__name__)
@@ -114,7 +113,7 @@ def alone(root: Path) -> Iterator[None]:
     processes of the same project.
     """
     database = sqlite_file(tracking_uri(root))
-    lock = temporary_folder(root) / "mlflow.lock"
+    lock = root / TEMPORARY / "mlflow.lock"
     if database is not None:
         lock = database.with_name(f".{database.name}.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)

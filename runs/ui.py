@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from reid.common.errors import UserError, without_credentials
 from reid.common.files import replacing_file
-from runs.project import temporary_folder
+from reid.data.paths import TEMPORARY
 from runs.run_store import LOCAL_HOST
 from runs.tracking import tracking_uri
 
@@ -50,7 +50,7 @@ def noted_port(root: Path) -> int:
 
 
 def _note(root: Path) -> Path:
-    return temporary_folder(root) / "ui-port"
+    return root / TEMPORARY / "ui-port"
 
 
 def _require_free(port: int) -> None:

@@ -14,7 +14,7 @@ INSTRUCTIONS = "ONEDNN_MAX_CPU_ISA"
 
 def is_limited_to_avx2() -> bool:
     """Say whether oneDNN computes with AVX2: it may use no more, or the processor has no more."""
-    found = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
+    found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", ())
     return os.environ.get(INSTRUCTIONS) == "AVX2" or ("X86_V3" in found and "X86_V4" not in found)
 
 

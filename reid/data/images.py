@@ -108,7 +108,7 @@ def _usual_jpeg(content: bytes) -> np.ndarray | None:
         if colours not in USUAL_JPEG or height * width > (Image.MAX_IMAGE_PIXELS or inf):
             return None
         return simplejpeg.decode_jpeg(content)
-    except ValueError:
+    except (ValueError, KeyError):  # KeyError: a rare kind of subsampling, 4:4:1
         return None
 
 
@@ -176,14 +176,14 @@ def decode(content: bytes, height: int, width: int) -> np.ndarray:
 def decode_all(contents: Sequence[bytes], height: int, width: int) -> np.ndarray:
     """Decode n image files on all processors to one array: uint8 (n, height, width, 3)."""
     images = np.empty((len(contents), height, width, 3), np.uint8)
-    # A thread takes longer to start than one photo to decode.
-    threads = 1 if len(contents) < 2 else os.cpu_count() or 1
+    threads = min(len(contents), os.cpu_count() or 1) or 1
 
     def fill(first: int) -> None:
         for row in range(first, len(contents), threads):
             images[row] = decode(contents[row], height, width)
 
     if threads == 1:
+        # A thread takes longer to start than one photo to decode.
         fill(0)
         return images
     with ThreadPoolExecutor(threads) as pool:

@@ -9,6 +9,9 @@ from typing import Literal
 PARAMS, PIPELINE, LOCK = "params.yaml", "dvc.yaml", "dvc.lock"
 REQUIREMENTS, ONNX_REQUIREMENTS = Path("requirements.txt"), Path("requirements-onnx.txt")
 
+TEMPORARY = Path(".dvc/tmp")
+"""DVC's folder for what is neither a result nor in git: locks, notes, checkpoints, caches."""
+
 DATA = Path("data")
 PRETRAINED = Path("pretrained")
 

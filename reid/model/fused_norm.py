@@ -39,7 +39,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         maps = inputs if rank == MAP_RANK else inputs[:, None, None, :]
         scale = self.gamma if self.scale else ops.ones_like(self.moving_variance)
         offset = self.beta if self.center else ops.zeros_like(self.moving_mean)
-        normalised = _in_passes if is_limited_to_avx2() else _in_one_kernel
+        normalised = _in_passes if _is_kernel_slow(maps) else _in_one_kernel
         outputs, mean, variance = normalised(maps, scale, offset, self.epsilon)
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + batch * (1 - self.momentum))
@@ -53,6 +53,14 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             shift = shift + self.beta
         outputs = ops.cast(inputs, "float32") * factor + shift
         return ops.cast(outputs, self.compute_dtype)
+
+
+def _is_kernel_slow(maps: Any) -> bool:
+    """Say whether oneDNN's kernel for AVX2 would run, on maps whose size is known."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    has_gpu = bool(tf.config.list_physical_devices("GPU"))
+    return is_limited_to_avx2() and not has_gpu and None not in maps.shape[1:3]
 
 
 def _in_one_kernel(maps: Any, scale: Any, offset: Any, epsilon: float) -> tuple[Any, Any, Any]:

@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import pytest
 
 from reid.common.processor import INSTRUCTIONS, is_limited_to_avx2, use_instructions
@@ -12,5 +13,8 @@ def test_any_processor_gets_avx2_and_this_one_all(monkeypatch: pytest.MonkeyPatc
     use_instructions("any")
     assert os.environ[INSTRUCTIONS] == "AVX2"
     assert is_limited_to_avx2()
+    monkeypatch.setattr(np, "show_config", lambda mode: {"SIMD Extensions": {}})
+    assert is_limited_to_avx2()
     use_instructions("this")
+    assert not is_limited_to_avx2()
     assert INSTRUCTIONS not in os.environ
