@@ -16,11 +16,11 @@ from search.people import Answer
 from search.records import Model
 from search.service import actions, verdicts
 from search.service.context import Context, Parts, Reader, writer
+from search.service.example_queries import example_queries
 from search.service.forms import known_model
 from search.service.keys import Caller
 from search.service.query import PageForm, Query, encoded, kind_of, read_query
 from search.service.rendering import page
-from search.service.samples import samples
 from search.service.words import sentence
 
 router = APIRouter()
@@ -89,7 +89,7 @@ async def part_of_page(
 @router.get("/samples/{number}")
 def sample(parts: Parts, _: Reader, number: int) -> Response:
     """Return a query photo of the data set."""
-    for one in samples(parts.dataset):
+    for one in example_queries(parts.dataset):
         if one.number == number:
             return Response(one.content, media_type=kind_of(one.content))
     raise HTTPException(404, "The data set has no such photo.")
@@ -175,7 +175,7 @@ def _page(
             "size": parts.tool.index.size(),
             "people": people,
             "cameras": sorted({camera for person in people for camera in person.cameras}),
-            "samples": samples(parts.dataset),
+            "samples": example_queries(parts.dataset),
             "rates": RATES,
             "most": MOST_PEOPLE,
             "suggestions": SUGGESTIONS,

@@ -15,9 +15,9 @@ from pydantic import Field, field_validator
 from reid.data.images import UnreadableImageError
 from search.photos import kept_form
 from search.service.context import Context
+from search.service.example_queries import example_queries
 from search.service.forms import SearchOptions, read_photos
 from search.service.guard import MAX_PHOTOS
-from search.service.samples import samples
 
 
 class PageForm(SearchOptions):
@@ -109,7 +109,7 @@ def _decoded(text: str) -> bytes:
 
 
 def _picked(parts: Context, number: int) -> bytes:
-    for sample in samples(parts.dataset):
+    for sample in example_queries(parts.dataset):
         if sample.number == number:
             return sample.content
     raise HTTPException(404, "The data set has no such photo.")

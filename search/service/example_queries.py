@@ -15,7 +15,7 @@ COUNT = 12
 
 
 @dataclass(frozen=True)
-class Sample:
+class ExampleQuery:
     """A query photo of the data set."""
 
     number: int
@@ -25,18 +25,20 @@ class Sample:
     content: bytes
 
 
-def samples(dataset: Path) -> Sequence[Sample]:
+def example_queries(dataset: Path) -> Sequence[ExampleQuery]:
     """Return a few query photos, spread evenly over the data set. None if there is no data set."""
     file = paths.subset_file(dataset, "query")
     return _read(dataset, file.stat().st_mtime_ns) if file.exists() else ()
 
 
 @lru_cache(1)
-def _read(dataset: Path, _version: int) -> Sequence[Sample]:
+def _read(dataset: Path, _version: int) -> Sequence[ExampleQuery]:
     columns = read_columns(dataset, "query", ("pid", "camid"))
     size = len(columns["pid"])
     rows = [int(row) for row in np.linspace(0, size - 1, min(COUNT, size))]
     return [
-        Sample(row, f"{person_name(columns['pid'][row])}, camera {columns['camid'][row]}", content)
+        ExampleQuery(
+            row, f"{person_name(columns['pid'][row])}, camera {columns['camid'][row]}", content
+        )
         for row, content in zip(rows, read_images(dataset, "query", rows), strict=True)
     ]
