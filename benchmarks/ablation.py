@@ -16,15 +16,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from reid.data.paths import PARAMS
 from reid.evaluation.figures import value_and_interval
 from runs.fingerprint import fingerprint_now
 from runs.tracking import EXPERIMENT, FINGERPRINT, flatten, tracking_uri
-from runs.worktree import committed
+from runs.worktree import committed_params
 
 Settings = dict[str, Any]
 
@@ -102,7 +100,7 @@ def seconds_per_epoch(client: MlflowClient, run: Run) -> str:
 
 def main() -> None:
     """Run the rows and print them as a Markdown table: the triplet model of each."""
-    params = yaml.safe_load(committed("HEAD", PARAMS))
+    params = committed_params("HEAD")
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else params["seed"]
     client = MlflowClient(tracking_uri(Path.cwd()))
     lines = ["| recipe | rank-1 | mAP | s/epoch |", "|---|---|---|---|"]

@@ -138,7 +138,7 @@ class StopRequest:
 
 def plan(grid: dict[str, list[str]]) -> Sweep:
     """Name the runs of a sweep; the names are new to DVC and to the folder of reports."""
-    taken = set(kept_experiments(Path()).values())
+    taken = {name for name, _ in kept_experiments(Path())}
     name = next_sweep(taken | {path.name for path in FOLDER.glob("*")})
     runs = [SweepRun(run_name(name, changes), changes) for changes in combinations(grid)]
     return Sweep(name, runs)

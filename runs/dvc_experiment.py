@@ -28,7 +28,7 @@ def kept_experiment(root: Path, said: str) -> str:
             experiment.
         said: the name that the run gives; it is preferred if several experiments have the result.
     """
-    kept = kept_experiments(root)
+    kept = {rev: name for name, rev in kept_experiments(root) if rev}
     try:
         same = with_this_lock(list(kept), root)
         named = [rev for rev, name in kept.items() if name == said]
@@ -39,11 +39,11 @@ def kept_experiment(root: Path, said: str) -> str:
     return kept[found[0]] if found else ""
 
 
-def kept_experiments(root: Path) -> dict[str, str]:
-    """Return the names of all experiments that DVC has kept in a project, by their commits."""
+def kept_experiments(root: Path) -> list[tuple[str, str | None]]:
+    """Return the name and the commit of each experiment that DVC has kept in a project."""
     with Repo(str(root)) as repo:
         kept = repo.experiments.ls(all_commits=True).values()
-        return {rev: name for experiments in kept for name, rev in experiments if rev}
+        return [experiment for experiments in kept for experiment in experiments]
 
 
 def file_of_experiment(name: str, path: Path) -> bytes:

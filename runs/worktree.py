@@ -143,6 +143,11 @@ def committed(commit: str, name: str, project: Path = Path()) -> bytes:
     return git("show", f"{commit}:./{name}", folder=project, accepted=(0, 128))
 
 
+def committed_params(commit: str) -> dict[str, Any]:
+    """Return the parameters of a commit, as DVC reads them."""
+    return _yaml(committed(commit, PARAMS), PARAMS)
+
+
 def _yaml(text: bytes, name: str) -> dict[str, Any]:
     return parse_yaml(text.decode(), name) or {}
 
@@ -173,7 +178,7 @@ def _patches_of_new(paths: list[str]) -> Iterator[bytes]:
 
 def _changed_params(commit: str) -> dict[str, tuple[Any, Any]]:
     # DVC's own comparison would read the whole pipeline twice.
-    before = flatten(_yaml(committed(commit, PARAMS), PARAMS))
+    before = flatten(committed_params(commit))
     now = flatten(_yaml(Path(PARAMS).read_bytes(), PARAMS))
     return {
         name: (before.get(name), now.get(name))
