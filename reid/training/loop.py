@@ -12,7 +12,7 @@ from tqdm import tqdm
 from reid.common.files import replacing_folder, write_json
 from reid.data import paths
 from reid.model.backend import keras
-from reid.model.network import LOGITS, compute_type, embedder, save_network
+from reid.model.network import LOGITS, compute_type, embedder, for_keeping, save_as_it_is
 from reid.training.checkpoint import Checkpoint
 from reid.training.compiling import Plan, augmented_batches, averaged, compiled
 from reid.training.devices import rows_of_this_machine, sharing_batches, whole_batches
@@ -232,12 +232,13 @@ def train(
             lambda row: report(of_refit(row)),
         )
     best = best_epoch(history)
+    kept = for_keeping(network)
     with replacing_folder(destination) as part:
         for epoch in SAVED_EPOCHS:
-            checkpoint.load(network, epoch)
-            save_network(network, paths.network_file(part, epoch))
-        final.load(network, "best")
-        save_network(network, paths.network_file(part, "final"))
+            checkpoint.load(kept, epoch)
+            save_as_it_is(kept, paths.network_file(part, epoch))
+        final.load(kept, "best")
+        save_as_it_is(kept, paths.network_file(part, "final"))
         table = history_table(history, rows)
         table.to_csv(paths.history_file(part), index=False, float_format="%.8g")
         summary = {

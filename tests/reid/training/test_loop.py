@@ -113,7 +113,7 @@ def test_recipe_with_every_ingredient_learns_and_loads(tmp_path: Path) -> None:
     )
     history = pd.read_csv(tmp_path / "model" / "history.csv")
     assert history["loss"].iloc[-1] < 0.9 * history["loss"].iloc[0]
-    # The training leaves the weights of the best epoch in the network.
+    Checkpoint(tmp_path / "checkpoint").load(trained, "best")
     loaded = load_network(tmp_path / "model" / "best.keras")
     images = fold(1, 5).images
     expected = trained.predict_on_batch(images)[EMBEDDING]
