@@ -82,9 +82,6 @@ OTHER_CHOICES: dict[str, Any] = {
 }
 """Parameters with which other files and parameters are read than with the usual ones."""
 
-COLD = ("validate", "train_baseline", "track")
-"""Stages that import between them all libraries that warm stages find imported."""
-
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="watches through inotify")
 
 
@@ -144,7 +141,7 @@ def _prepare_other_choices(project: Project) -> None:
 def watched(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Watched:
     """What is declared and what is read, with the usual parameters and with the others."""
     found = []
-    for prepare, cold in ((lambda project: None, COLD), (_prepare_other_choices, ())):
+    for prepare, cold in ((lambda project: None, "ingest"), (_prepare_other_choices, "")):
         folder = tmp_path_factory.mktemp("watched")
         project = copied(unfinished_project(shared_folder), folder / "project")
         prepare(project)

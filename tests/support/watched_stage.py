@@ -1,9 +1,11 @@
 """Run a stage's module and write down which files it opens and which parameters it reads.
 
 ``python -m tests.support.watched_stage REPORT MODULE ARGUMENT...`` takes the place of
-``python -m MODULE ARGUMENT...`` in the project's folder.
+``python -m MODULE ARGUMENT...`` in the project's folder. If it starts cold, it first imports the
+libraries that other stages find imported, so that what these open is seen, too.
 """
 
+import importlib
 import json
 import os
 import runpy
@@ -21,7 +23,7 @@ import dvc.api
 from tests.support.imports import OBSERVERS
 from tests.support.opened_files import opened_files
 
-LIBRARIES = (f"{sys.prefix}/lib/", f"{sys.base_prefix}/lib/")
+FOLDERS_OF_LIBRARIES = (f"{sys.prefix}/lib/", f"{sys.base_prefix}/lib/")
 """Where Python opens thousands of files when a stage starts."""
 DESCRIPTION = {"dvc.yaml", "dvc.lock", "params.yaml"}
 """Of the pipeline: files that DVC reads to give a stage its parameters, and nothing else may."""
@@ -129,7 +131,7 @@ def record_python(seen: Seen, root: Path) -> None:
         if event != "open" or not isinstance(arguments[0], str | bytes):
             return
         name = os.fsdecode(arguments[0])
-        if name.startswith(LIBRARIES):
+        if name.startswith(FOLDERS_OF_LIBRARIES):
             return
         path = (root / name).resolve()
         if path.is_relative_to(root):
@@ -171,6 +173,14 @@ def _source(path: Path) -> str:
     return str(path)
 
 
+def import_libraries() -> None:
+    """Import what the warm server imports, with its settings."""
+    from tests.support.warm_server import LIBRARIES  # noqa: PLC0415
+
+    for name in LIBRARIES:
+        importlib.import_module(name)
+
+
 def main() -> None:
     """Run the module named on the command line, then write the report."""
     report, module = Path(sys.argv[1]), sys.argv[2]
@@ -179,6 +189,8 @@ def main() -> None:
     record_python(seen, root)
     sys.argv = sys.argv[2:]
     with opened_files(root, ".git", ".dvc") as opened:
+        if "START_COLD" in os.environ:
+            import_libraries()
         record_params(seen.params)
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     seen.files = {_source(path) for path in opened}

@@ -1,9 +1,9 @@
 """The folder to hand over: its example runs by itself, and its README says what was measured."""
 
 import io
+import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from reid.inference.engine import FILES, EngineName, load_engine
 from reid.model.backend import make_deterministic
 from reid.model.network import save_network
 from tests.support.small_training import TINY, network
+from tests.support.warm import warm_environment
 
 COUNT = 3
 
@@ -55,8 +56,9 @@ def test_example_finds_the_similarities_of_the_engine(
     for file, photo in zip(files, photos, strict=True):
         file.write_bytes(photo)
     done = subprocess.run(
-        [sys.executable, str(folder / "example.py"), *map(str, files)],
+        ["python", str(folder / "example.py"), *map(str, files)],
         cwd=tmp_path,
+        env=os.environ | warm_environment(),
         capture_output=True,
         text=True,
         check=False,

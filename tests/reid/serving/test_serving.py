@@ -1,6 +1,6 @@
 """The registered champion answers photos: in Python, over HTTP, as the pipeline embeds them.
 
-The tests of this file share one project. Each test continues where the test before it ended.
+Each test has its own copy of one finished project.
 """
 
 import base64

@@ -1,0 +1,1 @@
+"""For PYTHONPATH: a library that must not be needed."""
