@@ -30,6 +30,7 @@ GROUPS = (
     "reranking",
     "ingest",
     "commands",
+    "invocations",
 )
 FILE = Path("bench.json")
 

@@ -12,6 +12,7 @@ from reid.data.dataset import read_columns
 from search.networks import CHAMPION
 
 PACKAGES = "from reid.inference.openvino_runtime import ov; import numpy, PIL, simplejpeg, typer"
+OF_EVERY_STAGE = "import dvc.output, pandas, pyarrow.parquet, pydantic"
 STAGES = (
     *("ingest", "validate", "split", "train_baseline", "train_triplet", "export", "extract"),
     *("evaluate", "compare", "track"),
@@ -51,8 +52,12 @@ def idle_repro() -> Figure:
 
 
 def stage_import(stage: str) -> Figure:
-    """Time starting Python and importing a stage."""
-    return in_turns(f"import stages.{stage}", python("-c", f"import stages.{stage}"))
+    """Time starting Python and importing a stage, next to the libraries of every stage."""
+    return in_turns(
+        f"importing stages.{stage}",
+        python("-c", f"import stages.{stage}"),
+        limits={"importing pandas, PyArrow, pydantic and DVC": python("-c", OF_EVERY_STAGE)},
+    )
 
 
 def figures() -> Iterator[Figure]:

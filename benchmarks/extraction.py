@@ -25,7 +25,7 @@ from stages.extract import DECODED_AT_ONCE
 
 COUNT = 2048
 LAST_STRIDE = 1
-PEERS: tuple[EngineName, ...] = ("onnx", "keras")
+PEERS: tuple[EngineName, ...] = ("onnx", "keras", "tflite")
 
 
 def write_gallery(file: Path) -> None:

@@ -25,7 +25,11 @@ from benchmarks.commands import idle_repro, stage_import
 from benchmarks.figures import Figure
 from reid.data.paths import PARAMS, TEMPORARY
 
-REPRO_SECONDS, IMPORT_SECONDS, TRACKING_PER_CENT = 6.0, 1.0, 1.0
+REPRO_RATIO = 3.5
+"""How many times as long as importing DVC and MLflow ``dvc repro`` may take with nothing to do."""
+IMPORT_RATIO = 2.0
+"""How many times as long as the libraries of every stage a stage may take to be imported."""
+TRACKING_PER_CENT = 1.0
 TRAINING_SECONDS = 900
 """The length of the training that ``TRACKING_PER_CENT`` is a share of."""
 LIGHT_STAGES = ("ingest", "split", "evaluate", "compare", "track")
@@ -41,7 +45,7 @@ class Measured:
     value: float
     limit: float
     """The largest value that is not too slow."""
-    unit: str = "s"
+    unit: str
 
     @property
     def over(self) -> bool:
@@ -50,8 +54,13 @@ class Measured:
 
 
 def within(figure: Figure, limit: float) -> Measured:
-    """Put a figure next to its limit."""
-    return Measured(figure.what, median(figure.times), limit)
+    """Put the ratio of a figure to its unavoidable part next to its limit.
+
+    A machine's speed changes from hour to hour, and changes both.
+    """
+    ((unavoidable, times),) = figure.limits.items()
+    what = f"{figure.what}, {median(figure.times):.2f} s, divided by {unavoidable}"
+    return Measured(what, figure.ratio(times), limit, "")
 
 
 @dataclass(frozen=True)
@@ -127,8 +136,8 @@ def tracking() -> Iterator[Measured]:
 def main() -> None:
     """Print a table; exit with status 1 if a limit is exceeded."""
     measured = [
-        within(idle_repro(), REPRO_SECONDS),
-        *(within(stage_import(stage), IMPORT_SECONDS) for stage in LIGHT_STAGES),
+        within(idle_repro(), REPRO_RATIO),
+        *(within(stage_import(stage), IMPORT_RATIO) for stage in LIGHT_STAGES),
         *tracking(),
     ]
     table = Table("", title=f"{os.cpu_count()} processors")
