@@ -12,7 +12,7 @@ from typing import Any
 from reid.inference.engine import FILES, EngineName, require_writers
 from reid.model.backend import keras
 from reid.model.cloning import copied
-from reid.model.network import save_as_it_is
+from reid.model.network import save_network
 from reid.model.portable import over_root, product
 
 
@@ -54,7 +54,7 @@ def export_network(model: keras.Model, engine: EngineName, folder: Path) -> Path
         case "tflite":
             model.export(file, format="litert", verbose=False)
         case "keras":
-            save_as_it_is(model, file)
+            save_network(model, file)
     return file
 
 

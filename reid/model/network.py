@@ -143,13 +143,12 @@ def retrieval_network(network: keras.Model, flip: bool) -> keras.Model:
 
 
 def save_network(network: keras.Model, path: Path) -> None:
-    """Save as ``.keras`` without optimizer; the same weights give the same bytes."""
-    # A copy has no optimizer that would be saved too, and float32 runs without a GPU.
-    save_as_it_is(for_keeping(network), path)
+    """Save as ``.keras``; the same weights give the same bytes.
 
-
-def save_as_it_is(network: keras.Model, path: Path) -> None:
-    """Save a network that has no optimizer as ``.keras``; the same weights give the same bytes."""
+    Args:
+        network: a network without an optimizer, such as `for_keeping` makes.
+        path: the file.
+    """
     with replacing_file(path) as part:
         saved = part.with_suffix(".keras")
         try:

@@ -106,22 +106,7 @@ def compiled(network: keras.Model, plan: Plan, frozen: bool = False) -> keras.Mo
         jit_compile=keras.backend.backend() == "jax",
     )
     optimizer.build(model.trainable_variables)
-    if keras.backend.backend() == "tensorflow":
-        _make_metrics(model)
     return model
-
-
-def _make_metrics(model: keras.Model) -> None:
-    """Let a model make the variables of its metrics now.
-
-    TensorFlow traces the first step twice if it makes variables.
-    """
-    outputs = {name: np.zeros((1, *of.shape[1:]), np.float32) for name, of in model.output.items()}
-    labels = {TRIPLET: np.zeros(1, np.int32)} if TRIPLET in outputs else {}
-    expected = outputs | labels
-    model.compute_loss(y=expected, y_pred=outputs)
-    model.compute_metrics(None, expected, outputs)
-    model.reset_metrics()
 
 
 @contextmanager
@@ -169,6 +154,21 @@ def targets(
         TEACHER: None if fold.teacher is None else fold.teacher[rows],
     }
     return {name: forms[name] for name in model.output}
+
+
+def make_metrics(model: keras.Model, fold: Fold) -> None:
+    """Let a model make the variables of its metrics before its first step on images of a fold.
+
+    If the first step makes them, TensorFlow traces it twice. Under JAX, Keras makes them before.
+    """
+    if keras.backend.backend() == "tensorflow":
+        expected = targets(model, fold, slice(1))
+        outputs = {
+            name: np.zeros((1, *of.shape[1:]), "float32") for name, of in model.output.items()
+        }
+        model.compute_loss(y=expected, y_pred=outputs)
+        model.compute_metrics(None, expected, outputs)
+        model.reset_metrics()
 
 
 def augmented_batches(

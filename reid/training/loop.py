@@ -12,9 +12,15 @@ from tqdm import tqdm
 from reid.common.files import replacing_folder, write_json
 from reid.data import paths
 from reid.model.backend import keras
-from reid.model.network import LOGITS, compute_type, embedder, for_keeping, save_as_it_is
+from reid.model.network import LOGITS, compute_type, embedder, for_keeping, save_network
 from reid.training.checkpoint import Checkpoint
-from reid.training.compiling import Plan, augmented_batches, averaged, compiled
+from reid.training.compiling import (
+    Plan,
+    augmented_batches,
+    averaged,
+    compiled,
+    make_metrics,
+)
 from reid.training.devices import rows_of_this_machine, sharing_batches, whole_batches
 from reid.training.folds import Fold, Folds
 from reid.training.history import (
@@ -165,6 +171,7 @@ def fit(
         if done >= epochs.stop:
             continue
         model = compiled(network, plan, is_frozen)
+        make_metrics(model, training)
         if done > epochs.start:
             checkpoint.resume(model)
         elif history:
@@ -236,9 +243,9 @@ def train(
     with replacing_folder(destination) as part:
         for epoch in SAVED_EPOCHS:
             checkpoint.load(kept, epoch)
-            save_as_it_is(kept, paths.network_file(part, epoch))
+            save_network(kept, paths.network_file(part, epoch))
         final.load(kept, "best")
-        save_as_it_is(kept, paths.network_file(part, "final"))
+        save_network(kept, paths.network_file(part, "final"))
         table = history_table(history, rows)
         table.to_csv(paths.history_file(part), index=False, float_format="%.8g")
         summary = {

@@ -16,6 +16,7 @@ from mlflow.entities import Run
 from reid.data.dataset import read_subset
 from reid.data.paths import history_file, model_folder
 from reid.training.history import history_table
+from tests.support.absent import without
 from tests.support.project import MANY_EPOCHS, Project, assert_one_clear_message
 
 MODELS = ("baseline", "triplet")
@@ -327,9 +328,8 @@ def test_search_answers_a_photo_of_ones_own(trained: Project, tmp_path: Path) ->
     assert len(people) == len(set(people))
     picture = tmp_path / "out.png"
     # Neither library is imported, which would take seconds.
-    for library in ("keras", "tensorflow"):
-        (tmp_path / f"{library}.py").write_text(f"raise ImportError('{library}')")
-    trained.must(*search, "--picture", str(picture), START_COLD="yes", PYTHONPATH=str(tmp_path))
+    absent = without("keras", "tensorflow")
+    trained.must(*search, "--picture", str(picture), START_COLD="yes", **absent)
     assert picture.read_bytes().startswith(b"\x89PNG")
     # Another backend than those installed, as a shell's profile may ask for, is no matter.
     elsewhere = ("env", "KERAS_BACKEND=torch", *search)

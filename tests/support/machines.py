@@ -1,25 +1,21 @@
 """Devices under JAX, and machines that train together: processes of this machine."""
 
+from tests.support.absent import without
 from tests.support.mlflow_server import free_port
-from tests.support.places import SUPPORT
 
 
 def jax_devices(count: int = 1) -> dict[str, str]:
     """Return the environment variables with which a process computes with so many devices.
 
     JAX compiles their steps without optimising them: otherwise that takes longer than the steps.
-    Whatever imports TensorFlow fails; Keras imports it only if it is there.
+    They do without TensorFlow, which Keras would import to set its seed.
     """
     flags = (
         f"--xla_force_host_platform_device_count={count}",
         "--xla_backend_optimization_level=0",
         "--xla_llvm_disable_expensive_passes=true",
     )
-    return {
-        "KERAS_BACKEND": "jax",
-        "XLA_FLAGS": " ".join(flags),
-        "PYTHONPATH": str(SUPPORT / "no_tensorflow"),
-    }
+    return {"KERAS_BACKEND": "jax", "XLA_FLAGS": " ".join(flags), **without("tensorflow")}
 
 
 def machines(count: int) -> list[dict[str, str]]:

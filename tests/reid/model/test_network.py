@@ -19,6 +19,7 @@ from reid.model.network import (
     LOGITS,
     embedder,
     for_computing,
+    for_keeping,
     load_network,
     save_network,
 )
@@ -62,7 +63,7 @@ def test_half_precision_trains_the_same_network_and_is_saved_in_full(
         losses.append([float(loss) for loss in steps])
     assert losses[1] == pytest.approx(losses[0], rel=0.1)
     assert losses[1][-1] < losses[1][0]
-    save_network(half, tmp_path / "half.keras")
+    save_network(for_keeping(half), tmp_path / "half.keras")
     saved = load_network(tmp_path / "half.keras")
     assert saved.get_layer(BACKBONE).layers[-1].compute_dtype == "float32"
     for here, there in zip(half.get_weights(), saved.get_weights(), strict=True):
@@ -103,7 +104,7 @@ def test_saved_network_can_be_loaded_with_keras_alone(tmp_path: Path) -> None:
     model = for_computing(network(NETWORK))
     norms = [layer for layer in model.get_layer(BACKBONE).layers if "_BN" in layer.name]
     assert {type(norm) for norm in norms} == {FusedBatchNormalization}
-    save_network(model, tmp_path / "model.keras")
+    save_network(for_keeping(model), tmp_path / "model.keras")
     done = subprocess.run(
         ["python", "-m", "load_with_keras", str(tmp_path / "model.keras")],
         check=False,

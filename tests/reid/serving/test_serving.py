@@ -20,6 +20,7 @@ from PIL import Image
 from reid.data.dataset import read_subset
 from reid.data.images import decode_all
 from reid.inference.engine import load_engine
+from tests.support.absent import without
 from tests.support.mlflow_server import free_port
 from tests.support.places import ROOT
 from tests.support.project import Project, assert_one_clear_message
@@ -82,12 +83,8 @@ def test_python_answers_without_the_checkout_as_the_pipeline_embeds(
     (tmp_path / "photos.json").write_text(json.dumps({"image": list(map(text, queries(project)))}))
     bare = Project(tmp_path)
     store = f"sqlite:///{project.root / 'mlflow.db'}"
-    # Neither library is needed.
-    (tmp_path / "absent").mkdir()
-    for library in ("keras", "tensorflow"):
-        (tmp_path / "absent" / f"{library}.py").write_text(f"raise ImportError('{library}')")
-    without = {"START_COLD": "yes", "PYTHONPATH": str(tmp_path / "absent")}
-    output = bare.must("python", str(ALONE), MLFLOW_TRACKING_URI=store, **without)
+    absent = without("keras", "tensorflow")
+    output = bare.must("python", str(ALONE), MLFLOW_TRACKING_URI=store, START_COLD="yes", **absent)
     (place,) = (line for line in output.splitlines() if line.startswith("code from"))
     assert "mlartifacts" in place
     answer = np.load(tmp_path / "answer.npy")

@@ -9,7 +9,7 @@ from reid.common.errors import UserError
 from reid.data.dataset import decoded_batches
 from reid.data.paths import subset_file
 from reid.model.backend import keras
-from reid.model.network import embedder, save_as_it_is, save_network
+from reid.model.network import embedder, save_network
 from reid.preparation.ingest import ingest
 from reid.sources.source import open_source
 from reid.training import teacher
@@ -49,7 +49,7 @@ def test_what_an_interrupted_training_has_computed_is_taken(dataset: Path, tmp_p
 def test_network_without_embeddings_is_no_teacher(dataset: Path, tmp_path: Path) -> None:
     image = keras.Input((HEIGHT, WIDTH, 3))
     other = keras.Model(image, keras.layers.GlobalAveragePooling2D()(image))
-    save_as_it_is(other, tmp_path / "other.keras")
+    save_network(other, tmp_path / "other.keras")
     with pytest.raises(UserError, match="is not a network that this project has trained"):
         teacher_embeddings(tmp_path / "other.keras", dataset, tmp_path / "kept.npy")
 

@@ -1,1 +1,0 @@
-"""For PYTHONPATH: a library that must not be needed."""
