@@ -320,7 +320,8 @@ def main() -> None:
         for file, table in tables.items():
             write_plot_table(table, file, protocol)
         write_camera_plots(part, found, query, gallery, protocol)
-        picture.save(paths.answers_file(part))
+        # A third of the usual time, for a file that is a tenth larger.
+        picture.save(paths.answers_file(part), compress_level=3)
     names = query_rows["name"].to_numpy()
     write_ranking(paths.ranking_file(name), RankedQueries(names, query.pids, query.camids, ranking))
     write_json(paths.metrics_file(name), metrics)

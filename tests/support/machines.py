@@ -14,6 +14,7 @@ def jax_devices(count: int = 1) -> dict[str, str]:
         f"--xla_force_host_platform_device_count={count}",
         "--xla_backend_optimization_level=0",
         "--xla_llvm_disable_expensive_passes=true",
+        "--xla_cpu_use_fusion_emitters=false",
     )
     return {"KERAS_BACKEND": "jax", "XLA_FLAGS": " ".join(flags), **without("tensorflow")}
 

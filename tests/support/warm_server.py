@@ -32,10 +32,12 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 LIBRARIES = (
     *("PIL.Image", "PIL.ImageDraw", "PIL.ImageOps", "dvc.api", "dvc.cli", "dvc.repo"),
-    *("great_expectations", "jinja2", "keras", "keras.src.backend.tensorflow", "mlflow"),
-    *("mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store", "pandas", "psutil"),
-    *("pyarrow.parquet", "rich.table", "scipy.stats", "sklearn.model_selection"),
-    *("sklearn.preprocessing", "tensorflow", "tqdm", "typer", "yaml"),
+    *("dvc.repo.datasets", "dvc.repo.experiments.queue.celery", "dvc.repo.plots"),
+    *("great_expectations", "hydra", "jinja2", "keras", "keras.src.backend.tensorflow"),
+    *("mlflow", "mlflow.pyfunc", "mlflow.store.model_registry.sqlalchemy_store"),
+    *("mlflow.store.tracking.sqlalchemy_store", "networkx", "pandas", "psutil"),
+    *("pyarrow.dataset", "pyarrow.parquet", "pygit2", "rich.table", "scipy.stats"),
+    *("sklearn.model_selection", "sklearn.preprocessing", "tensorflow", "tqdm", "typer", "yaml"),
 )
 
 
@@ -139,6 +141,8 @@ def main() -> None:
     gc.disable()
     for name in LIBRARIES:
         importlib.import_module(name)
+    # For the first model that a process logs, MLflow lists the modules of all installed packages.
+    sys.modules["mlflow.utils.requirements_utils"].warn_dependency_requirement_mismatches(["numpy"])
     # The garbage collector of a child would copy the memory that it shares with the server.
     gc.freeze()
     gc.enable()

@@ -70,7 +70,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trained]:
     save_network(network(TINY), start)
     ways = {
         "tensorflow": (1, {"KERAS_BACKEND": "tensorflow"}),
-        "jax": (1, {"KERAS_BACKEND": "jax"}),
+        "jax": (1, jax_devices()),
         **dict(zip(MACHINES, ((2, variables) for variables in machines(2)), strict=True)),
         "two devices": (2, jax_devices(2)),
     }
