@@ -13,7 +13,7 @@ import importlib
 import json
 import os
 import runpy
-import select
+import selectors
 import shutil
 import signal
 import socket
@@ -22,6 +22,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -99,48 +100,75 @@ def run_as(message: tuple[list[str], str, dict[str, str]], files: Sequence[int])
     end(0)
 
 
-def keep(client: socket.socket) -> None:
-    """Run a client's command in a fork, and send the client its exit status as one byte.
+@dataclass(frozen=True)
+class Command:
+    """A command that runs for a client, in a fork."""
 
-    If the client ends first, the command is killed.
-    """
-    message, files, _, _ = socket.recv_fds(client, 1 << 20, 3)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    process = os.fork()
-    if process == 0:
-        client.close()
-        run_as(json.loads(message), files)
-    ready, _, _ = select.select([client.fileno(), os.pidfd_open(process)], [], [])
-    if client.fileno() in ready:
-        os.kill(process, signal.SIGKILL)
-    _, status = os.waitpid(process, 0)
-    with suppress(BrokenPipeError):
-        client.sendall(bytes([os.waitstatus_to_exitcode(status) % 256]))
-    os._exit(0)
+    client: socket.socket
+    process: int
+    end: int
+    """The file descriptor that is readable when the process has ended."""
 
 
-def serve(listener: socket.socket, process: int) -> None:
-    """Fork for each client until a process ends."""
-    # The system then forgets children that have ended.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    end_of_process = os.pidfd_open(process)
-    while True:
-        ready, _, _ = select.select([end_of_process, listener.fileno()], [], [])
-        if end_of_process in ready:
-            return
-        client, _ = listener.accept()
-        with client:
-            if os.fork() == 0:
-                listener.close()
-                keep(client)
+class Server:
+    """Runs commands until a process ends. A client that ends first has its command killed."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        """Serve the clients that come to ``listener``."""
+        self._listener = listener
+        self._waited = selectors.DefaultSelector()
+
+    def serve(self, process: int) -> None:
+        """Serve until a process ends."""
+        end = os.pidfd_open(process)
+        self._waited.register(end, selectors.EVENT_READ)
+        self._waited.register(self._listener, selectors.EVENT_READ)
+        while True:
+            ready = [(key.fd, key.data) for key, _ in self._waited.select()]
+            if any(fd == end for fd, _ in ready):
+                return
+            # Both ends of a command may be ready: a process must not be waited for before this.
+            for fd, command in ready:
+                if command and fd != command.end:
+                    os.kill(command.process, signal.SIGKILL)
+                    self._waited.unregister(command.client)
+            for fd, command in ready:
+                if not command:
+                    self._start()
+                elif fd == command.end:
+                    self._finish(command)
+
+    def _start(self) -> None:
+        client, _ = self._listener.accept()
+        message, files, _, _ = socket.recv_fds(client, 1 << 20, 3)
+        process = os.fork() or run_as(json.loads(message), files)
+        for file in files:
+            os.close(file)
+        command = Command(client, process, os.pidfd_open(process))
+        self._waited.register(client, selectors.EVENT_READ, command)
+        self._waited.register(command.end, selectors.EVENT_READ, command)
+
+    def _finish(self, command: Command) -> None:
+        """Send the client the exit status of its command as one byte."""
+        _, status = os.waitpid(command.process, 0)
+        with suppress(BrokenPipeError):
+            command.client.sendall(bytes([os.waitstatus_to_exitcode(status) % 256]))
+        for fd in (command.client, command.end):
+            with suppress(KeyError):
+                self._waited.unregister(fd)
+        command.client.close()
+        os.close(command.end)
 
 
 def main() -> None:
     """Import the libraries and serve."""
     # What is imported stays: to look for garbage meanwhile takes a quarter of the time.
     gc.disable()
+    # TensorFlow imports JAX where it is installed. Each fork would copy and clean up what it holds.
+    sys.modules["jax"] = None  # type: ignore[assignment]
     for name in LIBRARIES:
         importlib.import_module(name)
+    del sys.modules["jax"]
     # For the first model that a process logs, MLflow lists the modules of all installed packages.
     sys.modules["mlflow.utils.requirements_utils"].warn_dependency_requirement_mismatches(["numpy"])
     # The garbage collector of a child would copy the memory that it shares with the server.
@@ -151,7 +179,7 @@ def main() -> None:
         listener.bind(f"{address}.part")
         listener.listen(64)
         Path(f"{address}.part").rename(address)
-        serve(listener, int(sys.argv[2]))
+        Server(listener).serve(int(sys.argv[2]))
     shutil.rmtree(address.parent)
 
 
