@@ -17,6 +17,7 @@ from reid.data.dataset import read_subset
 from reid.data.paths import history_file, model_folder
 from reid.training.history import history_table
 from tests.support.absent import without
+from tests.support.places import ROOT
 from tests.support.project import MANY_EPOCHS, Project, assert_one_clear_message
 
 MODELS = ("baseline", "triplet")
@@ -194,7 +195,7 @@ def test_experiment_has_its_own_run_and_its_repetition_adds_none(project: Projec
 
 def test_run_names_an_experiment_that_is_there(project: Project) -> None:
     def run_of_the_commit() -> Run:
-        here = project.must("python", "-c", "import runs.fingerprint as l; print(l.fingerprint())")
+        here = project.must("python", "-m", "tests.support.print_fingerprint", PYTHONPATH=str(ROOT))
         return next(
             run for run in project.mlflow_runs() if run.data.tags["fingerprint"] == here.strip()
         )

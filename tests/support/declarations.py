@@ -68,7 +68,7 @@ def watch_stages(project: Project, reports: Path, cold: str = "") -> dict[str, S
     # Python opens what is compiled, DVC's hashing the sources: with both done, sources stay shut.
     project.must("python", "-m", "compileall", "-q", ".")
     path = {"PYTHONPATH": str(ROOT)}
-    project.must("python", "-c", "import runs.fingerprint as l; l.fingerprint()", **path)
+    project.must("python", "-m", "tests.support.print_fingerprint", **path)
     project.must("dvc", "repro", **path)
     return {report.name: Seen.read(report) for report in reports.iterdir()}
 
