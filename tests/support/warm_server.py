@@ -127,7 +127,7 @@ class Server:
             ready = [(key.fd, key.data) for key, _ in self._waited.select()]
             if any(fd == end for fd, _ in ready):
                 return
-            # Both ends of a command may be ready: a process must not be waited for before this.
+            # First, because a process that was waited for has given its number away.
             for fd, command in ready:
                 if command and fd != command.end:
                     os.kill(command.process, signal.SIGKILL)
