@@ -21,7 +21,9 @@ from mlflow.entities import Run
 
 from reid.evaluation.figures import value_and_interval
 from runs.fingerprint import fingerprint_now
-from runs.tracking import EXPERIMENT, FINGERPRINT, flatten, tracking_uri
+from runs.one_run_per_result import FINGERPRINT
+from runs.params import flatten
+from runs.tracking_store import EXPERIMENT, tracking_uri
 from runs.worktree import committed_params
 
 Settings = dict[str, Any]

@@ -2,7 +2,7 @@
 
 from reid.common.errors import listed
 from runs.markdown import code
-from runs.run_identity import RunIdentity
+from runs.one_run_per_result import RunIdentity
 from runs.worktree import WorkTree
 
 

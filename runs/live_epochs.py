@@ -13,9 +13,9 @@ from threading import Thread
 
 from runs.fingerprint import fingerprint
 from runs.liveness import end_abandoned, has_notes, hold, note, noted_run
+from runs.one_run_per_result import RunIdentity
 from runs.origin import run_identity, worktree
 from runs.project import project_root
-from runs.run_identity import RunIdentity
 from runs.store_error import complaint
 
 logger = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ def mark_failed() -> None:
         root = project_root()
         if not has_notes(root):
             return
-        from runs.tracking import fail, tracking_uri  # noqa: PLC0415
+        from runs.tracking_store import fail, tracking_uri  # noqa: PLC0415
 
         if run_id := noted_run(root, tracking_uri(root), fingerprint()):
             fail(root, run_id)

@@ -13,8 +13,8 @@ from reid.data.paths import DATA
 from runs.declarations import declared_stages, tracked_md5
 from runs.dvc_experiment import own_experiment
 from runs.fingerprint import fingerprint
+from runs.one_run_per_result import RunIdentity, nameless
 from runs.project import project_root
-from runs.run_identity import RunIdentity, nameless
 from runs.worktree import Declarations, WorkTree, compared_with
 
 logger = logging.getLogger(__name__)

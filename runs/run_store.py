@@ -10,16 +10,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from reid.common.errors import UserError, without_credentials
+from runs.one_run_per_result import FINGERPRINT, RESULT
 from runs.store_error import complaint
-from runs.tracking import (
-    EXPERIMENT,
-    FINGERPRINT,
-    RESULT,
-    end,
-    find_experiment,
-    sqlite_file,
-    tracking_uri,
-)
+from runs.tracking_store import EXPERIMENT, end, find_experiment, sqlite_file, tracking_uri
 
 LOCAL_HOST = "127.0.0.1"
 """The host at which ``make ui`` opens MLflow."""

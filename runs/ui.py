@@ -10,7 +10,7 @@ from reid.common.errors import UserError, without_credentials
 from reid.common.files import replacing_file
 from reid.data.paths import TEMPORARY
 from runs.run_store import LOCAL_HOST
-from runs.tracking import tracking_uri
+from runs.tracking_store import tracking_uri
 
 PORT = 5000
 """MLflow's own default."""

@@ -12,10 +12,10 @@ from reid.data.dataset import read_index, read_source
 from reid.data.protocols import words_for
 from reid.evaluation.figures import FIGURES, OPEN_SET
 from reid.evaluation.reranking_method import words_for_reranking
+from runs.one_run_per_result import RunIdentity
 from runs.registry.champion import protocol_digest
 from runs.registry.model_card import CardFacts, model_card
 from runs.registry.versions import MODEL, Registry, Submission
-from runs.run_identity import RunIdentity
 from runs.store_error import complaint
 from runs.tracking import PipelineResult, Tracker
 

@@ -22,8 +22,8 @@ from runs.description import describe
 from runs.dvc_experiment import kept_experiment, own_experiment
 from runs.fingerprint import inputs_hash, is_up_to_date
 from runs.liveness import end_abandoned, forget, hold, note
+from runs.one_run_per_result import RunIdentity
 from runs.origin import run_identity, worktree
-from runs.run_identity import RunIdentity
 from runs.store_error import complaint
 from stages._plots_page import log_plots_page
 from stages._stage import run
@@ -74,7 +74,8 @@ def _discard_checkpoints() -> None:
 
 
 def _track() -> None:
-    from runs.tracking import PipelineResult, Tracker, tracking_uri  # noqa: PLC0415
+    from runs.tracking import PipelineResult, Tracker  # noqa: PLC0415
+    from runs.tracking_store import tracking_uri  # noqa: PLC0415
     from stages._registration import register  # noqa: PLC0415
 
     identity = run_identity()

@@ -16,10 +16,12 @@ from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS, MLFLOW_RUN_NOTE
 from reid.common.errors import UserError, first_line
 from reid.evaluation.ranking_file import RankedQueries, read_ranking
 from runs.markdown import plain
+from runs.one_run_per_result import FINGERPRINT, RESULT
 from runs.params import flatten
 from runs.registry.champion import Contender, Decision, decide
 from runs.registry.model_card import MODEL_DESCRIPTION
-from runs.tracking import FINGERPRINT, RESULT, Tracker, alone
+from runs.tracking import Tracker
+from runs.tracking_store import alone
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel

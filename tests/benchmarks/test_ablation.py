@@ -5,7 +5,7 @@ from itertools import pairwise
 import yaml
 
 from benchmarks.ablation import rows
-from runs.tracking import flatten
+from runs.params import flatten
 from tests.support.places import ROOT
 
 

@@ -25,7 +25,7 @@ from reid.report import camera_table, metrics_table, mistakes_line, open_set_lin
 from reid.terminal import console
 from runs.description import describe
 from runs.markdown import code, plain
-from runs.run_identity import RunIdentity
+from runs.one_run_per_result import RunIdentity
 from runs.worktree import WorkTree
 from tests.support.places import ROOT
 from verify.recurrence import Recurrence

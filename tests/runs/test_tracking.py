@@ -19,8 +19,9 @@ from sqlalchemy.engine import make_url
 
 from reid.common.errors import UserError
 from reid.common.files import write_json
-from runs.run_identity import RunIdentity, nameless
-from runs.tracking import PipelineResult, Tracker, tracking_uri
+from runs.one_run_per_result import RunIdentity, nameless
+from runs.tracking import PipelineResult, Tracker
+from runs.tracking_store import tracking_uri
 from tests.support.places import ROOT
 from tests.support.waiting import DEADLINE, wait_until
 from tests.support.warm import warm_environment
@@ -92,10 +93,14 @@ def test_machine_that_was_later_takes_the_run_of_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = Tracker(identity(tmp_path))
-    find = Tracker._find
+    search = MlflowClient.search_runs
     answers: Iterator[list[Run]] = iter([[]])
-    # As where both look before one of them has made its run.
-    monkeypatch.setattr(Tracker, "_find", lambda *a: next(answers, find(*a)))
+
+    def at_first_none(*arguments: Any, **named: Any) -> list[Run]:
+        return next(answers, search(*arguments, **named))
+
+    # As if both looked before one of them has made its run.
+    monkeypatch.setattr(MlflowClient, "search_runs", at_first_none)
     assert Tracker(identity(tmp_path)).id == first.id
     assert [run.info.run_id for run in runs(first)] == [first.id]
 

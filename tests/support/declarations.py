@@ -8,7 +8,7 @@ import yaml
 from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
 
-from runs.tracking import flatten
+from runs.params import flatten
 from tests.support.imports import DOCSTRINGS, OBSERVERS, is_within
 from tests.support.places import ROOT
 from tests.support.project import Project

@@ -20,7 +20,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from sqlalchemy.engine import URL
 
-from runs.tracking import alone
+from runs.tracking_store import alone
 from sample.dataset import write_sample
 from sample.names import SampleSize
 from tests.support.places import ROOT, SUPPORT

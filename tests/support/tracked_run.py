@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from runs.run_identity import RunIdentity
+from runs.one_run_per_result import RunIdentity
 from runs.tracking import Tracker
 
 if __name__ == "__main__":

@@ -23,9 +23,9 @@ from reid.inference.engine import ENGINE_NEEDS
 from reid.protocol.ranking import Ranking
 from reid.serving.packaging import SERVED_NEEDS, Package, pinned_requirements
 from reid.serving.thresholds import read_thresholds
+from runs.one_run_per_result import RunIdentity
 from runs.registry.download import network_of
 from runs.registry.versions import CHAMPION, REGISTERED, Registry, Submission
-from runs.run_identity import RunIdentity
 from runs.tracking import PipelineResult, Tracker
 from tests.support.mlflow_server import free_port, mlflow_server
 from tests.support.places import ROOT
