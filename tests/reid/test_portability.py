@@ -1,6 +1,6 @@
 """``processor: any``: the same bytes on processors of several kinds, emulated ones among them.
 
-Each emulated processor takes 20 minutes, so this runs only when asked for:
+Each emulated processor takes 3 to 20 minutes, so this runs only when asked for:
 ``EMULATED=1 python -m pytest tests/reid/test_portability.py``.
 """
 
@@ -22,7 +22,7 @@ PROGRAM = (sys.executable, "-m", "tests.support.portable_results")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(7200),
-    pytest.mark.skipif("EMULATED" not in os.environ, reason="takes an hour; EMULATED=1 runs it"),
+    pytest.mark.skipif("EMULATED" not in os.environ, reason="takes up to an hour; EMULATED=1 runs it"),
     pytest.mark.skipif(
         shutil.which(EMULATOR) is None,
         reason=f"there is no {EMULATOR}: `apt-get install qemu-user` installs it",
