@@ -22,7 +22,9 @@ PROGRAM = (sys.executable, "-m", "tests.support.portable_results")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(7200),
-    pytest.mark.skipif("EMULATED" not in os.environ, reason="takes up to an hour; EMULATED=1 runs it"),
+    pytest.mark.skipif(
+        "EMULATED" not in os.environ, reason="takes up to an hour; EMULATED=1 runs it"
+    ),
     pytest.mark.skipif(
         shutil.which(EMULATOR) is None,
         reason=f"there is no {EMULATOR}: `apt-get install qemu-user` installs it",
