@@ -33,7 +33,7 @@ class RunIdentity:
     tags: Mapping[str, str]
     """The run's tags."""
     origin: Callable[[], Mapping[str, str]] = dict
-    """A function that returns more tags, in a second."""
+    """A function that returns more tags; it takes a second."""
 
 
 def nameless(fingerprint: str) -> str:
@@ -46,8 +46,9 @@ def find_or_create(
 ) -> list["Run"]:
     """Return the runs of a result, the one to keep first; create one if there is none.
 
-    A caller lets one process at a time in here (``alone``). Other machines that share a server
-    don't wait, so each looks again after it has created a run, and all keep the first.
+    Call it inside `runs.tracking_store.alone`, so that processes of one project come one by one.
+    Other machines that share a server don't wait. So each looks again after it has created a run,
+    and all keep the first.
     """
     if found := _runs_of(client, experiment_id, identity.fingerprint):
         return found
