@@ -80,7 +80,10 @@ class MilvusStore(Store):
         """
         super().__init__(opened)
         self.files = files / "databases" / database
-        MilvusClient(server).create_database(database)
+        # A shared connection stays open, and Milvus Lite may end it after a long rest.
+        creator = MilvusClient(server, dedicated=True)
+        creator.create_database(database)
+        creator.close()
         self.uri = f"{server}/{database}"
         self.client = MilvusClient(self.uri)
         opened.callback(self.client.close)
